@@ -1,0 +1,52 @@
+/*
+ * decode.h - packets to small luma planes for analysis, and to JPEG for people.
+ *
+ * Threads: a decoder belongs to one thread at a time.
+ */
+#ifndef KT_DECODE_DECODE_H
+#define KT_DECODE_DECODE_H
+
+#include <stdint.h>
+#include <libavcodec/codec_par.h>
+#include <libavcodec/packet.h>
+#include <libavutil/frame.h>
+#include <libavutil/rational.h>
+
+#include "server/base/cleanup.h"
+
+#define KT_LUMA_MAX_WIDTH 320
+
+/* A luma plane made by box-averaging; rows are WIDTH bytes, no padding. */
+struct kt_luma {
+    int width, height;              /* <= 320 wide, aspect kept, even */
+    int source_width, source_height;
+    int64_t pts;                    /* of the packet, in its time base */
+    const uint8_t *data;            /* borrowed until the next call on the decoder */
+};
+
+typedef struct kt_decoder kt_decoder;
+
+/* -ENOTSUP no decoder for this codec; PAR is copied. */
+kt_must_check int kt_decoder_create(kt_decoder **out, const AVCodecParameters *par,
+                                    AVRational time_base);
+void kt_decoder_destroy(kt_decoder **dec);
+
+/* Give a packet (NULL: drain). 0, or a negative errno for one that does not decode. */
+int kt_decoder_send(kt_decoder *dec, const AVPacket *pkt);
+
+/* Take the next picture. -EAGAIN: send more. */
+kt_must_check int kt_decoder_receive(kt_decoder *dec, struct kt_luma *out);
+
+/* The full picture of the last kt_decoder_receive(), borrowed; NULL before. */
+const AVFrame *kt_decoder_frame(const kt_decoder *dec);
+
+/* Forget references, e.g. before starting again at a key frame. */
+void kt_decoder_flush(kt_decoder *dec);
+
+/*
+ * FRAME as JPEG, at most MAX_WIDTH wide (0: as it is). *OUT is malloc'd.
+ * Any thread.
+ */
+kt_must_check int kt_jpeg_encode(const AVFrame *frame, int max_width, uint8_t **out, size_t *size);
+
+#endif

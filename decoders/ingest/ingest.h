@@ -1,0 +1,62 @@
+/*
+ * ingest.h - one RTSP session to packets. Reconnects for ever, by itself.
+ *
+ * A session calls back from its own thread; the callbacks must not block
+ * (offer to a bounded queue and return) and must not call kt_ingest_stop().
+ *
+ * Units: *_us; arrival is CLOCK_MONOTONIC µs.
+ */
+#ifndef KT_INGEST_INGEST_H
+#define KT_INGEST_INGEST_H
+
+#include <stdint.h>
+#include <libavcodec/packet.h>
+#include <libavcodec/codec_par.h>
+#include <libavutil/rational.h>
+
+#include "server/base/error.h"
+
+typedef struct kt_ingest kt_ingest;
+
+enum kt_ingest_state {
+    KT_INGEST_CONNECTING = 1,
+    KT_INGEST_STREAMING,            /* frames are coming */
+    KT_INGEST_SILENT,               /* connected, but no decodable frame for too long */
+    KT_INGEST_OFFLINE,              /* waiting to try again: see why */
+};
+
+/* The tracks of a session; valid during the callback only. */
+struct kt_ingest_stream {
+    const AVCodecParameters *video;
+    AVRational video_time_base;
+    AVRational video_rate;          /* nominal frames a second, 0/1 unknown */
+    const AVCodecParameters *audio; /* NULL: none */
+    AVRational audio_time_base;
+};
+
+struct kt_ingest_params {
+    const char *name;               /* "gerbang/main", for messages */
+    const char *url;                /* with credentials; never logged */
+    const char *transport;          /* "tcp", "udp", "tls" */
+    int64_t connect_timeout_us;     /* 0: 8 s */
+    int64_t silence_timeout_us;     /* 0: 10 s without a packet ends the session */
+    int64_t backoff_min_us, backoff_max_us; /* 0: 0.5 s, 30 s; doubled each time, with spread */
+    void *user;
+    /* A session begins: new parameters. Everything later belongs to it. */
+    void (*on_stream)(void *user, const struct kt_ingest_stream *stream);
+    /* PKT is borrowed: av_packet_ref() to keep. stream_index 0 video, 1 audio. */
+    void (*on_packet)(void *user, const AVPacket *pkt, int64_t arrival_us);
+    void (*on_state)(void *user, enum kt_ingest_state state, const char *why);
+};
+
+/* Start; *OUT is the caller's. Strings are copied. */
+kt_must_check int kt_ingest_start(kt_ingest **out, const struct kt_ingest_params *params);
+
+/* Interrupt whatever it does, join, free. Returns within 1 s. No callback runs
+ * after it returns. Any thread but the session's own. */
+void kt_ingest_stop(kt_ingest **ingest);
+
+/* As kt_ingest_stop() for many at once (interrupts all, then joins all). */
+void kt_ingest_stop_all(kt_ingest **list[], size_t n);
+
+#endif

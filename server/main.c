@@ -1,0 +1,39 @@
+/* main.c - the command line: one program, one word says what it does. */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/cleanup.h"
+#include "server/commands.h"
+
+static const struct {
+    const char *word, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "serve", "record, detect and serve the web pages", kt_cmd_serve },
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: kentongan COMMAND [OPTIONS]\n\n", to);
+    for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)
+        fprintf(to, "  %-9s %s\n", commands[i].word, commands[i].summary);
+    fputs("\n'kentongan COMMAND --help' tells more.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)
+        if (strcmp(argv[1], commands[i].word) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "kentongan: unknown command '%s'\n\n", argv[1]);
+    usage(stderr);
+    return 2;
+}

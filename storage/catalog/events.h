@@ -1,0 +1,51 @@
+/*
+ * events.h - what was seen. See catalog.h for threads, units and errors.
+ */
+#ifndef KT_CATALOG_EVENTS_H
+#define KT_CATALOG_EVENTS_H
+
+#include "storage/catalog/catalog.h"
+
+struct kt_event {
+    int64_t id;                     /* 0 while new */
+    char camera[KT_ID_MAX + 1];
+    char type[24];                  /* motion, line, loiter, count-in, count-out, camera-offline,
+                                     * camera-frozen, camera-covered, … */
+    char rule[64];                  /* name of the zone or line, may be empty */
+    int64_t start_us;
+    int64_t end_us;                 /* 0 while it is still going on */
+    double score;                   /* 0..1, best of the event */
+    char *detail;                   /* JSON object or NULL: boxes over time, best frame's box */
+    bool seen;                      /* somebody looked at it */
+    bool has_thumbnail;
+};
+
+/* Insert (id == 0, the new id is stored in EV) or replace. */
+kt_must_check int kt_catalog_event_put(kt_catalog *c, struct kt_event *ev);
+kt_must_check int kt_catalog_event_get(kt_catalog *c, int64_t id, struct kt_event **out);
+kt_must_check int kt_catalog_event_set_seen(kt_catalog *c, int64_t id, bool seen);
+
+/* JPEG bytes. The first is copied; *OUT of the second is malloc'd. */
+kt_must_check int kt_catalog_thumbnail_put(kt_catalog *c, int64_t event, const void *jpeg, size_t n);
+kt_must_check int kt_catalog_thumbnail_get(kt_catalog *c, int64_t event, uint8_t **out, size_t *n);
+
+struct kt_event_filter {
+    const char *const *cameras;     /* NULL: any; else N_CAMERAS ids */
+    size_t n_cameras;
+    const char *type;               /* NULL: any */
+    int64_t from_us, to_us;         /* overlap; 0: open */
+    int seen;                       /* -1 any, 0, 1 */
+    size_t limit;                   /* 1..1000 */
+    int64_t before_start_us;        /* cursor: strictly after (start, id) in the list's order */
+    int64_t before_id;              /* 0: from the newest */
+};
+
+/* Newest first. kt_event_list_free() frees block and details. */
+kt_must_check int kt_catalog_event_list(kt_catalog *c, const struct kt_event_filter *f,
+                                        struct kt_event **out, size_t *n);
+void kt_event_list_free(struct kt_event **list, size_t n);
+
+/* Close events that a crash left open: end = last known time. Returns how many. */
+int kt_catalog_event_close_stale(kt_catalog *c, int64_t now_us);
+
+#endif

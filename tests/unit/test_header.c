@@ -1,0 +1,6 @@
+#include KT_HEADER
+
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,77 @@
+/*
+ * web.h - the HTTP server: routes, sessions, files of the browser app.
+ *
+ * docs/openapi.yaml is the contract. What only the daemon knows (live camera
+ * state, applying changes) comes through struct kt_site; the rest is read from
+ * catalog and rings directly.
+ *
+ * Threads: handlers run on libmicrohttpd's pool; kt_site functions are called
+ * from there and must be thread-safe and quick.
+ */
+#ifndef KT_HTTP_WEB_H
+#define KT_HTTP_WEB_H
+
+#include "server/base/error.h"
+#include "storage/catalog/catalog.h"
+#include "storage/ring/ring.h"
+#include "web/live/hub.h"
+
+typedef struct kt_web kt_web;
+
+/* What a camera is doing now. */
+struct kt_camera_state {
+    struct kt_camera_config config;
+    char state[24];                 /* recording, connecting, offline, silent, frozen, disabled, not-recording … */
+    char why[256];                  /* in plain words, no secrets */
+    bool recording;                 /* the main stream reaches the disk now */
+    char codec[16];                 /* "h264", of the main stream */
+    int width, height;
+    double fps, fps_nominal, bitrate;   /* measured; bit/s */
+    int64_t last_frame_us;
+    uint64_t reconnects, lost_packets, decode_errors;
+    double gop_seconds;
+    bool has_sub;
+    bool motion_now;
+};
+
+struct kt_site {
+    void *user;
+    /* All cameras; *OUT one malloc'd block. */
+    int (*cameras)(void *user, struct kt_camera_state **out, size_t *n);
+    /* Newest decoded frame as JPEG, *OUT malloc'd. -ENOENT unknown camera, -EAGAIN none yet. */
+    int (*snapshot)(void *user, const char *camera, uint8_t **out, size_t *n, int64_t *wall_us);
+    /* Add or change (already stored in the catalog by the site). -EEXIST, -EPERM provisioned, -EINVAL */
+    int (*camera_put)(void *user, const struct kt_camera_config *cam, bool create, struct kt_error *err);
+    int (*camera_delete)(void *user, const char *id, struct kt_error *err);
+    /* More for GET /system as a JSON object text, malloc'd; may be NULL. */
+    char *(*system_json)(void *user);
+};
+
+struct kt_web_ring {
+    const char *name;
+    kt_ring *ring;                  /* NULL: could not be opened: NOT RECORDING, see why */
+    const char *why;
+};
+
+struct kt_web_params {
+    const char *listen;             /* "0.0.0.0:8080", "[::]:8080" */
+    const char *timezone;           /* "Asia/Jakarta" */
+    const char *language;           /* "id" or "en" */
+    const char *web_root;           /* serve the app from here instead of the embedded one; NULL */
+    kt_catalog *catalog;            /* borrowed */
+    kt_hub *hub;                    /* borrowed */
+    const struct kt_web_ring *rings;    /* first is where playback reads first */
+    size_t n_rings;
+    struct kt_site site;
+};
+
+/* Everything in PARAMS that is a pointer stays valid until kt_web_stop().
+ *   -EADDRINUSE  with ERR naming the port */
+kt_must_check int kt_web_start(kt_web **out, const struct kt_web_params *params,
+                               struct kt_error *err);
+void kt_web_stop(kt_web **web);
+
+/* The port it listens on (when asked for port 0). */
+int kt_web_port(const kt_web *web);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * hub.h - fans chunks out to WebSockets: one epoll thread for all viewers.
+ *
+ * A slow viewer never slows anything else: what it cannot take is skipped to
+ * the newest key frame, and it is told. The protocol is docs/live-protocol.md
+ * (design section 6). The current GOP of each stream is cached, so a tile
+ * starts at once.
+ *
+ * Threads: publish functions from any thread, never block. Callbacks run on the
+ * hub's thread and must not block.
+ */
+#ifndef KT_LIVE_HUB_H
+#define KT_LIVE_HUB_H
+
+#include "server/base/chunk.h"
+#include "server/base/error.h"
+
+typedef struct kt_hub kt_hub;
+
+struct kt_hub_params {
+    size_t max_viewers;             /* 0: 256 */
+    size_t gop_cache_bytes;         /* a stream: 0: 8 MiB; a longer GOP is cut to its key frame */
+};
+
+kt_must_check int kt_hub_create(kt_hub **out, const struct kt_hub_params *params);
+void kt_hub_destroy(kt_hub **hub);
+
+/* NAME is "camera/main" or "camera/sub". CHUNK is borrowed, the hub refs it. */
+void kt_hub_publish(kt_hub *hub, const char *name, struct kt_chunk *chunk);
+
+/* Newest still of a camera (JPEG, copied) for "stream":"still" tiles. */
+void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, size_t size,
+                          int64_t wall_us);
+
+/* A JSON text message to every viewer that may see CAMERA (NULL: all). */
+void kt_hub_publish_text(kt_hub *hub, const char *camera, const char *json);
+
+/* The camera is gone (deleted or disabled): end its tiles, drop the cache. */
+void kt_hub_remove(kt_hub *hub, const char *camera);
+
+/*
+ * Take over an upgraded socket. FD is non-blocking; the hub calls
+ * ON_CLOSE(USER) once when it is done with it, and never closes FD itself.
+ * EXTRA are bytes already read. MAY_SEE(USER, camera) says whether this viewer
+ * may see a camera; called on the hub's thread for every subscribe and message.
+ */
+struct kt_hub_viewer {
+    int fd;
+    const void *extra;
+    size_t extra_size;
+    void *user;
+    int (*may_see)(void *user, const char *camera);
+    void (*on_close)(void *user);
+};
+kt_must_check int kt_hub_adopt(kt_hub *hub, const struct kt_hub_viewer *viewer);
+
+struct kt_hub_status {
+    size_t viewers, tiles;
+    uint64_t bytes_sent, frames_dropped;
+};
+void kt_hub_status(kt_hub *hub, struct kt_hub_status *out);
+
+#endif
