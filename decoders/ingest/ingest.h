@@ -18,6 +18,9 @@
 
 typedef struct kt_ingest kt_ingest;
 
+/* One epoll thread that serves any number of sessions. Sessions stop before it. */
+typedef struct kt_ingest_loop kt_ingest_loop;
+
 enum kt_ingest_state {
     KT_INGEST_CONNECTING = 1,
     KT_INGEST_STREAMING,            /* frames are coming */
@@ -37,7 +40,8 @@ struct kt_ingest_stream {
 struct kt_ingest_params {
     const char *name;               /* "gerbang/main", for messages */
     const char *url;                /* with credentials; never logged */
-    const char *transport;          /* "tcp", "udp", "tls" */
+    const char *transport;          /* "tcp", "udp", "tls"; "libav": libavformat over TCP */
+    kt_ingest_loop *loop;           /* borrowed; NULL: libavformat in a thread of its own */
     int64_t connect_timeout_us;     /* 0: 8 s */
     int64_t silence_timeout_us;     /* 0: 10 s without a packet ends the session */
     int64_t backoff_min_us, backoff_max_us; /* 0: 0.5 s, 30 s; doubled each time, with spread */
