@@ -108,6 +108,16 @@ kt_must_check int kt_ring_find_stream(kt_ring *ring, const char *name, uint32_t 
  */
 int kt_ring_append(kt_ring *ring, uint32_t stream, struct kt_chunk *chunk);
 
+/*
+ * Append a copy of a whole record that was read from another ring: PAYLOAD is
+ * REC->size bytes as kt_ring_read() gave them, INIT its init segment (borrowed).
+ * The record keeps its run, times and flags and gets this ring's sequence.
+ * Unlike kt_ring_append() it waits for room in the queue (at most 5 s: -EAGAIN);
+ * for the thread that fills a ring of events, never for ingest.
+ */
+int kt_ring_append_record(kt_ring *ring, uint32_t stream, const struct kt_record *rec,
+                          const void *payload, struct kt_init *init);
+
 /* Record that STREAM has no video between FROM and TO, and why. Never blocks. */
 int kt_ring_gap(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
                 enum kt_gap_reason reason);
