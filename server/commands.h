@@ -7,6 +7,7 @@
 #ifndef KT_SERVER_COMMANDS_H
 #define KT_SERVER_COMMANDS_H
 
+int kt_cmd_analyze(int argc, char **argv);
 int kt_cmd_serve(int argc, char **argv);
 
 #endif

@@ -9,6 +9,7 @@ static const struct {
     const char *word, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    { "analyze", "look for motion in a file", kt_cmd_analyze },
     { "serve", "record, detect and serve the web pages", kt_cmd_serve },
 };
 

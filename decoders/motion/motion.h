@@ -61,6 +61,29 @@ kt_must_check int kt_motion_create(kt_motion **out, const struct kt_motion_param
                                    struct kt_error *err);
 void kt_motion_destroy(kt_motion **m);
 
+/* A picture with all that is known about it. */
+struct kt_motion_picture {
+    const uint8_t *luma;            /* W x H */
+    const uint8_t *cb, *cr;         /* (W + 1) / 2 x (H + 1) / 2, NULL: no colour */
+    int w, h;                       /* 1 to 8192 each */
+    int source_w, source_h;
+    bool key;                       /* a key frame: its compression noise differs */
+    bool damaged;                   /* partly guessed by the decoder: not to be believed */
+};
+
+/* As kt_motion_frame(), with colour. */
+kt_must_check int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic,
+                                    int64_t t_us, struct kt_motion_result *out);
+
+/*
+ * Learn what the place looks like, before the first kt_motion_picture(), from
+ * up to KT_MOTION_LEARN_MAX pictures: the same ones that will follow, or ones
+ * from a while ago. Not needed, but with it things that stand in the first
+ * picture and leave later do not leave a ghost. Pictures of another size start over.
+ */
+#define KT_MOTION_LEARN_MAX 64
+kt_must_check int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic);
+
 /* One picture: LUMA of W x H (any size from 1 to 8192; a change of size starts a
  * new background), showing SOURCE_W x SOURCE_H. */
 kt_must_check int kt_motion_frame(kt_motion *m, const uint8_t *luma, int w, int h, int source_w,

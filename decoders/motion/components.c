@@ -1,0 +1,158 @@
+/*
+ * components.c - run-based labelling: runs of a row are joined with those of
+ * the row above by union-find. Cost follows the number of runs, and an empty mask
+ * costs one memchr() a row.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "decoders/motion/components.h"
+
+struct run {
+    int y, x0, x1;                  /* inclusive */
+    int parent;                     /* index of a run of the same component, or itself */
+};
+
+struct kt_components {
+    int w, h;
+    int cap;
+    struct run *run;
+    struct kt_blob *sum;            /* by root run */
+};
+
+int kt_components_create(kt_components **out, int w, int h)
+{
+    assert(out);
+    if (w < 1 || h < 1)
+        return -EINVAL;
+    kt_cleanup(kt_components_destroy) kt_components *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->w = w;
+    c->h = h;
+    c->cap = (w + 1) / 2 * h;       /* no mask has more runs */
+    c->run = calloc((size_t)c->cap, sizeof(*c->run));
+    c->sum = calloc((size_t)c->cap, sizeof(*c->sum));
+    if (!c->run || !c->sum)
+        return -ENOMEM;
+    *out = kt_steal_ptr(&c);
+    return 0;
+}
+
+void kt_components_destroy(kt_components **pc)
+{
+    kt_components *c = kt_steal_ptr(pc);
+    if (!c)
+        return;
+    free(c->run);
+    free(c->sum);
+    free(c);
+}
+
+static int root(struct run *run, int i)
+{
+    while (run[i].parent != i) {
+        run[i].parent = run[run[i].parent].parent;
+        i = run[i].parent;
+    }
+    return i;
+}
+
+static void join(struct run *run, int a, int b)
+{
+    const int ra = root(run, a), rb = root(run, b);
+    if (ra < rb)
+        run[rb].parent = ra;
+    else
+        run[ra].parent = rb;
+}
+
+/* Append the runs of row Y; returns the new count. */
+static int scan_row(kt_components *c, const uint8_t *row, int y, int n)
+{
+    int x = 0;
+    while (x < c->w) {
+        uint64_t eight;
+        if (x + 8 <= c->w && (memcpy(&eight, row + x, 8), eight == 0)) {
+            x += 8;
+            continue;
+        }
+        if (!row[x]) {
+            x++;
+            continue;
+        }
+        const int x0 = x;
+        while (x < c->w && row[x])
+            x++;
+        c->run[n] = (struct run){ .y = y, .x0 = x0, .x1 = x - 1, .parent = n };
+        n++;
+    }
+    return n;
+}
+
+static int label(kt_components *c, const uint8_t *mask)
+{
+    int above = 0, n = 0;           /* first run of the row above; all runs */
+    for (int y = 0; y < c->h; y++) {
+        const int row = n;
+        n = scan_row(c, mask + (ptrdiff_t)y * c->w, y, n);
+        int a = above;
+        for (int r = row; r < n; r++) {
+            while (a < row && c->run[a].x1 + 1 < c->run[r].x0)
+                a++;
+            for (int b = a; b < row && c->run[b].x0 <= c->run[r].x1 + 1; b++)
+                join(c->run, b, r);
+        }
+        above = row;
+    }
+    return n;
+}
+
+static void add_run(struct kt_blob *b, const struct run *r)
+{
+    const int n = r->x1 - r->x0 + 1;
+    if (b->area == 0)
+        *b = (struct kt_blob){ .x0 = r->x0, .y0 = r->y, .x1 = r->x1, .y1 = r->y };
+    b->x0 = r->x0 < b->x0 ? r->x0 : b->x0;
+    b->x1 = r->x1 > b->x1 ? r->x1 : b->x1;
+    b->y1 = r->y;                   /* rows come in order */
+    b->area += n;
+    b->sum_x += (int64_t)(r->x0 + r->x1) * n / 2;
+    b->sum_y += (int64_t)r->y * n;
+}
+
+/* Insert into LIST, ordered by area, dropping the smallest when it is full. */
+static int insert(struct kt_blob *list, int n, const struct kt_blob *b)
+{
+    if (n == KT_BLOBS_MAX && list[n - 1].area >= b->area)
+        return n;
+    int at = n < KT_BLOBS_MAX ? n : n - 1;
+    while (at > 0 && list[at - 1].area < b->area) {
+        list[at] = list[at - 1];
+        at--;
+    }
+    list[at] = *b;
+    return n < KT_BLOBS_MAX ? n + 1 : n;
+}
+
+int kt_components_find(kt_components *c, uint8_t *mask, int min_area,
+                       struct kt_blob blob[KT_BLOBS_MAX])
+{
+    const int n = label(c, mask);
+    memset(c->sum, 0, (size_t)n * sizeof(*c->sum));
+    for (int i = 0; i < n; i++)
+        add_run(&c->sum[root(c->run, i)], &c->run[i]);
+
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        const struct run *r = &c->run[i];
+        const struct kt_blob *b = &c->sum[root(c->run, i)];
+        if (b->area < min_area)
+            memset(mask + (ptrdiff_t)r->y * c->w + r->x0, 0, (size_t)(r->x1 - r->x0 + 1));
+        else if (r->parent == i)
+            found = insert(blob, found, b);
+    }
+    return found;
+}

@@ -1,0 +1,208 @@
+/* motion.c - the stages in order: background, components, tracks, events. */
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <math.h>
+#include <string.h>
+
+#include "decoders/motion/background.h"
+#include "decoders/motion/components.h"
+#include "decoders/motion/motion.h"
+#include "decoders/motion/tracks.h"
+
+#define QUIET_US 2000000            /* an event is over after this long without a track */
+#define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
+
+struct kt_motion {
+    struct kt_motion_params params;
+    kt_background *background;      /* the next four: NULL until the first picture */
+    kt_components *components;
+    kt_tracks *tracks;
+    uint8_t *mask;
+    int w, h, source_w, source_h;
+    int64_t t_us;
+    uint64_t next_event;
+    bool open;
+    int64_t last_active_us;
+    struct kt_motion_event event;
+};
+
+int kt_motion_create(kt_motion **out, const struct kt_motion_params *params, struct kt_error *err)
+{
+    assert(out && params);
+    kt_motion *m = calloc(1, sizeof(*m));
+    if (!m)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    m->params = *params;
+    *out = m;
+    return 0;
+}
+
+static void drop_stages(kt_motion *m)
+{
+    kt_background_destroy(&m->background);
+    kt_components_destroy(&m->components);
+    kt_tracks_destroy(&m->tracks);
+    free(m->mask);
+    m->mask = NULL;
+    m->w = m->h = 0;
+}
+
+void kt_motion_destroy(kt_motion **pm)
+{
+    kt_motion *m = kt_steal_ptr(pm);
+    if (!m)
+        return;
+    drop_stages(m);
+    free(m);
+}
+
+static void report(kt_motion *m, enum kt_motion_event_phase phase)
+{
+    if (m->params.on_event)
+        m->params.on_event(m->params.user, phase, &m->event);
+}
+
+void kt_motion_finish(kt_motion *m)
+{
+    if (!m->open)
+        return;
+    m->open = false;
+    m->event.end_us = m->last_active_us;
+    report(m, KT_MOTION_EVENT_CLOSE);
+}
+
+/* A background for pictures of this size; a new one when the size changes. */
+static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
+{
+    if (pic->w < 1 || pic->h < 1 || pic->w > 8192 || pic->h > 8192 || pic->source_w < 1 ||
+        pic->source_h < 1)
+        return -EINVAL;
+    m->source_w = pic->source_w;
+    m->source_h = pic->source_h;
+    if (m->w == pic->w && m->h == pic->h)
+        return 0;
+    kt_motion_finish(m);
+    drop_stages(m);
+    int ret = kt_background_create(&m->background, pic->w, pic->h);
+    if (ret == 0)
+        ret = kt_components_create(&m->components, pic->w, pic->h);
+    if (ret == 0)
+        ret = kt_tracks_create(&m->tracks, pic->w, pic->h);
+    if (ret == 0 && !(m->mask = calloc((size_t)pic->w, (size_t)pic->h)))
+        ret = -ENOMEM;
+    if (ret < 0) {
+        drop_stages(m);
+        return ret;
+    }
+    m->w = pic->w;
+    m->h = pic->h;
+    return 0;
+}
+
+int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic)
+{
+    const int ret = prepare(m, pic);
+    return ret < 0 ? ret : kt_background_learn(m->background, pic);
+}
+
+static struct kt_box source_box(const kt_motion *m, const struct kt_track *t)
+{
+    const float sx = (float)m->source_w / (float)m->w, sy = (float)m->source_h / (float)m->h;
+    const int x0 = (int)lroundf(t->x0 * sx), y0 = (int)lroundf(t->y0 * sy);
+    return (struct kt_box){ .x = x0, .y = y0, .w = (int)lroundf(t->x1 * sx) - x0,
+                            .h = (int)lroundf(t->y1 * sy) - y0,
+                            .track = t->confirmed ? t->id : 0 };
+}
+
+static void fill_grid(const kt_motion *m, uint8_t grid[KT_MOTION_GRID_BYTES])
+{
+    for (int y = 0; y < m->h; y++) {
+        const uint8_t *row = m->mask + (ptrdiff_t)y * m->w;
+        const int gy = y * 9 / m->h;
+        for (const uint8_t *p = row; (p = memchr(p, 255, (size_t)(row + m->w - p))); ) {
+            const int gx = (int)(p - row) * 16 / m->w, bit = gy * 16 + gx;
+            grid[bit / 8] = (uint8_t)(grid[bit / 8] | 1 << bit % 8);
+            p = row + ((gx + 1) * m->w + 15) / 16;      /* on to the next cell */
+            if (p >= row + m->w)
+                break;
+        }
+    }
+}
+
+static void update_event(kt_motion *m, const struct kt_track *t, double score)
+{
+    const bool opens = !m->open;
+    if (opens) {
+        m->event = (struct kt_motion_event){ .id = ++m->next_event, .type = "motion", .rule = "",
+                                             .start_us = t->first_us };
+        m->open = true;
+    }
+    if (t->first_us < m->event.start_us && opens)
+        m->event.start_us = t->first_us;
+    m->last_active_us = m->t_us;
+    if (opens)
+        report(m, KT_MOTION_EVENT_OPEN);
+    if (score > m->event.score * 1.15 || opens) {
+        m->event.score = fmax(m->event.score, score);
+        m->event.best = source_box(m, t);
+        m->event.best_us = m->t_us;
+        report(m, KT_MOTION_EVENT_BEST);
+    }
+}
+
+/* 0..1: how much moves, on a scale where a person in the middle distance is about a half. */
+static double score_of(const kt_motion *m, int area)
+{
+    const double share = (double)area / ((double)m->w * m->h);
+    return share <= 0 ? 0 : fmin(1, sqrt(share) * 3);
+}
+
+static void follow_tracks(kt_motion *m, struct kt_motion_result *out)
+{
+    const struct kt_track *list = kt_tracks_list(m->tracks);
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        const struct kt_track *t = &list[i];
+        if (!t->id || t->ended || !t->seen)
+            continue;
+        if (out->n_boxes < KT_MOTION_MAX_BOXES)
+            out->boxes[out->n_boxes++] = source_box(m, t);
+        if (t->confirmed)
+            update_event(m, t, score_of(m, t->area));
+    }
+    if (m->open && m->t_us - m->last_active_us > QUIET_US)
+        kt_motion_finish(m);
+}
+
+int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
+                      struct kt_motion_result *out)
+{
+    assert(m && pic && out);
+    const int ret = prepare(m, pic);
+    if (ret < 0)
+        return ret;
+    m->t_us = t_us;
+    *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
+    kt_background_apply(m->background, pic, t_us, m->mask);
+
+    struct kt_blob blob[KT_BLOBS_MAX];
+    const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
+    const int n = kt_components_find(m->components, m->mask, min_area, blob);
+    int area = 0;
+    for (int i = 0; i < n; i++)
+        area += blob[i].area;
+    out->motion = n > 0;
+    out->score = score_of(m, area);
+    fill_grid(m, out->grid);
+    kt_tracks_update(m->tracks, blob, n, t_us);
+    follow_tracks(m, out);
+    return 0;
+}
+
+int kt_motion_frame(kt_motion *m, const uint8_t *luma, int w, int h, int source_w, int source_h,
+                    int64_t t_us, struct kt_motion_result *out)
+{
+    const struct kt_motion_picture pic = { .luma = luma, .w = w, .h = h, .source_w = source_w,
+                                           .source_h = source_h };
+    return kt_motion_picture(m, &pic, t_us, out);
+}

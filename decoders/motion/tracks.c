@@ -1,0 +1,224 @@
+/*
+ * tracks.c - greedy assignment of blobs to predicted boxes.
+ *
+ * Every blob goes to the track whose predicted box it fits best; a track takes
+ * the union of its blobs, so that a person whom the model cuts in two stays one.
+ * A track whose place is covered by a blob of another one (two people meet) goes
+ * on at its last speed inside that blob until they part.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "decoders/motion/tracks.h"
+
+#define CONFIRM_US 300000           /* seen at least this long, … */
+#define CONFIRM_HITS 3
+#define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
+#define LOST_TENTATIVE_US 500000
+#define LOST_CONFIRMED_US 1500000
+
+struct kt_tracks {
+    int w, h;
+    float diagonal;
+    uint32_t next_id;
+    int64_t t_us;
+    struct kt_track track[KT_TRACKS_MAX];
+};
+
+struct box {
+    float x0, y0, x1, y1;
+};
+
+int kt_tracks_create(kt_tracks **out, int w, int h)
+{
+    kt_tracks *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    t->w = w;
+    t->h = h;
+    t->diagonal = hypotf((float)w, (float)h);
+    *out = t;
+    return 0;
+}
+
+void kt_tracks_destroy(kt_tracks **pt)
+{
+    free(kt_steal_ptr(pt));
+}
+
+const struct kt_track *kt_tracks_list(const kt_tracks *t)
+{
+    return t->track;
+}
+
+void kt_tracks_end_all(kt_tracks *t)
+{
+    for (int i = 0; i < KT_TRACKS_MAX; i++)
+        t->track[i].ended = t->track[i].id != 0;
+}
+
+static struct box predict(const struct kt_track *t, int64_t t_us)
+{
+    const float dt = (float)(t_us - t->last_us) / 1e6f;
+    const float reach = dt > 1.0f ? 1.0f : dt;      /* no faith in old speeds */
+    return (struct box){ t->x0 + t->vx * reach, t->y0 + t->vy * reach, t->x1 + t->vx * reach,
+                         t->y1 + t->vy * reach };
+}
+
+static struct box blob_box(const struct kt_blob *b)
+{
+    return (struct box){ (float)b->x0, (float)b->y0, (float)b->x1 + 1, (float)b->y1 + 1 };
+}
+
+/* Gap between two boxes, 0 when they touch or overlap. */
+static float gap(struct box a, struct box b)
+{
+    const float dx = fmaxf(0, fmaxf(a.x0 - b.x1, b.x0 - a.x1));
+    const float dy = fmaxf(0, fmaxf(a.y0 - b.y1, b.y0 - a.y1));
+    return hypotf(dx, dy);
+}
+
+static float overlap(struct box a, struct box b)
+{
+    const float dx = fminf(a.x1, b.x1) - fmaxf(a.x0, b.x0);
+    const float dy = fminf(a.y1, b.y1) - fmaxf(a.y0, b.y0);
+    return dx > 0 && dy > 0 ? dx * dy : 0;
+}
+
+/* How far a blob may lie from where a track is expected: farther the longer
+ * it was not seen and the faster it moves. */
+static float reach_of(const struct kt_tracks *ts, const struct kt_track *t)
+{
+    const float side = fmaxf(t->x1 - t->x0, t->y1 - t->y0);
+    const float dt = (float)(ts->t_us - t->last_us) / 1e6f;
+    return 0.25f * side + 0.01f * ts->diagonal + fminf(dt, 1.0f) * 0.12f * ts->diagonal;
+}
+
+/* The track that BLOB belongs to, or -1. */
+static int best_track(const kt_tracks *ts, const struct box *expected, struct box b)
+{
+    int best = -1;
+    float best_cost = INFINITY;
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        const struct kt_track *t = &ts->track[i];
+        if (!t->id || t->ended)
+            continue;
+        const float away = gap(expected[i], b);
+        if (away > reach_of(ts, t))
+            continue;
+        const float dx = (expected[i].x0 + expected[i].x1 - b.x0 - b.x1) / 2;
+        const float dy = (expected[i].y0 + expected[i].y1 - b.y0 - b.y1) / 2;
+        const float cost = hypotf(dx, dy) + away - (overlap(expected[i], b) > 0 ? 4 : 0) -
+                           (t->confirmed ? 4 : 0);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void start_track(kt_tracks *ts, const struct kt_blob *b)
+{
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        struct kt_track *t = &ts->track[i];
+        if (t->id)
+            continue;
+        const struct box box = blob_box(b);
+        *t = (struct kt_track){
+            .id = ++ts->next_id,
+            .seen = true,
+            .x0 = box.x0, .y0 = box.y0, .x1 = box.x1, .y1 = box.y1,
+            .area = b->area, .best_area = b->area, .hits = 1,
+            .first_us = ts->t_us, .last_us = ts->t_us,
+            .start_cx = (box.x0 + box.x1) / 2, .start_cy = (box.y0 + box.y1) / 2,
+        };
+        t->foot_x = t->last_foot_x = t->first_x = t->start_cx;
+        t->foot_y = t->last_foot_y = t->first_y = box.y1;
+        return;
+    }
+}
+
+static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
+{
+    const float dt = (float)(ts->t_us - t->last_us) / 1e6f;
+    const float cx = (b.x0 + b.x1) / 2, cy = (b.y0 + b.y1) / 2;
+    if (dt > 0) {
+        const float vx = (cx - (t->x0 + t->x1) / 2) / dt, vy = (cy - (t->y0 + t->y1) / 2) / dt;
+        const float a = t->hits < 3 ? 0.5f : 0.25f;
+        t->vx += a * (vx - t->vx);
+        t->vy += a * (vy - t->vy);
+    }
+    t->x0 = b.x0;
+    t->y0 = b.y0;
+    t->x1 = b.x1;
+    t->y1 = b.y1;
+    t->foot_x = cx;
+    t->foot_y = b.y1;
+    t->area = area;
+    t->best_area = area > t->best_area ? area : t->best_area;
+    t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
+    t->hits++;
+    t->last_us = ts->t_us;
+    t->seen = true;
+}
+
+static void confirm(const kt_tracks *ts, struct kt_track *t)
+{
+    if (t->hits >= CONFIRM_HITS && ts->t_us - t->first_us >= CONFIRM_US &&
+        t->far >= CONFIRM_FAR * ts->diagonal)
+        t->confirmed = true;
+}
+
+/* Nothing of its own was seen: it may stand behind another, or be gone. */
+static void miss(kt_tracks *ts, struct kt_track *t)
+{
+    const int64_t limit = t->confirmed ? LOST_CONFIRMED_US : LOST_TENTATIVE_US;
+    if (ts->t_us - t->last_us > limit)
+        t->ended = true;
+}
+
+void kt_tracks_update(kt_tracks *ts, const struct kt_blob *blob, int n, int64_t t_us)
+{
+    struct box expected[KT_TRACKS_MAX], got[KT_TRACKS_MAX];
+    int area[KT_TRACKS_MAX] = { 0 };
+    assert(n <= KT_BLOBS_MAX);
+    ts->t_us = t_us;
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        struct kt_track *t = &ts->track[i];
+        if (t->ended)
+            t->id = 0, t->ended = false;
+        t->seen = false;
+        t->last_foot_x = t->foot_x;
+        t->last_foot_y = t->foot_y;
+        expected[i] = t->id ? predict(t, t_us) : (struct box){ 0 };
+    }
+    int owner[KT_BLOBS_MAX];
+    for (int i = 0; i < n; i++) {
+        const struct box b = blob_box(&blob[i]);
+        const int o = owner[i] = best_track(ts, expected, b);
+        if (o < 0)
+            continue;
+        if (area[o] == 0)
+            got[o] = b;
+        got[o] = (struct box){ fminf(got[o].x0, b.x0), fminf(got[o].y0, b.y0),
+                               fmaxf(got[o].x1, b.x1), fmaxf(got[o].y1, b.y1) };
+        area[o] += blob[i].area;
+    }
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        struct kt_track *t = &ts->track[i];
+        if (!t->id)
+            continue;
+        if (area[i] > 0)
+            move_to(ts, t, got[i], area[i]);
+        else
+            miss(ts, t);
+        if (t->seen && !t->confirmed)
+            confirm(ts, t);
+    }
+    for (int i = 0; i < n; i++)
+        if (owner[i] < 0)
+            start_track(ts, &blob[i]);
+}

@@ -1,0 +1,51 @@
+/*
+ * tracks.h - blobs of one picture after the other to things that keep their id.
+ *
+ * A track is tentative until it has been seen often enough and has gone
+ * somewhere: what only sways, flickers or appears for a moment never is
+ * confirmed. Tracks survive short occlusion and meeting other tracks.
+ *
+ * Threads: a tracker belongs to one thread at a time.
+ * Units:   boxes and positions are in mask pixels, t_us as in motion.h.
+ */
+#ifndef KT_MOTION_TRACKS_H
+#define KT_MOTION_TRACKS_H
+
+#include <stdbool.h>
+
+#include "decoders/motion/components.h"
+
+#define KT_TRACKS_MAX 64
+
+struct kt_track {
+    uint32_t id;                    /* counts up from 1; 0: slot is free */
+    bool confirmed;
+    bool seen;                      /* matched in this picture, not only expected */
+    bool ended;                     /* gone; reported once, then freed */
+    float x0, y0, x1, y1;           /* box, x1 and y1 exclusive */
+    float vx, vy;                   /* of the centre, pixels a second */
+    float first_x, first_y;         /* foot point (bottom middle) when first seen */
+    float foot_x, foot_y, last_foot_x, last_foot_y; /* now, and in the picture before */
+    float far;                      /* farthest that the centre was from where it began */
+    int area, best_area;            /* pixels of its blobs now, and at most */
+    int hits;                       /* pictures in which it was seen */
+    int64_t first_us, last_us;      /* first and last seen */
+    float start_cx, start_cy;       /* centre when first seen */
+};
+
+typedef struct kt_tracks kt_tracks;
+
+/* For pictures of W x H mask pixels. */
+kt_must_check int kt_tracks_create(kt_tracks **out, int w, int h);
+void kt_tracks_destroy(kt_tracks **t);
+
+/* Move on to the picture at T_US with these blobs (largest first). */
+void kt_tracks_update(kt_tracks *t, const struct kt_blob *blob, int n, int64_t t_us);
+
+/* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
+const struct kt_track *kt_tracks_list(const kt_tracks *t);
+
+/* Forget all: the scene changed. They are reported as ended by the next list. */
+void kt_tracks_end_all(kt_tracks *t);
+
+#endif
