@@ -1,0 +1,175 @@
+/*
+ * connection.ts - the one WebSocket of the page. Tiles subscribe here; a lost connection comes
+ * back by itself and subscribes them again.
+ */
+import { signal } from '@preact/signals';
+import { learnServerTime } from '../time/server-clock';
+import { MessageType, parseMedia, parseText, type ServerText, type StreamKind } from './protocol';
+
+export interface TileSink {
+  ready(mime: string): void;
+  media(data: Uint8Array, init: boolean, key: boolean, captureUs: number): void;
+  still(data: Uint8Array, captureUs: number): void;
+  dropped(frames: number): void;
+  error(code: string): void;
+}
+
+interface Subscription {
+  camera: string;
+  stream: StreamKind;
+  sink: TileSink;
+}
+
+export type LinkState = 'idle' | 'connecting' | 'open' | 'lost';
+
+export const linkState = signal<LinkState>('idle');
+/** Bytes received since the page was opened, and the rate of the last seconds in bit/s. */
+export const receivedBytes = signal(0);
+export const receivedRate = signal(0);
+
+type Listener = (message: ServerText) => void;
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10_000;
+const IDLE_CLOSE = 5000;
+
+class LiveConnection {
+  private socket: WebSocket | null = null;
+  private readonly tiles = new Map<number, Subscription>();
+  private readonly listeners = new Set<Listener>();
+  private nextTile = 1;
+  private wait = FIRST_WAIT;
+  private retry: ReturnType<typeof setTimeout> | null = null;
+  private idle: ReturnType<typeof setTimeout> | null = null;
+  private bytes = 0;
+  private meter: ReturnType<typeof setInterval> | null = null;
+  private wanted = 0;
+
+  /** Keep the connection open even without tiles (for events). Returns the release. */
+  hold(): () => void {
+    this.wanted++;
+    this.open();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.wanted--;
+      this.closeWhenIdle();
+    };
+  }
+
+  subscribe(camera: string, stream: StreamKind, sink: TileSink): () => void {
+    const tile = this.nextTile;
+    this.nextTile = this.nextTile >= 0xffff ? 1 : this.nextTile + 1;
+    this.tiles.set(tile, { camera, stream, sink });
+    this.send({ op: 'subscribe', tile, camera, stream });
+    this.open();
+    return () => {
+      if (!this.tiles.delete(tile)) return;
+      this.send({ op: 'unsubscribe', tile });
+      this.closeWhenIdle();
+    };
+  }
+
+  listen(fn: Listener): () => void {
+    this.listeners.add(fn);
+    return () => this.listeners.delete(fn);
+  }
+
+  /** Close for good, at log-out. */
+  stop(): void {
+    if (this.retry) clearTimeout(this.retry);
+    this.retry = null;
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    linkState.value = 'idle';
+  }
+
+  /** Try at once: the network is back, or somebody pressed the button. */
+  reconnectNow(): void {
+    this.wait = FIRST_WAIT;
+    if (this.retry) clearTimeout(this.retry);
+    this.retry = null;
+    this.open();
+  }
+
+  private send(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private open(): void {
+    if (this.idle) clearTimeout(this.idle);
+    this.idle = null;
+    if (this.socket || this.retry) return;
+    if (linkState.value !== 'lost') linkState.value = 'connecting';
+    const url = new URL('api/v1/live', document.baseURI);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = new WebSocket(url);
+    socket.binaryType = 'arraybuffer';
+    this.socket = socket;
+    socket.onopen = () => {
+      this.wait = FIRST_WAIT;
+      linkState.value = 'open';
+      for (const [tile, s] of this.tiles) this.send({ op: 'subscribe', tile, camera: s.camera, stream: s.stream });
+    };
+    socket.onmessage = (e: MessageEvent<string | ArrayBuffer>) => this.received(e.data);
+    socket.onclose = () => this.lost(socket);
+    this.meter ??= setInterval(() => this.count(), 2000);
+  }
+
+  private lost(socket: WebSocket): void {
+    if (this.socket !== socket) return;
+    this.socket = null;
+    if (this.tiles.size === 0 && this.wanted === 0) {
+      linkState.value = 'idle';
+      return;
+    }
+    linkState.value = 'lost';
+    this.retry = setTimeout(() => {
+      this.retry = null;
+      this.open();
+    }, this.wait * (0.75 + Math.random() / 2));
+    this.wait = Math.min(LONGEST_WAIT, this.wait * 2);
+  }
+
+  private closeWhenIdle(): void {
+    if (this.tiles.size > 0 || this.wanted > 0 || this.idle) return;
+    this.idle = setTimeout(() => {
+      this.idle = null;
+      if (this.tiles.size === 0 && this.wanted === 0) this.stop();
+    }, IDLE_CLOSE);
+  }
+
+  private count(): void {
+    const total = this.bytes;
+    receivedRate.value = ((total - receivedBytes.peek()) * 8) / 2;
+    receivedBytes.value = total;
+  }
+
+  private received(data: string | ArrayBuffer): void {
+    if (typeof data === 'string') {
+      this.bytes += data.length;
+      const message = parseText(data);
+      if (message) this.dispatch(message);
+      return;
+    }
+    this.bytes += data.byteLength;
+    const m = parseMedia(data);
+    if (!m) return;
+    if (m.type !== MessageType.Init) learnServerTime(m.captureUs / 1000);
+    const sink = this.tiles.get(m.tile)?.sink;
+    if (!sink) return;
+    if (m.type === MessageType.Jpeg) sink.still(m.data, m.captureUs);
+    else sink.media(m.data, m.type === MessageType.Init, m.key, m.captureUs);
+  }
+
+  private dispatch(m: ServerText): void {
+    if (m.op === 'ready') this.tiles.get(m.tile)?.sink.ready(m.mime);
+    else if (m.op === 'dropped') this.tiles.get(m.tile)?.sink.dropped(m.frames);
+    else if (m.op === 'error' && m.tile !== undefined) this.tiles.get(m.tile)?.sink.error(m.code);
+    for (const fn of this.listeners) fn(m);
+  }
+}
+
+export const live = new LiveConnection();
