@@ -24,6 +24,7 @@
 #define KT_RING_HASH_SIZE 32
 
 typedef struct kt_ring kt_ring;
+struct kt_record;                   /* below */
 
 /* Why there is no video. Numbers are on disk: never renumber. */
 enum kt_gap_reason {
