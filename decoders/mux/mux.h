@@ -31,6 +31,8 @@ struct kt_mux_params {
     /* A run ended; the next chunk has another run number. May be NULL. */
     void (*on_run_end)(void *user, enum kt_run_end why);
     bool drop_audio;                /* wall tiles and sub-streams need none */
+    uint64_t last_run;              /* of this stream, ever: new runs are greater. 0: none known */
+    int64_t (*wall_offset_us)(void *user);  /* wall clock minus monotonic; NULL: the system's */
 };
 
 kt_must_check int kt_mux_create(kt_mux **out, const struct kt_mux_params *params);
@@ -42,8 +44,9 @@ kt_must_check int kt_mux_begin(kt_mux *mux, const struct kt_ingest_stream *strea
                                struct kt_error *err);
 
 /* Take a packet (borrowed). Everything before the first key frame is dropped.
- * Emits zero or more chunks; a frame's chunk comes when its duration is known,
- * which is at once (nominal, then corrected by the next tfdt).
+ * Emits zero or more chunks: a frame's chunk comes at once, with the nominal
+ * duration (the next tfdt corrects it), but those of the first half second of a
+ * run wait until the run's place in time is settled.
  * Returns 0, or a negative errno for a packet that was dropped. */
 int kt_mux_packet(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us);
 

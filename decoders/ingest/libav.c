@@ -1,0 +1,244 @@
+/*
+ * libav.c - the fallback transport: libavformat's RTSP client, one thread a
+ * session. It follows redirects and hides loss; the client of our own does
+ * neither (rtsp.h).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <libavformat/avformat.h>
+
+#include "decoders/ingest/session.h"
+#include "server/base/clock.h"
+
+#define WORKED_US (10 * KT_SECOND_US)           /* a session that lasted so long was a good one */
+#define NO_KEY_US (10 * KT_SECOND_US)           /* frames but none to start with: say so ... */
+#define NO_KEY_GIVE_UP_US (360 * KT_SECOND_US)  /* ... and in the end try a new session */
+
+struct session {
+    kt_ingest base;
+    struct kt_ingest_params params;
+    pthread_t thread;
+    atomic_bool stop;
+    pthread_mutex_t lock;           /* leaf; only for waiting on STOPPED */
+    pthread_cond_t stopped;
+    /* --- session thread --- */
+    struct kt_backoff backoff;
+    AVFormatContext *av;
+    int video, audio;               /* stream indexes, -1: none */
+    int64_t deadline_us;            /* of the blocking call in progress */
+    int64_t begun_us, last_key_us;
+    enum kt_ingest_state state;
+};
+
+static void say(struct session *s, enum kt_ingest_state state, const char *why)
+{
+    if (s->state == state && state != KT_INGEST_OFFLINE)
+        return;
+    s->state = state;
+    s->params.on_state(s->params.user, state, why);
+}
+
+static int interrupted(void *user)
+{
+    struct session *s = user;
+    return atomic_load(&s->stop) || kt_clock_mono_us() > s->deadline_us;
+}
+
+/* The text for a person. libav's own texts never hold the URL. */
+static void explain(const struct session *s, char why[KT_INGEST_WHY_SIZE], int ret, const char *doing)
+{
+    if (ret == AVERROR_HTTP_UNAUTHORIZED || ret == AVERROR_HTTP_FORBIDDEN)
+        snprintf(why, KT_INGEST_WHY_SIZE, "the camera refuses the user name or password");
+    else if (ret == AVERROR_HTTP_NOT_FOUND)
+        snprintf(why, KT_INGEST_WHY_SIZE, "the camera has no such stream: check the path of the "
+                 "address");
+    else if (ret == AVERROR_EXIT && kt_clock_mono_us() > s->deadline_us)
+        snprintf(why, KT_INGEST_WHY_SIZE, "no answer in time while %s", doing);
+    else
+        snprintf(why, KT_INGEST_WHY_SIZE, "%s failed: %s", doing, kt_strerror(ret));
+}
+
+static int open_input(struct session *s)
+{
+    s->av = avformat_alloc_context();
+    if (!s->av)
+        return -ENOMEM;
+    s->av->interrupt_callback = (AVIOInterruptCB){ interrupted, s };
+    s->av->max_delay = 0;
+    AVDictionary *options = NULL;
+    const bool udp = strcmp(s->params.transport, "udp") == 0;
+    av_dict_set(&options, "rtsp_transport", udp ? "udp" : "tcp", 0);
+    av_dict_set(&options, "allowed_media_types", "video+audio", 0);
+    av_dict_set(&options, "protocol_whitelist", "rtsp,rtp,tcp,udp,tls", 0);
+    av_dict_set_int(&options, "timeout", s->params.connect_timeout_us, 0);
+    s->deadline_us = kt_clock_mono_us() + s->params.connect_timeout_us;
+    const int ret = avformat_open_input(&s->av, s->params.url, NULL, &options);
+    av_dict_free(&options);
+    return ret;
+}
+
+static int choose_tracks(struct session *s)
+{
+    s->video = s->audio = -1;
+    for (unsigned i = 0; i < s->av->nb_streams; i++) {
+        const enum AVMediaType type = s->av->streams[i]->codecpar->codec_type;
+        if (type == AVMEDIA_TYPE_VIDEO && s->video < 0)
+            s->video = (int)i;
+        else if (type == AVMEDIA_TYPE_AUDIO && s->audio < 0)
+            s->audio = (int)i;
+    }
+    return s->video < 0 ? -ENOENT : 0;
+}
+
+static void announce(struct session *s)
+{
+    const AVStream *video = s->av->streams[s->video];
+    const AVStream *audio = s->audio >= 0 ? s->av->streams[s->audio] : NULL;
+    const struct kt_ingest_stream stream = {
+        .video = video->codecpar,
+        .video_time_base = video->time_base,
+        .video_rate = video->avg_frame_rate.num ? video->avg_frame_rate : video->r_frame_rate,
+        .audio = audio ? audio->codecpar : NULL,
+        .audio_time_base = audio ? audio->time_base : (AVRational){ 0, 1 },
+    };
+    s->params.on_stream(s->params.user, &stream);
+}
+
+static void deliver(struct session *s, AVPacket *pkt)
+{
+    const int64_t now = kt_clock_mono_us();
+    if (pkt->stream_index == s->video) {
+        pkt->stream_index = 0;
+        if (pkt->flags & AV_PKT_FLAG_KEY) {
+            s->last_key_us = now;
+            say(s, KT_INGEST_STREAMING, "");
+        }
+    } else if (pkt->stream_index == s->audio) {
+        pkt->stream_index = 1;
+    } else {
+        return;
+    }
+    s->params.on_packet(s->params.user, pkt, now);
+}
+
+/* Until the camera or we end it; the reason for a person goes to WHY. */
+static void read_packets(struct session *s, char why[KT_INGEST_WHY_SIZE])
+{
+    AVPacket *pkt = av_packet_alloc();
+    s->begun_us = s->last_key_us = kt_clock_mono_us();
+    for (int ret = pkt ? 0 : -ENOMEM; ; av_packet_unref(pkt)) {
+        s->deadline_us = kt_clock_mono_us() + s->params.silence_timeout_us;
+        if (ret >= 0)
+            ret = av_read_frame(s->av, pkt);
+        if (ret < 0) {
+            if (ret == AVERROR_EOF)
+                snprintf(why, KT_INGEST_WHY_SIZE, "the camera ended the session");
+            else
+                explain(s, why, ret, "waiting for video");
+            break;
+        }
+        deliver(s, pkt);
+        const int64_t without_key = kt_clock_mono_us() - s->last_key_us;
+        if (s->state == KT_INGEST_CONNECTING && without_key > NO_KEY_US)
+            say(s, KT_INGEST_SILENT, "the camera sends no key frame");
+        if (without_key > NO_KEY_GIVE_UP_US && s->state == KT_INGEST_SILENT) {
+            snprintf(why, KT_INGEST_WHY_SIZE, "no key frame for six minutes");
+            break;
+        }
+    }
+    av_packet_free(&pkt);
+    if (kt_clock_mono_us() - s->begun_us > WORKED_US)
+        kt_backoff_reset(&s->backoff);
+}
+
+static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
+{
+    say(s, KT_INGEST_CONNECTING, "");
+    const int ret = open_input(s);
+    if (ret < 0) {
+        explain(s, why, ret, "connecting");
+    } else if (choose_tracks(s) < 0) {
+        snprintf(why, KT_INGEST_WHY_SIZE, "the camera offers no video");
+    } else {
+        announce(s);
+        read_packets(s, why);
+    }
+    s->deadline_us = kt_clock_mono_us() + KT_SECOND_US / 2;     /* for TEARDOWN */
+    avformat_close_input(&s->av);
+}
+
+static void wait_before_retry(struct session *s)
+{
+    const struct timespec until = kt_clock_deadline(kt_backoff_next(&s->backoff));
+    pthread_mutex_lock(&s->lock);
+    int ret = 0;
+    while (!atomic_load(&s->stop) && ret == 0)
+        ret = pthread_cond_timedwait(&s->stopped, &s->lock, &until);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *session_main(void *user)
+{
+    struct session *s = user;
+    while (!atomic_load(&s->stop)) {
+        char why[KT_INGEST_WHY_SIZE] = "";
+        run_once(s, why);
+        if (atomic_load(&s->stop))
+            break;
+        say(s, KT_INGEST_OFFLINE, why);
+        wait_before_retry(s);
+    }
+    return NULL;
+}
+
+static void libav_interrupt(kt_ingest *ingest)
+{
+    struct session *s = (struct session *)ingest;
+    atomic_store(&s->stop, true);
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_signal(&s->stopped);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void free_session(struct session *s)
+{
+    pthread_cond_destroy(&s->stopped);
+    pthread_mutex_destroy(&s->lock);
+    kt_ingest_params_free(&s->params);
+    free(s);
+}
+
+static void libav_join(kt_ingest *ingest)
+{
+    struct session *s = (struct session *)ingest;
+    pthread_join(s->thread, NULL);
+    free_session(s);
+}
+
+static const struct kt_ingest_ops libav_ops = { libav_interrupt, libav_join };
+
+int kt_ingest_libav_start(kt_ingest **out, const struct kt_ingest_params *params)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    int ret = kt_ingest_params_copy(&s->params, params);
+    if (ret < 0) {
+        free(s);
+        return ret;
+    }
+    s->base.ops = &libav_ops;
+    atomic_init(&s->stop, false);
+    pthread_mutex_init(&s->lock, NULL);
+    kt_cond_init(&s->stopped);
+    kt_backoff_init(&s->backoff, &s->params);
+    ret = -pthread_create(&s->thread, NULL, session_main, s);
+    if (ret < 0) {
+        free_session(s);
+        return ret;
+    }
+    *out = &s->base;
+    return 0;
+}

@@ -1,0 +1,325 @@
+#include "decoders/mux/timeline.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include <libavutil/avutil.h>
+#include <libavutil/mathematics.h>
+
+#include "server/base/clock.h"
+
+#define CLOCK_STEP_US INT64_C(500000)   /* a larger move between two frames is a step */
+#define JUMP_US INT64_C(2000000)        /* timestamps may run ahead of arrival by less than this */
+#define BACK_US INT64_C(1000000)        /* reordered frames go back by less than this */
+#define STEER_PPM 500.0
+#define WINDOW 10                       /* seconds whose least delay the anchor follows */
+#define EARLY_US INT64_C(250000)        /* frames "captured" so long after they arrived: anchor anew */
+#define LATE_US INT64_C(1000000)        /* frames so late ... */
+#define LATE_SECONDS 60                 /* ... for so long: anchor anew */
+
+int64_t kt_timeline_us(int64_t t_90k)
+{
+    return av_rescale(t_90k, 100, 9);
+}
+
+int64_t kt_timeline_90k(int64_t us)
+{
+    return av_rescale(us, 9, 100);
+}
+
+void kt_timeline_init(struct kt_timeline *tl, AVRational time_base, AVRational fps, int reorder)
+{
+    assert(time_base.num > 0 && time_base.den > 0);
+    *tl = (struct kt_timeline){
+        .time_base = time_base,
+        .nominal_90k = KT_TIMESCALE / 15,
+        .rate = 1,
+    };
+    if (fps.num > 0 && fps.den > 0 && av_cmp_q(fps, (AVRational){ 240, 1 }) <= 0 &&
+        av_cmp_q(fps, (AVRational){ 1, 2 }) >= 0)
+        tl->nominal_90k = av_rescale(KT_TIMESCALE, fps.den, fps.num);
+    kt_timeline_set_reorder(tl, reorder);
+}
+
+void kt_timeline_set_reorder(struct kt_timeline *tl, int frames)
+{
+    tl->next_reorder = FFMIN(FFMAX(frames, 0), KT_TIMELINE_REORDER_MAX);
+}
+
+void kt_timeline_end_run(struct kt_timeline *tl, enum kt_run_end why)
+{
+    if (tl->started && !tl->pending)
+        tl->pending = why;
+}
+
+/* ---- camera timestamps to media time ---- */
+
+static int64_t media_of(int64_t raw, int64_t base_raw, int64_t base_media, double rate)
+{
+    const int64_t delta = raw - base_raw;
+    return base_media + (rate == 1 ? delta : llrint((double)delta * rate));
+}
+
+/* Does DELTA_US between two timestamps fit ELAPSED_US between their arrivals? After
+ * a stall the frames come in a burst, so being behind the arrivals is no fault. */
+static bool plausible(int64_t delta_us, int64_t elapsed_us)
+{
+    return delta_us > -BACK_US && delta_us < elapsed_us + JUMP_US;
+}
+
+/* The media time by the arrival clock alone. */
+static int64_t bridge(const struct kt_timeline *tl, int64_t elapsed_us)
+{
+    return tl->media + FFMAX(kt_timeline_90k(elapsed_us), tl->nominal_90k);
+}
+
+/* One frame with a wild timestamp between good ones changes nothing. */
+static bool back_from_glitch(struct kt_timeline *tl, int64_t raw, int64_t elapsed_us)
+{
+    if (!tl->glitch)
+        return false;
+    tl->glitch = false;
+    if (!plausible(kt_timeline_us(raw - tl->good_raw), elapsed_us + kt_timeline_us(tl->nominal_90k)))
+        return false;
+    tl->base_raw = tl->good_base_raw;
+    tl->base_media = tl->good_base_media;
+    if (tl->pending == KT_RUN_TIMESTAMPS)
+        tl->pending = 0;
+    return true;
+}
+
+static void jump(struct kt_timeline *tl, int64_t raw, int64_t elapsed_us)
+{
+    if (!tl->pending) {
+        tl->glitch = true;
+        tl->good_raw = tl->last_raw;
+        tl->good_base_raw = tl->base_raw;
+        tl->good_base_media = tl->base_media;
+        tl->pending = KT_RUN_TIMESTAMPS;
+    }
+    tl->base_raw = raw;
+    tl->base_media = bridge(tl, elapsed_us);
+}
+
+static int64_t media_time(struct kt_timeline *tl, int64_t raw, int64_t elapsed_us)
+{
+    if (raw == AV_NOPTS_VALUE)
+        return bridge(tl, elapsed_us);
+    if (!tl->has_raw) {
+        tl->base_raw = raw;
+        tl->base_media = bridge(tl, elapsed_us);
+        tl->has_raw = true;
+    } else if (!back_from_glitch(tl, raw, elapsed_us)) {
+        int64_t delta = raw - tl->last_raw;
+        if (delta < -(INT64_C(1) << 31)) {  /* a 32-bit counter began anew */
+            tl->base_raw -= INT64_C(1) << 32;
+            delta += INT64_C(1) << 32;
+        }
+        if (!plausible(kt_timeline_us(delta), elapsed_us))
+            jump(tl, raw, elapsed_us);
+    }
+    tl->last_raw = raw;
+    return media_of(raw, tl->base_raw, tl->base_media, tl->rate);
+}
+
+/* ---- media time to wall time ---- */
+
+static int64_t least_delay(const struct kt_timeline *tl, int seconds)
+{
+    int64_t least = INT64_MAX;
+    for (int i = FFMAX(0, tl->delays - seconds); i < tl->delays; i++)
+        least = FFMIN(least, tl->delay[i]);
+    return least;
+}
+
+static void push_second(struct kt_timeline *tl)
+{
+    if (tl->delays == KT_TIMELINE_HISTORY) {
+        memmove(tl->delay, tl->delay + 1, sizeof(tl->delay[0]) * (KT_TIMELINE_HISTORY - 1));
+        tl->delays--;
+    }
+    tl->delay[tl->delays++] = INT64_MAX;
+}
+
+/*
+ * Does the delay grow or shrink steadily over the last N full seconds, by at
+ * least MIN_PPM? Then the camera's timestamps run at a wrong rate: it stamps
+ * 25 frames a second and sends 21, for one. Congestion is not that steady.
+ */
+static double wrong_rate(const struct kt_timeline *tl, int n, double min_ppm)
+{
+    if (tl->delays < n + 2)
+        return 0;
+    const int64_t *d = tl->delay + tl->delays - 1 - n;  /* the newest second is not full yet */
+    for (int i = 0; i < n; i++)
+        if (d[i] == INT64_MAX)
+            return 0;
+    const double slope = (double)(d[n - 1] - d[0]) / (n - 1);
+    const int parts = 4, step = (n - 1) / parts;
+    for (int i = 0; i < parts; i++) {
+        const double part = (double)(d[(i + 1) * step] - d[i * step]) / step;
+        if (fabs(part - slope) > 0.3 * fabs(slope))
+            return 0;
+    }
+    return fabs(slope) >= min_ppm ? slope : 0;  /* us per second: ppm */
+}
+
+static void correct_rate(struct kt_timeline *tl, double slope_ppm)
+{
+    const double rate = tl->rate * (1 + slope_ppm / 1e6);
+    if (tl->has_raw) {
+        tl->base_media = tl->media;
+        tl->base_raw = tl->last_raw;
+    }
+    tl->rate = fabs(rate - 1) < 400e-6 ? 1 : FFMIN(FFMAX(rate, 0.1), 10);
+    tl->delays = 0;
+    push_second(tl);
+}
+
+/* Once a second: is the anchor still believable? */
+static void check_anchor(struct kt_timeline *tl)
+{
+    double slope = wrong_rate(tl, 5, 10000);
+    if (slope == 0)
+        slope = wrong_rate(tl, 61, 400);
+    const double late = (double)least_delay(tl, WINDOW) - tl->anchor_us;
+    if (slope != 0)
+        correct_rate(tl, slope);
+    tl->late_seconds = late > LATE_US ? tl->late_seconds + 1 : 0;
+    if (-late > EARLY_US || tl->late_seconds > LATE_SECONDS || (slope != 0 && late > EARLY_US))
+        kt_timeline_end_run(tl, KT_RUN_TIMESTAMPS);
+}
+
+static void steer(struct kt_timeline *tl, int64_t arrival_us, int64_t wall_us)
+{
+    const int64_t delay = wall_us - kt_timeline_us(tl->media);
+    while (arrival_us - tl->second_us >= KT_SECOND_US) {
+        check_anchor(tl);
+        push_second(tl);
+        /* After a long silence there is nothing to learn from empty seconds. */
+        tl->second_us = arrival_us - tl->second_us > KT_TIMELINE_HISTORY * KT_SECOND_US
+            ? arrival_us : tl->second_us + KT_SECOND_US;
+    }
+    int64_t *newest = &tl->delay[tl->delays - 1];
+    *newest = FFMIN(*newest, delay);
+
+    if (kt_timeline_settling(tl)) {
+        tl->anchor_us = (double)least_delay(tl, WINDOW);
+    } else {
+        const double most = (double)kt_timeline_us(llabs(tl->media - tl->steered_media)) * STEER_PPM / 1e6;
+        const double want = (double)least_delay(tl, WINDOW) - tl->anchor_us;
+        tl->anchor_us += FFMIN(FFMAX(want, -most), most);
+    }
+    tl->steered_media = tl->media;
+}
+
+bool kt_timeline_settling(const struct kt_timeline *tl)
+{
+    return tl->started && tl->last_arrival_us - tl->run_arrival_us < KT_TIMELINE_SETTLE_US;
+}
+
+int64_t kt_timeline_anchor_us(const struct kt_timeline *tl)
+{
+    return llrint(tl->anchor_us);
+}
+
+/* ---- decode order ---- */
+
+/* The decode time of a frame is the display time of the frame that leaves a
+ * reorder buffer when it enters: never later, always growing. */
+static int64_t decode_time(struct kt_timeline *tl, int64_t pts)
+{
+    int64_t *buf = tl->reorder_buf;
+    const int n = tl->reorder;
+    buf[0] = pts;
+    for (int i = 0; i < n && buf[i] > buf[i + 1]; i++)
+        FFSWAP(int64_t, buf[i], buf[i + 1]);
+    return buf[0];
+}
+
+static void fill_reorder(struct kt_timeline *tl, int64_t pts)
+{
+    for (int i = 0; i <= tl->reorder; i++)
+        tl->reorder_buf[i] = pts + (i - tl->reorder - 1) * tl->nominal_90k;
+}
+
+/* Frames come out of display order and nobody said so: a B-frame stream. */
+static void learn_reorder(struct kt_timeline *tl, int64_t pts)
+{
+    if (pts >= tl->last_dts || tl->reorder == KT_TIMELINE_REORDER_MAX)
+        return;
+    tl->next_reorder = ++tl->reorder;
+    for (int i = 0; i < tl->reorder; i++)
+        tl->reorder_buf[i] = FFMIN(tl->reorder_buf[i], tl->last_dts);
+    tl->reorder_buf[tl->reorder] = tl->last_pts;
+}
+
+/* ---- the run ---- */
+
+static void start_run(struct kt_timeline *tl, const struct kt_timeline_input *in,
+                      struct kt_timeline_frame *out)
+{
+    out->new_run = true;
+    out->ended = tl->started ? (in->parameters && !tl->pending ? KT_RUN_PARAMETERS : tl->pending) : 0;
+    tl->pending = 0;
+    tl->started = true;
+    tl->reorder = tl->next_reorder;
+    tl->has_raw = tl->glitch = false;
+    /* The first frame is displayed after as many as may be decoded before it. */
+    tl->media = tl->steered_media = (tl->reorder - 1) * tl->nominal_90k;
+    tl->anchor_us = 0;
+    tl->step_us = 0;
+    tl->late_seconds = 0;
+    tl->run_arrival_us = tl->second_us = in->arrival_us;
+    tl->delays = 0;
+    push_second(tl);
+}
+
+static void notice_clock_step(struct kt_timeline *tl, const struct kt_timeline_input *in)
+{
+    const int64_t moved = in->wall_offset_us - tl->last_offset_us;
+    if (tl->started && llabs(moved) > CLOCK_STEP_US) {
+        tl->step_us += moved;   /* until the next key frame, the run keeps its own clock */
+        kt_timeline_end_run(tl, KT_RUN_CLOCK);
+    }
+    tl->last_offset_us = in->wall_offset_us;
+}
+
+static void observe_duration(struct kt_timeline *tl, int64_t delta)
+{
+    if (delta > KT_TIMESCALE / 240 && delta < 2 * KT_TIMESCALE)
+        tl->nominal_90k += (delta - tl->nominal_90k) / 8;
+}
+
+void kt_timeline_put(struct kt_timeline *tl, const struct kt_timeline_input *in,
+                     struct kt_timeline_frame *out)
+{
+    *out = (struct kt_timeline_frame){ 0 };
+    notice_clock_step(tl, in);
+    if (!tl->started || (in->key && (tl->pending || in->parameters)))
+        start_run(tl, in, out);
+
+    const int64_t raw = in->pts == AV_NOPTS_VALUE
+        ? AV_NOPTS_VALUE
+        : av_rescale_q(in->pts, tl->time_base, (AVRational){ 1, KT_TIMESCALE });
+    const int64_t elapsed_us = out->new_run ? 0 : FFMAX(in->arrival_us - tl->last_arrival_us, 0);
+    const int64_t pts = tl->media = media_time(tl, raw, elapsed_us);
+    tl->last_arrival_us = in->arrival_us;
+    steer(tl, in->arrival_us, in->arrival_us + in->wall_offset_us - tl->step_us);
+
+    if (out->new_run) {
+        fill_reorder(tl, pts);
+        tl->last_dts = -tl->nominal_90k;
+    } else {
+        learn_reorder(tl, pts);
+    }
+    int64_t dts = decode_time(tl, pts);
+    if (dts <= tl->last_dts)
+        dts = tl->last_dts + 1;
+    observe_duration(tl, dts - tl->last_dts);
+    out->dts_90k = dts;
+    out->pts_90k = FFMAX(pts, dts);
+    out->duration_90k = (uint32_t)tl->nominal_90k;
+    tl->last_dts = dts;
+    tl->last_pts = pts;
+}
