@@ -19,7 +19,8 @@ typedef struct kt_hub kt_hub;
 
 struct kt_hub_params {
     size_t max_viewers;             /* 0: 256 */
-    size_t gop_cache_bytes;         /* a stream: 0: 8 MiB; a longer GOP is cut to its key frame */
+    size_t gop_cache_bytes;         /* of one stream; 0: 8 MiB. Of a longer GOP the key frame and
+                                     * the end are kept */
 };
 
 kt_must_check int kt_hub_create(kt_hub **out, const struct kt_hub_params *params);
@@ -35,7 +36,8 @@ void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, siz
 /* A JSON text message to every viewer that may see CAMERA (NULL: all). */
 void kt_hub_publish_text(kt_hub *hub, const char *camera, const char *json);
 
-/* The camera is gone (deleted or disabled): end its tiles, drop the cache. */
+/* The camera is gone (deleted or disabled): end its tiles (error "gone"), drop
+ * the cache. Publishing again brings the stream back. */
 void kt_hub_remove(kt_hub *hub, const char *camera);
 
 /*
@@ -43,6 +45,12 @@ void kt_hub_remove(kt_hub *hub, const char *camera);
  * ON_CLOSE(USER) once when it is done with it, and never closes FD itself.
  * EXTRA are bytes already read. MAY_SEE(USER, camera) says whether this viewer
  * may see a camera; called on the hub's thread for every subscribe and message.
+ * Every few seconds ALIVE says whether the session still is: 0 closes the
+ * viewer. ON_WATCH hears of each subscribe that was granted.
+ *
+ * When this fails nothing is called and FD stays the caller's:
+ *   -EBUSY   there are max_viewers already
+ *   -ESHUTDOWN  after kt_hub_disconnect()
  */
 struct kt_hub_viewer {
     int fd;
@@ -51,8 +59,14 @@ struct kt_hub_viewer {
     void *user;
     int (*may_see)(void *user, const char *camera);
     void (*on_close)(void *user);
+    int (*alive)(void *user);                               /* may be NULL */
+    void (*on_watch)(void *user, const char *camera, const char *stream);   /* may be NULL */
 };
 kt_must_check int kt_hub_adopt(kt_hub *hub, const struct kt_hub_viewer *viewer);
+
+/* Close every viewer, wait until each on_close was called, and take no more.
+ * For the owner of the sockets before it stops. */
+void kt_hub_disconnect(kt_hub *hub);
 
 struct kt_hub_status {
     size_t viewers, tiles;
