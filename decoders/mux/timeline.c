@@ -14,6 +14,7 @@
 #define STEER_PPM 500.0
 #define WINDOW 10                       /* seconds whose least delay the anchor follows */
 #define EARLY_US INT64_C(250000)        /* frames "captured" so long after they arrived: anchor anew */
+#define RATE_US INT64_C(100000)         /* so far off at a wrong rate: anchor anew */
 #define LATE_US INT64_C(1000000)        /* frames so late ... */
 #define LATE_SECONDS 60                 /* ... for so long: anchor anew */
 
@@ -104,7 +105,7 @@ static void jump(struct kt_timeline *tl, int64_t raw, int64_t elapsed_us)
 static int64_t media_time(struct kt_timeline *tl, int64_t raw, int64_t elapsed_us)
 {
     if (raw == AV_NOPTS_VALUE)
-        return bridge(tl, elapsed_us);
+        return tl->media + kt_timeline_90k(elapsed_us);
     if (!tl->has_raw) {
         tl->base_raw = raw;
         tl->base_media = bridge(tl, elapsed_us);
@@ -127,7 +128,7 @@ static int64_t media_time(struct kt_timeline *tl, int64_t raw, int64_t elapsed_u
 static int64_t least_delay(const struct kt_timeline *tl, int seconds)
 {
     int64_t least = INT64_MAX;
-    for (int i = FFMAX(0, tl->delays - seconds); i < tl->delays; i++)
+    for (int i = tl->delays - FFMIN(tl->run_delays, seconds); i < tl->delays; i++)
         least = FFMIN(least, tl->delay[i]);
     return least;
 }
@@ -139,6 +140,7 @@ static void push_second(struct kt_timeline *tl)
         tl->delays--;
     }
     tl->delay[tl->delays++] = INT64_MAX;
+    tl->run_delays = FFMIN(tl->run_delays + 1, tl->delays);
 }
 
 /*
@@ -164,30 +166,42 @@ static double wrong_rate(const struct kt_timeline *tl, int n, double min_ppm)
     return fabs(slope) >= min_ppm ? slope : 0;  /* us per second: ppm */
 }
 
-static void correct_rate(struct kt_timeline *tl, double slope_ppm)
+/* The delay grows by SLOPE us each second: so much does media time fall behind. */
+static void correct_rate(struct kt_timeline *tl, double slope)
 {
-    const double rate = tl->rate * (1 + slope_ppm / 1e6);
+    const double rate = tl->rate / (1 - FFMIN(slope / 1e6, 0.9));
     if (tl->has_raw) {
         tl->base_media = tl->media;
         tl->base_raw = tl->last_raw;
     }
     tl->rate = fabs(rate - 1) < 400e-6 ? 1 : FFMIN(FFMAX(rate, 0.1), 10);
-    tl->delays = 0;
+    tl->delays = tl->run_delays = 0;
     push_second(tl);
 }
 
 /* Once a second: is the anchor still believable? */
 static void check_anchor(struct kt_timeline *tl)
 {
-    double slope = wrong_rate(tl, 5, 10000);
-    if (slope == 0)
-        slope = wrong_rate(tl, 61, 400);
-    const double late = (double)least_delay(tl, WINDOW) - tl->anchor_us;
-    if (slope != 0)
-        correct_rate(tl, slope);
+    static const struct {
+        int seconds;
+        double min_ppm;
+    } tests[] = { { 5, 10000 }, { 21, 2000 }, { 61, 400 } };
+    const int64_t least = least_delay(tl, WINDOW);
+    if (least == INT64_MAX)
+        return;
+    const double late = (double)least - tl->anchor_us;
     tl->late_seconds = late > LATE_US ? tl->late_seconds + 1 : 0;
-    if (-late > EARLY_US || tl->late_seconds > LATE_SECONDS || (slope != 0 && late > EARLY_US))
+    if (-late > EARLY_US || tl->late_seconds > LATE_SECONDS)
         kt_timeline_end_run(tl, KT_RUN_TIMESTAMPS);
+    for (size_t i = 0; i < KT_ARRAY_SIZE(tests); i++) {
+        const double slope = wrong_rate(tl, tests[i].seconds, tests[i].min_ppm);
+        if (slope == 0)
+            continue;
+        if (fabs((double)tl->delay[tl->delays - 2] - tl->anchor_us) > RATE_US)
+            kt_timeline_end_run(tl, KT_RUN_TIMESTAMPS);
+        correct_rate(tl, slope);
+        break;
+    }
 }
 
 static void steer(struct kt_timeline *tl, int64_t arrival_us, int64_t wall_us)
@@ -256,23 +270,37 @@ static void learn_reorder(struct kt_timeline *tl, int64_t pts)
 
 /* ---- the run ---- */
 
-static void start_run(struct kt_timeline *tl, const struct kt_timeline_input *in,
-                      struct kt_timeline_frame *out)
+/* The delays seen so far stay true: only the media time they count from moves. */
+static void carry_history(struct kt_timeline *tl, int64_t old_media, int64_t new_media)
 {
-    out->new_run = true;
-    out->ended = tl->started ? (in->parameters && !tl->pending ? KT_RUN_PARAMETERS : tl->pending) : 0;
+    for (int i = 0; i < tl->delays; i++)
+        if (tl->delay[i] != INT64_MAX)
+            tl->delay[i] += kt_timeline_us(old_media) - kt_timeline_us(new_media);
+}
+
+static void start_run(struct kt_timeline *tl, const struct kt_timeline_input *in, int64_t raw,
+                      enum kt_run_end ended)
+{
     tl->pending = 0;
-    tl->started = true;
     tl->reorder = tl->next_reorder;
-    tl->has_raw = tl->glitch = false;
     /* The first frame is displayed after as many as may be decoded before it. */
-    tl->media = tl->steered_media = (tl->reorder - 1) * tl->nominal_90k;
+    const int64_t media = tl->reorder * tl->nominal_90k;
+    if (tl->started && ended != KT_RUN_CLOCK && ended != KT_RUN_SESSION)
+        carry_history(tl, tl->media, media);
+    else
+        tl->delays = 0;
+    tl->started = true;
+    tl->glitch = false;
+    tl->has_raw = raw != AV_NOPTS_VALUE;
+    tl->base_raw = tl->last_raw = raw;
+    tl->media = tl->base_media = tl->steered_media = media;
     tl->anchor_us = 0;
     tl->step_us = 0;
-    tl->late_seconds = 0;
+    tl->late_seconds = tl->run_delays = 0;
     tl->run_arrival_us = tl->second_us = in->arrival_us;
-    tl->delays = 0;
     push_second(tl);
+    fill_reorder(tl, media);
+    tl->last_dts = -tl->nominal_90k;
 }
 
 static void notice_clock_step(struct kt_timeline *tl, const struct kt_timeline_input *in)
@@ -296,23 +324,24 @@ void kt_timeline_put(struct kt_timeline *tl, const struct kt_timeline_input *in,
 {
     *out = (struct kt_timeline_frame){ 0 };
     notice_clock_step(tl, in);
-    if (!tl->started || (in->key && (tl->pending || in->parameters)))
-        start_run(tl, in, out);
-
+    const bool new_run = !tl->started || (in->key && (tl->pending || in->parameters));
+    const enum kt_run_end ended = !tl->started ? 0 : tl->pending ? tl->pending : KT_RUN_PARAMETERS;
     const int64_t raw = in->pts == AV_NOPTS_VALUE
         ? AV_NOPTS_VALUE
         : av_rescale_q(in->pts, tl->time_base, (AVRational){ 1, KT_TIMESCALE });
-    const int64_t elapsed_us = out->new_run ? 0 : FFMAX(in->arrival_us - tl->last_arrival_us, 0);
-    const int64_t pts = tl->media = media_time(tl, raw, elapsed_us);
+    if (tl->started)
+        tl->media = media_time(tl, raw, FFMAX(in->arrival_us - tl->last_arrival_us, 0));
+    if (new_run) {
+        start_run(tl, in, raw, ended);
+        out->new_run = true;
+        out->ended = ended;
+    } else {
+        learn_reorder(tl, tl->media);
+    }
     tl->last_arrival_us = in->arrival_us;
     steer(tl, in->arrival_us, in->arrival_us + in->wall_offset_us - tl->step_us);
 
-    if (out->new_run) {
-        fill_reorder(tl, pts);
-        tl->last_dts = -tl->nominal_90k;
-    } else {
-        learn_reorder(tl, pts);
-    }
+    const int64_t pts = tl->media;
     int64_t dts = decode_time(tl, pts);
     if (dts <= tl->last_dts)
         dts = tl->last_dts + 1;

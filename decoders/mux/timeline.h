@@ -64,7 +64,7 @@ struct kt_timeline {
     double anchor_us;
     int64_t steered_media;
     int64_t delay[KT_TIMELINE_HISTORY]; /* least delay of each second; newest last */
-    int delays;
+    int delays, run_delays;     /* of them in the current run */
     int64_t second_us;          /* arrival at which the newest second began */
     int late_seconds;
 };
