@@ -1,0 +1,514 @@
+#include "server/config.h"
+
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/config_place.h"
+
+#define MAX_FILE_BYTES (4u << 20)
+#define DEFAULT_LISTEN "0.0.0.0:8080"
+#define DEFAULT_TIMEZONE "Asia/Jakarta"
+#define DEFAULT_LANGUAGE "id"
+#define DEFAULT_VIDEO_BYTES (UINT64_C(2) << 30)
+#define DEFAULT_CLIPS_BYTES (UINT64_C(512) << 20)
+
+/* ------------------------- the file as libcyaml sees it ------------------------- */
+
+struct yaml_server {
+    char *listen, *timezone, *language;
+};
+
+struct yaml_ring {
+    char *name, *path, *size;
+    enum kt_ring_only only;
+};
+
+struct yaml_vault {
+    char *path, *max_size;
+};
+
+struct yaml_storage {
+    char *catalog;
+    struct yaml_ring *rings;
+    unsigned rings_count;
+    struct yaml_vault *vault;
+};
+
+struct yaml_camera {
+    char *id, *name, *main, *sub, *transport, *password_file, *rules_file;
+    int analysis;
+    bool *enabled;
+};
+
+struct yaml_file {
+    struct yaml_server *server;
+    struct yaml_storage *storage;
+    struct yaml_camera *cameras;
+    unsigned cameras_count;
+};
+
+#define PTR_OPT (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
+#define TEXT(key, type, max) \
+    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, struct type, key, 1, max)
+#define TEXT_OPT(key, type, max) CYAML_FIELD_STRING_PTR(#key, PTR_OPT, struct type, key, 0, max)
+
+static const cyaml_strval_t only_words[] = { { "all", KT_RING_ONLY_NOTHING },
+                                             { "events", KT_RING_ONLY_EVENTS } };
+static const cyaml_strval_t analysis_words[] = { { "off", KT_ANALYSIS_OFF },
+                                                 { "keyframes", KT_ANALYSIS_KEYFRAMES },
+                                                 { "adaptive", KT_ANALYSIS_ADAPTIVE },
+                                                 { "full", KT_ANALYSIS_FULL } };
+
+static const cyaml_schema_field_t server_fields[] = {
+    TEXT_OPT(listen, yaml_server, 255),
+    TEXT_OPT(timezone, yaml_server, 63),
+    TEXT_OPT(language, yaml_server, 7),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t ring_fields[] = {
+    TEXT(name, yaml_ring, KT_ID_MAX),
+    TEXT(path, yaml_ring, 4000),
+    TEXT(size, yaml_ring, 32),
+    CYAML_FIELD_ENUM("only", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct yaml_ring, only,
+                     only_words, KT_ARRAY_SIZE(only_words)),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t ring_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_ring, ring_fields),
+};
+
+static const cyaml_schema_field_t vault_fields[] = {
+    TEXT(path, yaml_vault, 4000),
+    TEXT(max_size, yaml_vault, 32),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t storage_fields[] = {
+    TEXT(catalog, yaml_storage, 4000),
+    CYAML_FIELD_SEQUENCE("rings", CYAML_FLAG_POINTER, struct yaml_storage, rings, &ring_value, 1, 16),
+    CYAML_FIELD_MAPPING_PTR("vault", PTR_OPT, struct yaml_storage, vault, vault_fields),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t camera_fields[] = {
+    TEXT(id, yaml_camera, KT_ID_MAX),
+    TEXT_OPT(name, yaml_camera, 127),
+    TEXT(main, yaml_camera, KT_URL_MAX - 1),
+    TEXT_OPT(sub, yaml_camera, KT_URL_MAX - 1),
+    TEXT_OPT(transport, yaml_camera, 7),
+    TEXT_OPT(password_file, yaml_camera, 4000),
+    TEXT_OPT(rules_file, yaml_camera, 4000),
+    CYAML_FIELD_ENUM("analysis", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct yaml_camera,
+                     analysis, analysis_words, KT_ARRAY_SIZE(analysis_words)),
+    CYAML_FIELD_BOOL_PTR("enabled", PTR_OPT, struct yaml_camera, enabled),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t camera_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_camera, camera_fields),
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+    CYAML_FIELD_MAPPING_PTR("server", PTR_OPT, struct yaml_file, server, server_fields),
+    CYAML_FIELD_MAPPING_PTR("storage", CYAML_FLAG_POINTER, struct yaml_file, storage, storage_fields),
+    CYAML_FIELD_SEQUENCE("cameras", PTR_OPT, struct yaml_file, cameras, &camera_value, 0, 1024),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t file_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_file, file_fields),
+};
+
+/* ------------------------- reading ------------------------- */
+
+/* What checking needs besides the values. */
+struct reader {
+    const kt_config_place *place;
+    struct kt_error *err;
+};
+
+/* A value that makes no sense, with its place. */
+static int refuse(const struct reader *r, const char *section, int index, const char *key,
+                  const char *fmt, ...) kt_printf(5, 6);
+
+static int refuse(const struct reader *r, const char *section, int index, const char *key,
+                  const char *fmt, ...)
+{
+    char place[256], text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (!r)
+        return -EINVAL;                 /* defaults: the caller says what is wrong */
+    kt_config_place_find(r->place, section, index, key, place, sizeof(place));
+    return kt_error_set(r->err, -EINVAL, "%s%s", place, text);
+}
+
+int kt_size_parse(const char *text, uint64_t *bytes)
+{
+    static const struct {
+        const char *unit;
+        uint64_t factor;
+    } units[] = { { "", 1 }, { "B", 1 }, { "KiB", UINT64_C(1) << 10 }, { "MiB", UINT64_C(1) << 20 },
+                  { "GiB", UINT64_C(1) << 30 }, { "TiB", UINT64_C(1) << 40 }, { "KB", 1000 },
+                  { "MB", 1000000 }, { "GB", 1000000000 }, { "TB", UINT64_C(1000000000000) } };
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || !(value >= 0) || text[strcspn(text, "xXnN")] != '\0')
+        return -EINVAL;
+    end += strspn(end, " ");
+    for (size_t i = 0; i < KT_ARRAY_SIZE(units); i++) {
+        if (strcasecmp(end, units[i].unit) != 0)
+            continue;
+        if (value * (double)units[i].factor >= 9e18)
+            return -ERANGE;
+        *bytes = (uint64_t)(value * (double)units[i].factor);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* Replace ${NAME} by the environment's value. */
+static int expand(const struct reader *r, int index, const char *key, const char *from, char *to,
+                  size_t cap)
+{
+    size_t n = 0;
+    for (const char *p = from; *p;) {
+        const char *close = p[0] == '$' && p[1] == '{' ? strchr(p, '}') : NULL;
+        char one[2] = { *p, '\0' }, name[128];
+        const char *value = one;
+        if (close) {
+            snprintf(name, sizeof(name), "%.*s", (int)(close - p - 2), p + 2);
+            value = getenv(name);
+            if (!value)
+                return refuse(r, "cameras", index, key, "${%s} is not set in the environment", name);
+        }
+        if (n + strlen(value) >= cap)
+            return refuse(r, "cameras", index, key, "longer than %zu characters", cap - 1);
+        n += (size_t)snprintf(to + n, cap - n, "%s", value);
+        p = close ? close + 1 : p + 1;
+    }
+    to[n] = '\0';
+    return 0;
+}
+
+/* The first line of PATH. */
+static int read_secret(const char *path, char *out, size_t cap)
+{
+    kt_cleanup(kt_fclosep) FILE *f = fopen(path, "re");
+    if (!f || !fgets(out, (int)cap, f))
+        return f ? -EINVAL : -errno;
+    out[strcspn(out, "\r\n")] = '\0';
+    return 0;
+}
+
+/* Put PASSWORD into a URL that has a user but no password. */
+static int add_password(char url[KT_URL_MAX], const char *password)
+{
+    const char *auth = strstr(url, "://");
+    auth = auth ? auth + 3 : url;
+    const char *at = strchr(auth, '@');
+    if (!url[0] || !at || memchr(auth, ':', (size_t)(at - auth)))
+        return 0;
+    char with[KT_URL_MAX];
+    if (snprintf(with, sizeof(with), "%.*s:%s%s", (int)(at - url), url, password, at) >=
+        (int)sizeof(with))
+        return -ENAMETOOLONG;
+    strcpy(url, with);
+    return 0;
+}
+
+static int read_addresses(const struct reader *r, int i, const struct yaml_camera *y,
+                          struct kt_camera_config *c)
+{
+    int ret = expand(r, i, "main", y->main, c->main_url, sizeof(c->main_url));
+    if (ret == 0 && y->sub)
+        ret = expand(r, i, "sub", y->sub, c->sub_url, sizeof(c->sub_url));
+    if (ret < 0)
+        return ret;
+    if (!strstr(c->main_url, "://"))
+        return refuse(r, "cameras", i, "main", "no address: rtsp://… is expected");
+    if (c->sub_url[0] && !strstr(c->sub_url, "://"))
+        return refuse(r, "cameras", i, "sub", "no address: rtsp://… is expected");
+    if (!y->password_file)
+        return 0;
+    char password[256];
+    ret = read_secret(y->password_file, password, sizeof(password));
+    if (ret < 0)
+        return refuse(r, "cameras", i, "password_file", "%s: %s", y->password_file, kt_strerror(ret));
+    if (add_password(c->main_url, password) < 0 || add_password(c->sub_url, password) < 0)
+        return refuse(r, "cameras", i, "password_file", "the address becomes too long");
+    return 0;
+}
+
+static int read_rules(const struct reader *r, int i, const char *path, struct kt_camera_config *c)
+{
+    kt_cleanup(kt_fclosep) FILE *f = fopen(path, "re");
+    if (!f)
+        return refuse(r, "cameras", i, "rules_file", "%s: %s", path, strerror(errno));
+    const size_t n = fread(c->rules, 1, sizeof(c->rules), f);
+    if (n == sizeof(c->rules))
+        return refuse(r, "cameras", i, "rules_file", "%s: larger than %zu bytes", path, n - 1);
+    c->rules[n] = '\0';
+    return 0;
+}
+
+static int read_camera(const struct reader *r, const kt_config *config, int i,
+                       const struct yaml_camera *y, struct kt_camera_config *c)
+{
+    if (!kt_id_valid(y->id))
+        return refuse(r, "cameras", i, "id", "'%s': an id is made of a-z, 0-9 and -", y->id);
+    for (int k = 0; k < i; k++)
+        if (strcmp(config->cameras[k].id, y->id) == 0)
+            return refuse(r, "cameras", i, "id", "there is a camera '%s' already", y->id);
+    snprintf(c->id, sizeof(c->id), "%s", y->id);
+    snprintf(c->name, sizeof(c->name), "%s", y->name && y->name[0] ? y->name : y->id);
+    snprintf(c->transport, sizeof(c->transport), "%s", y->transport ? y->transport : "tcp");
+    static const char *const transports[] = { "tcp", "udp", "tls", "libav" };
+    size_t t = 0;
+    while (t < KT_ARRAY_SIZE(transports) && strcmp(transports[t], c->transport) != 0)
+        t++;
+    if (t == KT_ARRAY_SIZE(transports))
+        return refuse(r, "cameras", i, "transport", "'%s': tcp, udp, tls or libav", c->transport);
+    c->analysis = y->analysis ? (enum kt_analysis_mode)y->analysis : KT_ANALYSIS_ADAPTIVE;
+    c->enabled = !y->enabled || *y->enabled;
+    c->provisioned = true;
+    int ret = read_addresses(r, i, y, c);
+    if (ret == 0 && y->rules_file)
+        ret = read_rules(r, i, y->rules_file, c);
+    return ret;
+}
+
+static int read_ring(const struct reader *r, const kt_config *config, int i,
+                     const struct yaml_ring *y, struct kt_config_ring *ring)
+{
+    if (!kt_id_valid(y->name))
+        return refuse(r, "storage.rings", i, "name", "'%s': a name is made of a-z, 0-9 and -", y->name);
+    for (int k = 0; k < i; k++) {
+        if (strcmp(config->rings[k].name, y->name) == 0)
+            return refuse(r, "storage.rings", i, "name", "there is a ring '%s' already", y->name);
+        if (strcmp(config->rings[k].path, y->path) == 0)
+            return refuse(r, "storage.rings", i, "path", "ring '%s' is there already",
+                          config->rings[k].name);
+    }
+    if (kt_size_parse(y->size, &ring->size_bytes) < 0 || ring->size_bytes == 0)
+        return refuse(r, "storage.rings", i, "size", "'%s' is no size; write 300 GiB or 2 TiB",
+                      y->size);
+    ring->only = y->only;
+    ring->name = strdup(y->name);
+    ring->path = strdup(y->path);
+    return ring->name && ring->path ? 0 : -ENOMEM;
+}
+
+static char *or_default(const char *text, const char *fallback)
+{
+    return strdup(text && text[0] ? text : fallback);
+}
+
+static int read_server(const struct reader *r, const struct yaml_server *y, kt_config *config)
+{
+    config->listen = or_default(y ? y->listen : NULL, DEFAULT_LISTEN);
+    config->timezone = or_default(y ? y->timezone : NULL, DEFAULT_TIMEZONE);
+    config->language = or_default(y ? y->language : NULL, DEFAULT_LANGUAGE);
+    if (!config->listen || !config->timezone || !config->language)
+        return -ENOMEM;
+    if (strcmp(config->language, "id") != 0 && strcmp(config->language, "en") != 0)
+        return refuse(r, "server", -1, "language", "'%s': id or en", config->language);
+    char zone[128];
+    snprintf(zone, sizeof(zone), "/usr/share/zoneinfo/%s", config->timezone);
+    struct stat st;
+    if (strstr(config->timezone, "..") || stat(zone, &st) < 0 || !S_ISREG(st.st_mode))
+        return refuse(r, "server", -1, "timezone", "'%s' is no time zone; Asia/Jakarta is one",
+                      config->timezone);
+    if (!strrchr(config->listen, ':'))
+        return refuse(r, "server", -1, "listen", "'%s': ADDRESS:PORT is expected", config->listen);
+    return 0;
+}
+
+static int read_storage(const struct reader *r, const struct yaml_storage *y, kt_config *config)
+{
+    config->catalog = strdup(y->catalog);
+    config->rings = calloc(y->rings_count + 1, sizeof(*config->rings));
+    if (!config->catalog || !config->rings)
+        return -ENOMEM;
+    for (unsigned i = 0; i < y->rings_count; i++) {
+        const int ret = read_ring(r, config, (int)i, &y->rings[i], &config->rings[config->n_rings++]);
+        if (ret < 0)
+            return ret;
+    }
+    if (!y->vault)
+        return 0;
+    config->vault_path = strdup(y->vault->path);
+    if (kt_size_parse(y->vault->max_size, &config->vault_max_bytes) < 0)
+        return refuse(r, "storage.vault", -1, "max_size", "'%s' is no size", y->vault->max_size);
+    return config->vault_path ? 0 : -ENOMEM;
+}
+
+static int read_all(const struct reader *r, const struct yaml_file *y, kt_config *config)
+{
+    int ret = read_server(r, y->server, config);
+    if (ret == 0)
+        ret = read_storage(r, y->storage, config);
+    if (ret < 0)
+        return ret;
+    config->cameras = calloc(y->cameras_count + 1, sizeof(*config->cameras));
+    if (!config->cameras)
+        return -ENOMEM;
+    for (unsigned i = 0; i < y->cameras_count && ret == 0; i++) {
+        ret = read_camera(r, config, (int)i, &y->cameras[i], &config->cameras[i]);
+        config->n_cameras++;
+    }
+    return ret;
+}
+
+/* ------------------------- libcyaml ------------------------- */
+
+struct complaint {
+    char first[256];                    /* libcyaml's first error is the cause */
+    char place[64];                     /* "LINE:COLUMN" from its back-trace */
+};
+
+static void collect(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+{
+    struct complaint *c = ctx;
+    char line[256];
+    if (level < CYAML_LOG_ERROR)
+        return;
+    vsnprintf(line, sizeof(line), fmt, args);
+    line[strcspn(line, "\n")] = '\0';
+    unsigned row, column;
+    const char *at = strstr(line, "line: ");
+    if (at && !c->place[0] && sscanf(at, "line: %u, column: %u", &row, &column) == 2)
+        snprintf(c->place, sizeof(c->place), "%u:%u", row, column);
+    if (!c->first[0])
+        snprintf(c->first, sizeof(c->first), "%s", strncmp(line, "Load: ", 6) == 0 ? line + 6 : line);
+}
+
+static int parse(const char *path, const char *text, size_t size, struct yaml_file **out,
+                 struct kt_error *err)
+{
+    struct complaint complaint = { "", "" };
+    const cyaml_config_t cyaml = { .log_fn = collect, .log_ctx = &complaint,
+                                   .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem };
+    cyaml_data_t *data = NULL;
+    const cyaml_err_t ret = cyaml_load_data((const uint8_t *)text, size, &cyaml, &file_value, &data,
+                                            NULL);
+    if (ret != CYAML_OK)
+        return kt_error_set(err, -EINVAL, "%s:%s: %s", path,
+                            complaint.place[0] ? complaint.place : "1:1",
+                            complaint.first[0] ? complaint.first : cyaml_strerror(ret));
+    if (!data)
+        return kt_error_set(err, -EINVAL, "%s:1:1: the file is empty", path);
+    *out = data;
+    return 0;
+}
+
+static void yaml_freep(struct yaml_file **y)
+{
+    const cyaml_config_t cyaml = { .mem_fn = cyaml_mem };
+    if (*y)
+        cyaml_free(&cyaml, &file_value, *y, 0);
+}
+
+static int read_file(const char *path, char **out, size_t *size, struct kt_error *err)
+{
+    kt_cleanup(kt_fclosep) FILE *f = fopen(path, "re");
+    if (!f)
+        return kt_error_set(err, -errno, "%s: %s", path, strerror(errno));
+    char *text = malloc(MAX_FILE_BYTES);
+    if (!text)
+        return -ENOMEM;
+    *size = fread(text, 1, MAX_FILE_BYTES, f);
+    if (ferror(f) || *size == MAX_FILE_BYTES) {
+        free(text);
+        return kt_error_set(err, -EFBIG, "%s: cannot be read, or is larger than %u MiB", path,
+                            MAX_FILE_BYTES >> 20);
+    }
+    *out = text;
+    return 0;
+}
+
+int kt_config_load(kt_config **out, const char *path, struct kt_error *err)
+{
+    kt_cleanup(kt_freep) char *text = NULL;
+    size_t size = 0;
+    int ret = read_file(path, &text, &size, err);
+    if (ret < 0)
+        return ret;
+    kt_cleanup(kt_config_place_free) kt_config_place *place = NULL;
+    ret = kt_config_place_create(&place, path, text, size, err);
+    if (ret < 0)
+        return ret;
+    kt_cleanup(yaml_freep) struct yaml_file *y = NULL;
+    ret = parse(path, text, size, &y, err);
+    if (ret < 0)
+        return ret;
+    kt_cleanup(kt_config_free) kt_config *config = calloc(1, sizeof(*config));
+    if (!config)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    ret = read_all(&(struct reader){ .place = place, .err = err }, y, config);
+    if (ret < 0)
+        return ret;
+    *out = kt_steal_ptr(&config);
+    return 0;
+}
+
+/* ------------------------- without a file ------------------------- */
+
+static int default_ring(struct kt_config_ring *ring, const char *dir, const char *name,
+                        uint64_t size, enum kt_ring_only only)
+{
+    ring->name = strdup(name);
+    ring->size_bytes = size;
+    ring->only = only;
+    if (asprintf(&ring->path, "%s/%s", dir, name) < 0)
+        ring->path = NULL;
+    return ring->name && ring->path ? 0 : -ENOMEM;
+}
+
+int kt_config_default(kt_config **out, const char *dir, struct kt_error *err)
+{
+    if (mkdir(dir, 0750) < 0 && errno != EEXIST)
+        return kt_error_set(err, -errno, "%s: %s", dir, strerror(errno));
+    kt_cleanup(kt_config_free) kt_config *c = calloc(1, sizeof(*c));
+    if (!c)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    c->rings = calloc(2, sizeof(*c->rings));
+    c->cameras = calloc(1, sizeof(*c->cameras));
+    if (!c->rings || !c->cameras || read_server(NULL, NULL, c) < 0 ||
+        default_ring(&c->rings[c->n_rings++], dir, "video", DEFAULT_VIDEO_BYTES,
+                     KT_RING_ONLY_NOTHING) < 0 ||
+        default_ring(&c->rings[c->n_rings++], dir, "clips", DEFAULT_CLIPS_BYTES,
+                     KT_RING_ONLY_EVENTS) < 0)
+        return kt_error_set(err, -EINVAL, "no defaults: out of memory, or %s is not installed",
+                            "tzdata");
+    if (asprintf(&c->catalog, "%s/catalog.db", dir) < 0) {
+        c->catalog = NULL;
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    }
+    *out = kt_steal_ptr(&c);
+    return 0;
+}
+
+void kt_config_free(kt_config **pc)
+{
+    kt_config *c = kt_steal_ptr(pc);
+    if (!c)
+        return;
+    for (size_t i = 0; c->rings && i < c->n_rings; i++) {
+        free(c->rings[i].name);
+        free(c->rings[i].path);
+    }
+    free(c->rings);
+    free(c->cameras);
+    free(c->listen);
+    free(c->timezone);
+    free(c->language);
+    free(c->catalog);
+    free(c->vault_path);
+    free(c);
+}

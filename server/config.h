@@ -1,0 +1,59 @@
+/*
+ * config.h - the configuration file: YAML, read by libcyaml, checked whole.
+ *
+ * docs/configuration.md explains every key. Unknown keys, bad values and duplicates
+ * are errors that name FILE:LINE:COLUMN. ${NAME} in camera addresses is taken from
+ * the environment; it is an error when NAME is not set.
+ *
+ * Threads: a configuration is constant after loading.
+ */
+#ifndef KT_SERVER_CONFIG_H
+#define KT_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/error.h"
+#include "storage/catalog/catalog.h"
+
+enum kt_ring_only {
+    KT_RING_ONLY_NOTHING = 0,       /* no restriction: everything */
+    KT_RING_ONLY_EVENTS,            /* the main stream around events */
+};
+
+struct kt_config_ring {
+    char *name, *path;
+    uint64_t size_bytes;
+    enum kt_ring_only only;
+};
+
+typedef struct kt_config {
+    char *listen;                   /* "0.0.0.0:8080" */
+    char *timezone;                 /* "Asia/Jakarta" */
+    char *language;                 /* "id" or "en" */
+    char *catalog;                  /* path of the database */
+    struct kt_config_ring *rings;
+    size_t n_rings;
+    char *vault_path;               /* NULL: no vault */
+    uint64_t vault_max_bytes;
+    struct kt_camera_config *cameras;
+    size_t n_cameras;
+} kt_config;
+
+/*
+ * Read and check PATH.
+ *   -EINVAL  what it says makes no sense; ERR names file, line and column
+ *   others   the file cannot be read
+ */
+kt_must_check int kt_config_load(kt_config **out, const char *path, struct kt_error *err);
+
+/* Without a file: catalog and two small rings below DATA_DIR (made when missing),
+ * no cameras but those added in the browser. */
+kt_must_check int kt_config_default(kt_config **out, const char *data_dir, struct kt_error *err);
+
+void kt_config_free(kt_config **config);
+
+/* "2 TiB", "300 GiB", "512MB", "1000000" to bytes. -EINVAL, -ERANGE. */
+kt_must_check int kt_size_parse(const char *text, uint64_t *bytes);
+
+#endif
