@@ -64,7 +64,13 @@ static int is_scene(const struct dirent *entry)
 static kt_loop_file *open_stream(const char *dir, const char *scene, const char *stream)
 {
     g_autofree char *path = g_strdup_printf("%s/%s-%s.mp4", dir, scene, stream);
-    return kt_loop_file_open(path);
+    kt_loop_file *file = kt_loop_file_open(path);
+
+    if (file && kt_loop_file_packetise(file) < 0) {
+        fprintf(stderr, "kt-camera: %s: cannot be cut into RTP packets\n", path);
+        kt_loop_file_free(&file);
+    }
+    return file;
 }
 
 static int load_scene(struct scene *scene, const char *dir, const char *file)
@@ -126,7 +132,7 @@ static void mount(GstRTSPServer *server, const struct options *opt, const char *
 }
 
 static void add_cameras(GstRTSPServer *server, const struct options *opt,
-                        const struct scene *scenes, int n_scenes, GstClockTime origin)
+                        const struct scene *scenes, int n_scenes, const struct kt_loop_clock *clock)
 {
     for (int i = 0; i < opt->cameras; i++) {
         const struct scene *scene = &scenes[i % n_scenes];
@@ -134,8 +140,8 @@ static void add_cameras(GstRTSPServer *server, const struct options *opt,
         g_autofree char *main = g_strdup_printf("/cam%02d/main", i + 1);
         g_autofree char *sub = g_strdup_printf("/cam%02d/sub", i + 1);
 
-        mount(server, opt, main, kt_loop_media_factory_new(scene->main, origin, offset));
-        mount(server, opt, sub, kt_loop_media_factory_new(scene->sub, origin, offset));
+        mount(server, opt, main, kt_loop_media_factory_new(scene->main, clock, offset));
+        mount(server, opt, sub, kt_loop_media_factory_new(scene->sub, clock, offset));
     }
 }
 
@@ -208,7 +214,7 @@ static int serve(struct options *opt, const struct scene *scenes, int n_scenes)
     const GstClockTime turn = kt_loop_file_length(scenes[0].main);
     g_autofree char *service = g_strdup_printf("%d", opt->port);
     /* Two turns back, so that no camera's timestamps are negative. */
-    const GstClockTime origin = gst_clock_get_time(clock) - 2 * turn;
+    struct kt_loop_clock line = { .origin = gst_clock_get_time(clock) - 2 * turn };
     const int64_t epoch_us = kt_clock_wall_us() - (int64_t)(2 * turn / 1000);
 
     gst_rtsp_server_set_address(server, opt->bind);
@@ -216,7 +222,11 @@ static int serve(struct options *opt, const struct scene *scenes, int n_scenes)
     gst_rtsp_server_set_backlog(server, 256);
     if (opt->auth)
         require_digest(server, opt->auth);
-    add_cameras(server, opt, scenes, n_scenes, origin);
+    if (!opt->udp) {
+        line.pacer = kt_pacer_start(line.origin);
+        kt_loop_media_watch(server);
+    }
+    add_cameras(server, opt, scenes, n_scenes, &line);
     if (gst_rtsp_server_attach(server, NULL) == 0) {
         fprintf(stderr, "kt-camera: cannot listen on %s:%d\n", opt->bind, opt->port);
         return -1;

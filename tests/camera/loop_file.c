@@ -2,12 +2,17 @@
 #include <stdbool.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+#include <gst/rtp/gstrtpbuffer.h>
 
 #include "server/base/cleanup.h"
 #include "tests/camera/loop_file.h"
 
 struct frame {
     GstBuffer *data;
+    GPtrArray *payloads;        /* of GstBuffer; NULL until packetised */
+    gsize octets;               /* of the payloads */
     GstClockTime pts, dts;
     bool key;
 };
@@ -33,6 +38,7 @@ static void clear_frame(void *element)
 {
     struct frame *frame = element;
     gst_clear_buffer(&frame->data);
+    g_clear_pointer(&frame->payloads, g_ptr_array_unref);
 }
 
 void kt_loop_file_free(kt_loop_file **pfile)
@@ -132,6 +138,106 @@ kt_loop_file *kt_loop_file_open(const char *path)
     return kt_steal_ptr(&file);
 }
 
+static void free_buffer(void *buffer)
+{
+    gst_buffer_unref(buffer);
+}
+
+static void keep_payload(struct frame *frame, GstBuffer *packet)
+{
+    GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+
+    if (gst_rtp_buffer_map(packet, GST_MAP_READ, &rtp)) {
+        g_ptr_array_add(frame->payloads, gst_rtp_buffer_get_payload_buffer(&rtp));
+        frame->octets += gst_rtp_buffer_get_payload_len(&rtp);
+        gst_rtp_buffer_unmap(&rtp);
+    }
+}
+
+/* One sample is a frame's packets, or a part of them: all carry its timestamp. */
+static int keep_sample(kt_loop_file *file, GstSample *sample)
+{
+    GstBufferList *list = gst_sample_get_buffer_list(sample);
+    GstBuffer *one = gst_sample_get_buffer(sample), *first = list ? gst_buffer_list_get(list, 0) : one;
+    /* Frame number N was pushed with a timestamp of N seconds. */
+    const guint64 n = GST_BUFFER_PTS(first) / GST_SECOND;
+
+    if (n >= file->frames->len)
+        return -1;
+    struct frame *frame = &g_array_index(file->frames, struct frame, n);
+    for (guint i = 0; list && i < gst_buffer_list_length(list); i++)
+        keep_payload(frame, gst_buffer_list_get(list, i));
+    if (!list)
+        keep_payload(frame, one);
+    return 0;
+}
+
+static int payload_all(kt_loop_file *file, GstAppSrc *src, GstAppSink *sink)
+{
+    GstSample *sample;
+    int ret = 0;
+
+    gst_app_src_set_caps(src, file->caps);
+    for (guint n = 0; n < file->frames->len; n++) {
+        struct frame *frame = &g_array_index(file->frames, struct frame, n);
+        GstBuffer *buffer = gst_buffer_copy(frame->data);
+        frame->payloads = g_ptr_array_new_with_free_func(free_buffer);
+        GST_BUFFER_PTS(buffer) = n * GST_SECOND;
+        if (!frame->key)
+            GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+        gst_app_src_push_buffer(src, buffer);
+    }
+    gst_app_src_end_of_stream(src);
+    while ((sample = gst_app_sink_pull_sample(sink)) != NULL) {
+        if (keep_sample(file, sample) < 0)
+            ret = -1;
+        gst_sample_unref(sample);
+    }
+    for (guint n = 0; n < file->frames->len; n++)
+        if (g_array_index(file->frames, struct frame, n).payloads->len == 0)
+            ret = -1;
+    return ret;
+}
+
+int kt_loop_file_packetise(kt_loop_file *file)
+{
+    g_autofree char *line = g_strconcat(file->pipeline, " ! appsink name=packets sync=false buffer-list=true", NULL);
+    GstElement *pipeline = gst_parse_launch(line, NULL);
+    if (!pipeline)
+        return -1;
+    GstElement *src = gst_bin_get_by_name(GST_BIN(pipeline), "frames");
+    GstElement *sink = gst_bin_get_by_name(GST_BIN(pipeline), "packets");
+
+    g_object_set(src, "format", GST_FORMAT_TIME, "max-bytes", (guint64)0, NULL);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    const int ret = payload_all(file, GST_APP_SRC(src), GST_APP_SINK(sink));
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(src);
+    gst_object_unref(sink);
+    gst_object_unref(pipeline);
+    return ret;
+}
+
+static const struct frame *frame_at(const kt_loop_file *file, guint64 number)
+{
+    return &g_array_index(file->frames, struct frame, number % file->frames->len);
+}
+
+GstClockTime kt_loop_file_due(const kt_loop_file *file, guint64 number)
+{
+    return number / file->frames->len * file->length + frame_at(file, number)->pts;
+}
+
+const GPtrArray *kt_loop_file_payloads(const kt_loop_file *file, guint64 number)
+{
+    return frame_at(file, number)->payloads;
+}
+
+gsize kt_loop_file_octets(const kt_loop_file *file, guint64 number)
+{
+    return frame_at(file, number)->octets;
+}
+
 GstClockTime kt_loop_file_length(const kt_loop_file *file)
 {
     return file->length;
@@ -140,6 +246,16 @@ GstClockTime kt_loop_file_length(const kt_loop_file *file)
 size_t kt_loop_file_frames(const kt_loop_file *file)
 {
     return file->frames->len;
+}
+
+GstClockTime kt_loop_file_gop(const kt_loop_file *file)
+{
+    for (guint n = 1; n < file->frames->len; n++) {
+        const struct frame *frame = &g_array_index(file->frames, struct frame, n);
+        if (frame->key)
+            return frame->dts;
+    }
+    return file->length;
 }
 
 const char *kt_loop_file_pipeline(const kt_loop_file *file)
@@ -170,8 +286,7 @@ guint64 kt_loop_file_key_before(const kt_loop_file *file, GstClockTime position)
 GstBuffer *kt_loop_file_frame(const kt_loop_file *file, guint64 number, GstClockTimeDiff shift)
 {
     const guint64 turn = number / file->frames->len;
-    const struct frame *frame = &g_array_index(file->frames, struct frame,
-                                               number % file->frames->len);
+    const struct frame *frame = frame_at(file, number);
     const GstClockTime start = (GstClockTime)((GstClockTimeDiff)(turn * file->length) + shift);
     GstBuffer *buffer = gst_buffer_copy(frame->data);
 

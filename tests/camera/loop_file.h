@@ -22,14 +22,27 @@ void kt_loop_file_free(kt_loop_file **file);
 
 GstClockTime kt_loop_file_length(const kt_loop_file *file);
 size_t kt_loop_file_frames(const kt_loop_file *file);
+GstClockTime kt_loop_file_gop(const kt_loop_file *file);    /* between the first two key frames */
 
-/* The launch line of an appsrc and its payloader, and the caps of the appsrc. */
+/* The launch line of an appsrc ("frames") and its payloader ("pay0"), and the caps
+ * of the appsrc. */
 const char *kt_loop_file_pipeline(const kt_loop_file *file);
 GstCaps *kt_loop_file_caps(const kt_loop_file *file);
+
+/* Cut every frame into RTP payloads once, with the payloader of that line.
+ * 0 or -1. Before the file is shared. */
+int kt_loop_file_packetise(kt_loop_file *file);
 
 /* The number, counted from the loop's beginning at time 0, of the last key
  * frame that is due at POSITION. It does not wrap: turn = number / frames. */
 guint64 kt_loop_file_key_before(const kt_loop_file *file, GstClockTime position);
+
+/* When frame NUMBER is due, counted from the loop's beginning. */
+GstClockTime kt_loop_file_due(const kt_loop_file *file, guint64 number);
+
+/* The RTP payloads of frame NUMBER (which may be turns ahead), in order. */
+const GPtrArray *kt_loop_file_payloads(const kt_loop_file *file, guint64 number);
+gsize kt_loop_file_octets(const kt_loop_file *file, guint64 number);    /* bytes in all of them */
 
 /* A new buffer with frame NUMBER (which may be turns ahead), its timestamps
  * counted from the loop's beginning, plus SHIFT. */
