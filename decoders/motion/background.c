@@ -1,72 +1,92 @@
-/* background.c - a sample model: a pixel is background while enough of its
- * stored samples look like it (Barnich and Van Droogenbroeck, ViBe, 2011). */
+/*
+ * background.c - the sample model: Barnich and Van Droogenbroeck, "ViBe"
+ * (IEEE TIP 20(6), 2011), with thresholds that follow how much a pixel flickers
+ * (St-Charles et al., "SuBSENSE", IEEE TIP 24(1), 2015), colour as a second
+ * witness, and hints from the tracker. docs/motion.md says why.
+ *
+ * All state is bytes, rows are handled by kernels.h. Time enters as rates: a
+ * camera of 10 pictures a second learns as fast as one of 25.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "decoders/motion/background.h"
+#include "server/base/clock.h"
 
-#define SAMPLES 8
-#define NEEDED 2
-#define RADIUS 18
+#define SAMPLES 12
+#define COLOUR_SAMPLES 8
+#define RADIUS 14                   /* grey levels */
+#define COLOUR_RADIUS 8             /* Cb and Cr together */
+#define REFERENCE_STEP_US 40000     /* rates below are per picture at 25 a second */
+#define LEARN_RATE 16               /* of 256, at that rate */
+#define DIFFUSE_RATE 16
+#define ABSORB_RATE 6
+#define DECAY_US 160000             /* flicker is forgotten by one every so often */
+#define RANDOM_BYTES 8192
+#define MODE_WINDOW 16              /* the first background is the densest so many levels */
+#define START_US (4 * KT_SECOND_US) /* a start without learning collects pictures so long */
+#define START_STEP_US 160000
+#define SETTLE_US (1500 * 1000)
 
-struct kt_background {
+struct plane {
     int w, h;
-    uint64_t frames;
-    uint32_t seed;
-    uint8_t *sample[SAMPLES];
-    uint8_t *raw;
-    int n_learnt;
-    uint8_t *learnt[KT_MOTION_LEARN_MAX];
+    int samples;
+    uint8_t *sample;                /* SAMPLES planes, one after the other */
+    uint8_t *second;                /* the same for Cr, NULL in the luma plane */
+    uint8_t *radius, *blink, *was, *fg;
 };
 
-int kt_background_create(kt_background **out, int w, int h)
+struct kt_background {
+    const struct kt_kernels *k;
+    int w, h;
+    struct plane luma, colour;
+    uint8_t *typical;
+    uint8_t *raw, *half;            /* foreground before voting; between the two votes */
+    uint8_t *barred, *barred_half;  /* one row each */
+    uint8_t *count_block, *count;   /* votes by column, with room at both ends */
+    uint8_t *hold;                  /* one row, colour resolution */
+    uint8_t *random;
+    uint32_t seed;
+    bool started;
+    bool has_colour;
+    int64_t start_us, last_us, last_decay_us, last_kept_us, settle_until_us;
+    int n_learnt;
+    bool collecting;                /* still in its first seconds, without learning before */
+    uint8_t *learnt[KT_MOTION_LEARN_MAX];   /* luma, cb, cr one after the other */
+};
+
+static size_t plane_bytes(const struct plane *p)
 {
-    assert(out);
-    if (w < 1 || h < 1 || w > 8192 || h > 8192)
-        return -EINVAL;
-    kt_cleanup(kt_background_destroy) kt_background *bg = calloc(1, sizeof(*bg));
-    if (!bg)
-        return -ENOMEM;
-    bg->w = w;
-    bg->h = h;
-    bg->seed = 1;
-    const size_t n = (size_t)w * (size_t)h;
-    for (int i = 0; i < SAMPLES; i++)
-        if (!(bg->sample[i] = malloc(n)))
-            return -ENOMEM;
-    bg->raw = malloc(n);
-    if (!bg->raw)
-        return -ENOMEM;
-    *out = kt_steal_ptr(&bg);
-    return 0;
+    return (size_t)p->w * (size_t)p->h;
 }
 
-void kt_background_destroy(kt_background **pbg)
+static int plane_create(struct plane *p, int w, int h, int samples, bool two)
 {
-    kt_background *bg = kt_steal_ptr(pbg);
-    if (!bg)
-        return;
-    for (int i = 0; i < SAMPLES; i++)
-        free(bg->sample[i]);
-    for (int i = 0; i < bg->n_learnt; i++)
-        free(bg->learnt[i]);
-    free(bg->raw);
-    free(bg);
+    p->w = w;
+    p->h = h;
+    p->samples = samples;
+    const size_t n = plane_bytes(p);
+    p->sample = calloc(n, (size_t)samples);
+    p->second = two ? calloc(n, (size_t)samples) : NULL;
+    p->radius = calloc(n, 1);
+    p->blink = calloc(n, 1);
+    p->was = calloc(n, 1);
+    p->fg = calloc(n, 1);
+    return p->sample && (p->second || !two) && p->radius && p->blink && p->was && p->fg ? 0
+                                                                                       : -ENOMEM;
 }
 
-int kt_background_learn(kt_background *bg, const struct kt_motion_picture *pic)
+static void plane_destroy(struct plane *p)
 {
-    if (bg->n_learnt == KT_MOTION_LEARN_MAX)
-        return 0;
-    const size_t n = (size_t)bg->w * (size_t)bg->h;
-    uint8_t *copy = malloc(n);
-    if (!copy)
-        return -ENOMEM;
-    memcpy(copy, pic->luma, n);
-    bg->learnt[bg->n_learnt++] = copy;
-    return 0;
+    free(p->sample);
+    free(p->second);
+    free(p->radius);
+    free(p->blink);
+    free(p->was);
+    free(p->fg);
+    *p = (struct plane){ 0 };
 }
 
 static uint32_t next_random(kt_background *bg)
@@ -77,50 +97,422 @@ static uint32_t next_random(kt_background *bg)
     return bg->seed;
 }
 
-static void start(kt_background *bg, const uint8_t *luma)
+/* N random bytes, N at most the longer side of a picture. */
+static const uint8_t *random_bytes(kt_background *bg)
 {
-    const size_t n = (size_t)bg->w * (size_t)bg->h;
-    for (int i = 0; i < SAMPLES; i++)
-        memcpy(bg->sample[i], luma, n);
+    return bg->random + next_random(bg) % RANDOM_BYTES;
 }
 
-static void apply_row(kt_background *bg, const uint8_t *luma, int y)
+int kt_background_create(kt_background **out, int w, int h, const struct kt_kernels *kernels)
 {
-    const size_t at = (size_t)y * (size_t)bg->w;
-    for (int x = 0; x < bg->w; x++) {
-        int match = 0;
-        for (int i = 0; i < SAMPLES; i++)
-            match += abs(luma[at + x] - bg->sample[i][at + x]) <= RADIUS;
-        bg->raw[at + x] = match < NEEDED ? 255 : 0;
-        if (match >= NEEDED) {
-            const uint32_t r = next_random(bg);
-            if ((r & 15) == 0)
-                bg->sample[r >> 8 & (SAMPLES - 1)][at + x] = luma[at + x];
+    assert(out);
+    if (w < 1 || h < 1 || w > 8192 || h > 8192)
+        return -EINVAL;
+    kt_cleanup(kt_background_destroy) kt_background *bg = calloc(1, sizeof(*bg));
+    if (!bg)
+        return -ENOMEM;
+    bg->k = kernels ? kernels : kt_kernels_best();
+    bg->w = w;
+    bg->h = h;
+    bg->seed = 2463534242u;
+    const size_t n = (size_t)w * (size_t)h, row = (size_t)w + 64;
+    if (plane_create(&bg->luma, w, h, SAMPLES, false) < 0 ||
+        plane_create(&bg->colour, (w + 1) / 2, (h + 1) / 2, COLOUR_SAMPLES, true) < 0)
+        return -ENOMEM;
+    bg->typical = calloc(n, 1);
+    bg->raw = calloc(n, 1);
+    bg->half = calloc(n, 1);
+    bg->barred = calloc(row, 1);
+    bg->barred_half = calloc(row, 1);
+    bg->hold = calloc(row, 1);
+    bg->count_block = calloc(row, 1);
+    bg->random = malloc(RANDOM_BYTES + row);
+    if (!bg->typical || !bg->raw || !bg->half || !bg->barred || !bg->barred_half || !bg->hold ||
+        !bg->count_block || !bg->random)
+        return -ENOMEM;
+    bg->count = bg->count_block + 16;
+    for (size_t i = 0; i < RANDOM_BYTES + row; i++)
+        bg->random[i] = (uint8_t)(next_random(bg) >> 13);
+    *out = kt_steal_ptr(&bg);
+    return 0;
+}
+
+static void drop_learnt(kt_background *bg)
+{
+    for (int i = 0; i < bg->n_learnt; i++)
+        free(bg->learnt[i]);
+    bg->n_learnt = 0;
+}
+
+void kt_background_destroy(kt_background **pbg)
+{
+    kt_background *bg = kt_steal_ptr(pbg);
+    if (!bg)
+        return;
+    plane_destroy(&bg->luma);
+    plane_destroy(&bg->colour);
+    drop_learnt(bg);
+    free(bg->typical);
+    free(bg->raw);
+    free(bg->half);
+    free(bg->barred);
+    free(bg->barred_half);
+    free(bg->hold);
+    free(bg->count_block);
+    free(bg->random);
+    free(bg);
+}
+
+int kt_background_learn(kt_background *bg, const struct kt_motion_picture *pic)
+{
+    if (bg->n_learnt == KT_MOTION_LEARN_MAX)
+        return 0;
+    const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
+    uint8_t *copy = malloc(n + 2 * c);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, pic->luma, n);
+    if (pic->cb) {
+        memcpy(copy + n, pic->cb, c);
+        memcpy(copy + n + c, pic->cr, c);
+    } else {
+        memset(copy + n, 128, 2 * c);
+    }
+    bg->learnt[bg->n_learnt++] = copy;
+    return 0;
+}
+
+/*
+ * The SAMPLES values of one pixel from N pictures: those in the densest window
+ * of MODE_WINDOW levels, spread over it. What passes is seldom as often at one
+ * level as what stays.
+ */
+static void densest(const uint8_t *value, int n, uint8_t *out, int samples)
+{
+    uint8_t seen[256] = { 0 }, in[KT_MOTION_LEARN_MAX];
+    int low = 255, high = 0;
+    for (int i = 0; i < n; i++) {
+        seen[value[i]]++;
+        low = value[i] < low ? value[i] : low;
+        high = value[i] > high ? value[i] : high;
+    }
+    int best = low, most = 0, sum = 0;
+    for (int v = low; v <= high; v++) {
+        sum += seen[v];
+        if (v - MODE_WINDOW >= low)
+            sum -= seen[v - MODE_WINDOW];
+        if (sum > most) {
+            most = sum;
+            best = v;
         }
+    }
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (value[i] <= best && value[i] > best - MODE_WINDOW)
+            in[kept++] = value[i];
+    for (int i = 0; i < samples; i++)
+        out[i] = in[i * kept / samples % kept];
+}
+
+static void samples_from_learnt(kt_background *bg, uint8_t *sample, size_t n, int samples,
+                                size_t offset, uint8_t *typical)
+{
+    uint8_t value[KT_MOTION_LEARN_MAX], chosen[SAMPLES];
+    for (size_t p = 0; p < n; p++) {
+        for (int i = 0; i < bg->n_learnt; i++)
+            value[i] = bg->learnt[i][offset + p];
+        densest(value, bg->n_learnt, chosen, samples);
+        for (int i = 0; i < samples; i++)
+            sample[(size_t)i * n + p] = chosen[i];
+        if (typical)
+            typical[p] = chosen[samples / 2];
     }
 }
 
-/* A pixel stays foreground when at least 5 of its 3x3 neighbourhood are. */
-static void majority(const uint8_t *src, uint8_t *dst, int w, int h)
+static void start_from_learnt(kt_background *bg)
 {
-    memset(dst, 0, (size_t)w * (size_t)h);
-    for (int y = 1; y + 1 < h; y++)
-        for (int x = 1; x + 1 < w; x++) {
-            int n = 0;
-            for (int dy = -1; dy <= 1; dy++)
-                for (int dx = -1; dx <= 1; dx++)
-                    n += src[(ptrdiff_t)(y + dy) * w + x + dx] & 1;
-            dst[(ptrdiff_t)y * w + x] = n >= 5 ? 255 : 0;
+    const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
+    samples_from_learnt(bg, bg->luma.sample, n, SAMPLES, 0, bg->typical);
+    samples_from_learnt(bg, bg->colour.sample, c, COLOUR_SAMPLES, n, NULL);
+    samples_from_learnt(bg, bg->colour.second, c, COLOUR_SAMPLES, n + c, NULL);
+    drop_learnt(bg);
+}
+
+/* One picture is all there is: each sample is a pixel next to it. */
+static void samples_from_picture(kt_background *bg, uint8_t *sample, const struct plane *p,
+                                 const uint8_t *px)
+{
+    const size_t n = plane_bytes(p);
+    memcpy(sample, px, n);
+    for (int i = 1; i < p->samples; i++)
+        for (int y = 0; y < p->h; y++) {
+            const uint32_t r = next_random(bg);
+            int from = y + (int)(r % 3) - 1, shift = (int)(r >> 8) % 3 - 1;
+            from = from < 0 ? 0 : from >= p->h ? p->h - 1 : from;
+            uint8_t *dst = sample + (size_t)i * n + (size_t)y * (size_t)p->w;
+            const uint8_t *src = px + (size_t)from * (size_t)p->w;
+            memcpy(dst, src, (size_t)p->w);
+            if (p->w > 1 && shift < 0)
+                memcpy(dst + 1, src, (size_t)p->w - 1);
+            else if (p->w > 1 && shift > 0)
+                memcpy(dst, src + 1, (size_t)p->w - 1);
         }
 }
 
-void kt_background_apply(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         uint8_t *mask)
+static void start_from_picture(kt_background *bg, const struct kt_motion_picture *pic)
 {
-    (void)t_us;
-    if (bg->frames++ == 0)
-        start(bg, pic->luma);
-    for (int y = 0; y < bg->h; y++)
-        apply_row(bg, pic->luma, y);
-    majority(bg->raw, mask, bg->w, bg->h);
+    const size_t n = plane_bytes(&bg->luma);
+    samples_from_picture(bg, bg->luma.sample, &bg->luma, pic->luma);
+    if (pic->cb) {
+        samples_from_picture(bg, bg->colour.sample, &bg->colour, pic->cb);
+        samples_from_picture(bg, bg->colour.second, &bg->colour, pic->cr);
+    }
+    memcpy(bg->typical, pic->luma, n);
+    memset(bg->luma.was, 0, n);
+    memset(bg->colour.was, 0, plane_bytes(&bg->colour));
+}
+
+static void start(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us)
+{
+    bg->started = true;
+    bg->has_colour = pic->cb != NULL;
+    bg->start_us = bg->last_us = bg->last_decay_us = t_us;
+    bg->last_kept_us = t_us - START_STEP_US;
+    bg->collecting = bg->n_learnt == 0;
+    if (bg->n_learnt > 0)
+        start_from_learnt(bg);
+    else
+        start_from_picture(bg, pic);
+}
+
+void kt_background_reset(kt_background *bg)
+{
+    drop_learnt(bg);
+    bg->started = false;
+    memset(bg->luma.blink, 0, plane_bytes(&bg->luma));
+    memset(bg->colour.blink, 0, plane_bytes(&bg->colour));
+}
+
+const uint8_t *kt_background_typical(const kt_background *bg)
+{
+    return bg->typical;
+}
+
+static void sample_rows(const struct plane *p, const uint8_t *sample, int y, const uint8_t **row)
+{
+    for (int i = 0; i < p->samples; i++)
+        row[i] = sample + (size_t)i * plane_bytes(p) + (size_t)y * (size_t)p->w;
+}
+
+static void compare_colour(kt_background *bg, const struct kt_motion_picture *pic)
+{
+    struct plane *p = &bg->colour;
+    const uint8_t *b[COLOUR_SAMPLES], *r[COLOUR_SAMPLES];
+    for (int y = 0; y < p->h; y++) {
+        const size_t at = (size_t)y * (size_t)p->w;
+        sample_rows(p, p->sample, y, b);
+        sample_rows(p, p->second, y, r);
+        bg->k->radius(p->radius + at, p->blink + at, NULL, COLOUR_RADIUS, p->w);
+        bg->k->match_colour(p->fg + at, pic->cb + at, pic->cr + at, b, r, p->samples,
+                            p->radius + at, p->w);
+    }
+}
+
+static void compare_luma(kt_background *bg, const struct kt_motion_picture *pic, bool colour)
+{
+    struct plane *p = &bg->luma;
+    const uint8_t *s[SAMPLES];
+    for (int y = 0; y < p->h; y++) {
+        const size_t at = (size_t)y * (size_t)p->w;
+        const uint8_t *changed = bg->colour.fg + (size_t)(y / 2) * (size_t)bg->colour.w;
+        sample_rows(p, p->sample, y, s);
+        bg->k->radius(p->radius + at, p->blink + at, colour ? changed : NULL, RADIUS, p->w);
+        bg->k->match(p->fg + at, pic->luma + at, s, p->samples, p->radius + at, p->w);
+    }
+}
+
+/* DST is set where more than LIMIT of the (2 REACH + 1)^2 pixels around are set in SRC.
+ * Beyond the edge lies what is at the edge. */
+static void vote(kt_background *bg, uint8_t *dst, const uint8_t *src, int reach, unsigned limit)
+{
+    const int w = bg->w, h = bg->h;
+    for (int y = 0; y < h; y++) {
+        memset(bg->count, 0, (size_t)w);
+        for (int dy = -reach; dy <= reach; dy++) {
+            const int from = y + dy < 0 ? 0 : y + dy >= h ? h - 1 : y + dy;
+            bg->k->count(bg->count, src + (ptrdiff_t)from * w, w);
+        }
+        for (int i = 1; i <= reach; i++) {
+            bg->count[-i] = bg->count[0];
+            bg->count[w - 1 + i] = bg->count[w - 1];
+        }
+        bg->k->vote(dst + (ptrdiff_t)y * w, bg->count, reach, limit, w);
+    }
+}
+
+enum kt_background_state kt_background_compare(kt_background *bg,
+                                               const struct kt_motion_picture *pic, int64_t t_us,
+                                               uint8_t *mask)
+{
+    if (bg->started && bg->has_colour != (pic->cb != NULL))
+        kt_background_reset(bg);
+    if (!bg->started)
+        start(bg, pic, t_us);
+    if (pic->cb)
+        compare_colour(bg, pic);
+    compare_luma(bg, pic, pic->cb != NULL);
+    vote(bg, bg->half, bg->luma.fg, 1, 4);
+    vote(bg, mask, bg->half, 2, 12);
+    return KT_BACKGROUND_STEADY;
+}
+
+/* RATE per picture of REFERENCE_STEP_US, for one that took STEP_US. */
+static unsigned rate_for(unsigned rate, int64_t step_us)
+{
+    const int64_t r = (int64_t)rate * step_us / REFERENCE_STEP_US;
+    return r < 1 ? 1 : r > 128 ? 128 : (unsigned)r;
+}
+
+/* What may not be learnt in row Y: foreground, unless it is to be absorbed, and
+ * what the tracker holds. */
+static void bar_row(const kt_background *bg, const uint8_t *hint, int y, uint8_t *barred,
+                    const uint8_t *fg, bool diffuse)
+{
+    const size_t at = (size_t)y * (size_t)bg->w;
+    if (diffuse)
+        memset(barred, 0, (size_t)bg->w);
+    else
+        memcpy(barred, fg + at, (size_t)bg->w);
+    for (int x = 0; hint && x < bg->w; x++)
+        barred[x] |= (uint8_t)-(hint[at + (size_t)x] == KT_HINT_HOLD);
+}
+
+struct step {
+    unsigned learn, diffuse, absorb, decay;
+};
+
+static void learn_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
+                      int y, const uint8_t *barred, const struct step *s)
+{
+    const size_t at = (size_t)y * (size_t)p->w;
+    const uint8_t *random = random_bytes(bg);
+    const size_t which = (next_random(bg) >> 7) % (unsigned)p->samples * plane_bytes(p) + at;
+    bg->k->replace(p->sample + which, px + at, barred, random, s->learn, p->w);
+    if (px2)
+        bg->k->replace(p->second + which, px2 + at, barred, random, s->learn, p->w);
+}
+
+/* A background pixel becomes a sample of its neighbour, which may be foreground:
+ * so do ghosts melt from their edges. */
+static void diffuse_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
+                        int y, const uint8_t *held, const struct step *s)
+{
+    const uint32_t r = next_random(bg);
+    const int dx = (int)(r >> 4) % 3 - 1, from = y + (int)(r >> 12) % 3 - 1;
+    const uint8_t *random = random_bytes(bg);
+    if (from < 0 || from >= p->h || p->w < 3)
+        return;
+    const size_t which = (r >> 20) % (unsigned)p->samples * plane_bytes(p) +
+                         (size_t)y * (size_t)p->w + 1;
+    const size_t src = (size_t)((ptrdiff_t)from * p->w + 1 + dx);
+    for (int x = 0; x < p->w - 2; x++)
+        bg->barred_half[x] = p->fg[src + (size_t)x] | held[x + 1];
+    bg->k->replace(p->sample + which, px + src, bg->barred_half, random, s->diffuse, p->w - 2);
+    if (px2)
+        bg->k->replace(p->second + which, px2 + src, bg->barred_half, random, s->diffuse, p->w - 2);
+}
+
+/* Foreground that belongs to the place becomes background, whatever it looks like. */
+static void absorb_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
+                       int y, const uint8_t *hint, int scale, const struct step *s)
+{
+    const uint8_t *row = hint + (size_t)(y * scale) * (size_t)bg->w;
+    bool any = false;
+    for (int x = 0; x < p->w; x++) {
+        bg->barred_half[x] = (uint8_t)-(row[x * scale] != KT_HINT_ABSORB);
+        any |= !bg->barred_half[x];
+    }
+    if (!any)
+        return;
+    struct step fast = { .learn = s->absorb };
+    learn_row(bg, p, px, px2, y, bg->barred_half, &fast);
+}
+
+static void adapt_luma(kt_background *bg, const struct kt_motion_picture *pic, const uint8_t *hint,
+                       const struct step *s)
+{
+    struct plane *p = &bg->luma;
+    for (int y = 0; y < p->h; y++) {
+        const size_t at = (size_t)y * (size_t)p->w;
+        bar_row(bg, hint, y, bg->hold, p->fg, true);
+        bg->k->blink(p->blink + at, p->was + at, p->fg + at, bg->hold, s->decay, p->w);
+        diffuse_row(bg, p, pic->luma, NULL, y, bg->hold, s);
+        bar_row(bg, hint, y, bg->barred, p->fg, false);
+        learn_row(bg, p, pic->luma, NULL, y, bg->barred, s);
+        bg->k->approach(bg->typical + at, pic->luma + at, bg->barred, p->w);
+        if (hint)
+            absorb_row(bg, p, pic->luma, NULL, y, hint, 1, s);
+    }
+}
+
+static void adapt_colour(kt_background *bg, const struct kt_motion_picture *pic,
+                         const uint8_t *hint, const struct step *s)
+{
+    struct plane *p = &bg->colour;
+    for (int y = 0; y < p->h; y++) {
+        const size_t at = (size_t)y * (size_t)p->w;
+        memset(bg->hold, 0, (size_t)p->w);
+        if (hint)
+            for (int x = 0; x < p->w; x++)
+                bg->hold[x] =
+                    (uint8_t)-(hint[(size_t)(2 * y) * (size_t)bg->w + (size_t)(2 * x)] ==
+                               KT_HINT_HOLD);
+        bg->k->blink(p->blink + at, p->was + at, p->fg + at, bg->hold, s->decay, p->w);
+        diffuse_row(bg, p, pic->cb, pic->cr, y, bg->hold, s);
+        for (int x = 0; x < p->w; x++)
+            bg->barred[x] = p->fg[at + (size_t)x] | bg->hold[x];
+        learn_row(bg, p, pic->cb, pic->cr, y, bg->barred, s);
+        if (hint)
+            absorb_row(bg, p, pic->cb, pic->cr, y, hint, 2, s);
+    }
+}
+
+/* A start without learning: after some seconds, start again from what was seen. */
+static void collect(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us)
+{
+    if (t_us - bg->last_kept_us >= START_STEP_US) {
+        bg->last_kept_us = t_us;
+        if (kt_background_learn(bg, pic) < 0)
+            bg->collecting = false;
+    }
+    if (t_us - bg->start_us < START_US)
+        return;
+    bg->collecting = false;
+    if (bg->n_learnt >= 8)
+        start_from_learnt(bg);
+    drop_learnt(bg);
+}
+
+void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                         const uint8_t *mask, const uint8_t *hint)
+{
+    const int64_t step_us = t_us - bg->last_us;
+    struct step s = {
+        .learn = rate_for(LEARN_RATE, step_us),
+        .diffuse = rate_for(DIFFUSE_RATE, step_us),
+        .absorb = rate_for(ABSORB_RATE, step_us),
+    };
+    bg->last_us = t_us;
+    if (pic->key)                   /* seldom seen, and looks different: remember it well */
+        s.learn = s.learn * 4 > 128 ? 128 : s.learn * 4;
+    const int64_t decays = (t_us - bg->last_decay_us) / DECAY_US;
+    s.decay = decays > 255 ? 255 : (unsigned)decays;
+    bg->last_decay_us += decays * DECAY_US;
+
+    adapt_luma(bg, pic, hint, &s);
+    if (pic->cb)
+        adapt_colour(bg, pic, hint, &s);
+    if (bg->collecting)
+        collect(bg, pic, t_us);
+    (void)mask;
 }

@@ -1,24 +1,67 @@
 /*
  * background.h - which pixels do not look like the place.
  *
+ * A sample model (after ViBe): each pixel keeps a dozen values it had; it is
+ * foreground while fewer than two of them look like it. How alike is decided per
+ * pixel (where it flickers, more is allowed; where the colour changed too, less).
+ * What the tracker knows flows back: a thing that moved in is not learnt, however
+ * long it stands; a thing that never came from anywhere (a ghost, a swaying
+ * branch) is.
+ *
  * Threads: a background belongs to one thread at a time.
  */
 #ifndef KT_MOTION_BACKGROUND_H
 #define KT_MOTION_BACKGROUND_H
 
+#include "decoders/motion/kernels.h"
 #include "decoders/motion/motion.h"
 
 typedef struct kt_background kt_background;
 
-/* For pictures of W x H. -ENOMEM, -EINVAL outside 1 .. 8192. */
-kt_must_check int kt_background_create(kt_background **out, int w, int h);
+/* What the tracker says about a pixel. */
+enum kt_background_hint {
+    KT_HINT_NONE = 0,
+    KT_HINT_HOLD = 1,               /* part of a thing that moves: do not learn */
+    KT_HINT_ABSORB = 2,             /* foreground that belongs to the place: learn fast */
+};
+
+/* For pictures of W x H; KERNELS NULL: the best. -ENOMEM, -EINVAL outside 1 .. 8192. */
+kt_must_check int kt_background_create(kt_background **out, int w, int h,
+                                       const struct kt_kernels *kernels);
 void kt_background_destroy(kt_background **bg);
 
 /* Keep PIC for the first background. */
 kt_must_check int kt_background_learn(kt_background *bg, const struct kt_motion_picture *pic);
 
-/* Compare, adapt, and write 0 or 255 into MASK (W x H). */
-void kt_background_apply(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         uint8_t *mask);
+enum kt_background_state {
+    KT_BACKGROUND_STEADY = 0,
+    KT_BACKGROUND_SETTLING,         /* the light or the camera just changed: MASK is empty */
+};
+
+/*
+ * Compare with PIC and write 0 or 255 into MASK (W x H), noise and holes removed.
+ * Nothing is learnt yet: kt_background_adapt() follows, or not (a look ahead).
+ */
+enum kt_background_state kt_background_compare(kt_background *bg,
+                                               const struct kt_motion_picture *pic, int64_t t_us,
+                                               uint8_t *mask);
+
+/* Learn from the picture last compared. HINT (W x H, enum kt_background_hint) may
+ * be NULL. MASK is the one written by the comparison, with things removed or not. */
+void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                         const uint8_t *mask, const uint8_t *hint);
+
+/* What the place typically looks like, W x H, borrowed; it changes as it adapts. */
+const uint8_t *kt_background_typical(const kt_background *bg);
+
+/* Forget all: the next picture is the background. */
+void kt_background_reset(kt_background *bg);
+
+/*
+ * A model as bytes, so that a restart is not blind for its first seconds.
+ * load: -EINVAL when it is not one of this size and version.
+ */
+kt_must_check int kt_background_save(const kt_background *bg, uint8_t **out, size_t *size);
+kt_must_check int kt_background_load(kt_background *bg, const uint8_t *data, size_t size);
 
 #endif

@@ -18,6 +18,7 @@ struct run {
 struct kt_components {
     int w, h;
     int cap;
+    int runs;                       /* of the last find */
     struct run *run;
     struct kt_blob *sum;            /* by root run */
 };
@@ -69,45 +70,49 @@ static void join(struct run *run, int a, int b)
         run[ra].parent = rb;
 }
 
-/* Append the runs of row Y; returns the new count. */
-static int scan_row(kt_components *c, const uint8_t *row, int y, int n)
+/* Where the first pixel at or after X is that is not VALUE, or the width. */
+static int skip(const kt_components *c, const uint8_t *row, int x, uint8_t value)
 {
-    int x = 0;
-    while (x < c->w) {
-        uint64_t eight;
-        if (x + 8 <= c->w && (memcpy(&eight, row + x, 8), eight == 0)) {
-            x += 8;
-            continue;
-        }
-        if (!row[x]) {
-            x++;
-            continue;
-        }
+    uint64_t same, eight;
+    memset(&same, value, 8);
+    while (x + 8 <= c->w && (memcpy(&eight, row + x, 8), eight == same))
+        x += 8;
+    while (x < c->w && row[x] == value)
+        x++;
+    return x;
+}
+
+/* Append the runs of VALUE (0 or 255) in row Y; returns the new count. */
+static int scan_row(kt_components *c, const uint8_t *row, uint8_t value, int y, int n)
+{
+    const uint8_t other = (uint8_t)~value;
+    for (int x = skip(c, row, 0, other); x < c->w; x = skip(c, row, x, other)) {
         const int x0 = x;
-        while (x < c->w && row[x])
-            x++;
+        x = skip(c, row, x, value);
         c->run[n] = (struct run){ .y = y, .x0 = x0, .x1 = x - 1, .parent = n };
         n++;
     }
     return n;
 }
 
-static int label(kt_components *c, const uint8_t *mask)
+/* Find and join the runs of VALUE; pixels that meet at a corner are joined
+ * when CORNER is 1. */
+static void label(kt_components *c, const uint8_t *mask, uint8_t value, int corner)
 {
     int above = 0, n = 0;           /* first run of the row above; all runs */
     for (int y = 0; y < c->h; y++) {
         const int row = n;
-        n = scan_row(c, mask + (ptrdiff_t)y * c->w, y, n);
+        n = scan_row(c, mask + (ptrdiff_t)y * c->w, value, y, n);
         int a = above;
         for (int r = row; r < n; r++) {
-            while (a < row && c->run[a].x1 + 1 < c->run[r].x0)
+            while (a < row && c->run[a].x1 + corner < c->run[r].x0)
                 a++;
-            for (int b = a; b < row && c->run[b].x0 <= c->run[r].x1 + 1; b++)
+            for (int b = a; b < row && c->run[b].x0 <= c->run[r].x1 + corner; b++)
                 join(c->run, b, r);
         }
         above = row;
     }
-    return n;
+    c->runs = n;
 }
 
 static void add_run(struct kt_blob *b, const struct run *r)
@@ -137,22 +142,56 @@ static int insert(struct kt_blob *list, int n, const struct kt_blob *b)
     return n < KT_BLOBS_MAX ? n + 1 : n;
 }
 
+static void sum_up(kt_components *c)
+{
+    memset(c->sum, 0, (size_t)c->runs * sizeof(*c->sum));
+    for (int i = 0; i < c->runs; i++)
+        add_run(&c->sum[root(c->run, i)], &c->run[i]);
+}
+
+static void paint(const kt_components *c, uint8_t *mask, const struct run *r, uint8_t value)
+{
+    memset(mask + (ptrdiff_t)r->y * c->w + r->x0, value, (size_t)(r->x1 - r->x0 + 1));
+}
+
 int kt_components_find(kt_components *c, uint8_t *mask, int min_area,
                        struct kt_blob blob[KT_BLOBS_MAX])
 {
-    const int n = label(c, mask);
-    memset(c->sum, 0, (size_t)n * sizeof(*c->sum));
-    for (int i = 0; i < n; i++)
-        add_run(&c->sum[root(c->run, i)], &c->run[i]);
-
+    label(c, mask, 255, 1);
+    sum_up(c);
     int found = 0;
-    for (int i = 0; i < n; i++) {
-        const struct run *r = &c->run[i];
-        const struct kt_blob *b = &c->sum[root(c->run, i)];
-        if (b->area < min_area)
-            memset(mask + (ptrdiff_t)r->y * c->w + r->x0, 0, (size_t)(r->x1 - r->x0 + 1));
-        else if (r->parent == i)
-            found = insert(blob, found, b);
+    for (int i = 0; i < c->runs; i++) {
+        const int r = root(c->run, i);
+        c->sum[r].label = r;
+        if (c->sum[r].area < min_area)
+            paint(c, mask, &c->run[i], 0);
+        else if (r == i)
+            found = insert(blob, found, &c->sum[r]);
     }
     return found;
+}
+
+void kt_components_paint(kt_components *c, uint8_t *plane, const struct kt_blob *blob,
+                         const int16_t *value, int n)
+{
+    for (int i = 0; i < c->runs; i++)
+        c->sum[i].label = -1;
+    for (int i = 0; i < n; i++)
+        c->sum[blob[i].label].label = value[i];
+    for (int i = 0; i < c->runs; i++) {
+        const int v = c->sum[root(c->run, i)].label;
+        if (v >= 0)
+            paint(c, plane, &c->run[i], (uint8_t)v);
+    }
+}
+
+void kt_components_fill_holes(kt_components *c, uint8_t *mask, int max_area)
+{
+    label(c, mask, 0, 0);
+    sum_up(c);
+    for (int i = 0; i < c->runs; i++) {
+        const struct kt_blob *b = &c->sum[root(c->run, i)];
+        if (b->x0 > 0 && b->y0 > 0 && b->x1 < c->w - 1 && b->y1 < c->h - 1 && b->area <= max_area)
+            paint(c, mask, &c->run[i], 255);
+    }
 }

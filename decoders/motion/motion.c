@@ -9,8 +9,11 @@
 #include "decoders/motion/components.h"
 #include "decoders/motion/motion.h"
 #include "decoders/motion/tracks.h"
+#include "server/base/clock.h"
 
 #define QUIET_US 2000000            /* an event is over after this long without a track */
+#define HOLD_US (180 * KT_SECOND_US) /* what stopped is part of the place after this */
+#define YOUNG_US 2500000            /* what has not moved by now is no visitor */
 #define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
 
 struct kt_motion {
@@ -18,7 +21,7 @@ struct kt_motion {
     kt_background *background;      /* the next four: NULL until the first picture */
     kt_components *components;
     kt_tracks *tracks;
-    uint8_t *mask;
+    uint8_t *mask, *hint;
     int w, h, source_w, source_h;
     int64_t t_us;
     uint64_t next_event;
@@ -44,7 +47,8 @@ static void drop_stages(kt_motion *m)
     kt_components_destroy(&m->components);
     kt_tracks_destroy(&m->tracks);
     free(m->mask);
-    m->mask = NULL;
+    free(m->hint);
+    m->mask = m->hint = NULL;
     m->w = m->h = 0;
 }
 
@@ -84,12 +88,14 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
         return 0;
     kt_motion_finish(m);
     drop_stages(m);
-    int ret = kt_background_create(&m->background, pic->w, pic->h);
+    int ret = kt_background_create(&m->background, pic->w, pic->h, NULL);
     if (ret == 0)
         ret = kt_components_create(&m->components, pic->w, pic->h);
     if (ret == 0)
         ret = kt_tracks_create(&m->tracks, pic->w, pic->h);
-    if (ret == 0 && !(m->mask = calloc((size_t)pic->w, (size_t)pic->h)))
+    m->mask = calloc((size_t)pic->w, (size_t)pic->h);
+    m->hint = calloc((size_t)pic->w, (size_t)pic->h);
+    if (ret == 0 && (!m->mask || !m->hint))
         ret = -ENOMEM;
     if (ret < 0) {
         drop_stages(m);
@@ -174,6 +180,28 @@ static void follow_tracks(kt_motion *m, struct kt_motion_result *out)
         kt_motion_finish(m);
 }
 
+/*
+ * Tell the background what the tracker knows: what came moving is not learnt
+ * while it stands about, what never moved belongs to the place.
+ */
+static void give_hints(kt_motion *m, const struct kt_blob *blob, int n)
+{
+    const struct kt_track *list = kt_tracks_list(m->tracks);
+    int16_t value[KT_BLOBS_MAX];
+    for (int i = 0; i < n; i++) {
+        const int o = kt_tracks_owner(m->tracks, i);
+        value[i] = KT_HINT_NONE;
+        if (o < 0)
+            continue;
+        if (list[o].confirmed)
+            value[i] = m->t_us - list[o].moved_us < HOLD_US ? KT_HINT_HOLD : KT_HINT_ABSORB;
+        else if (m->t_us - list[o].first_us > YOUNG_US)
+            value[i] = KT_HINT_ABSORB;
+    }
+    memset(m->hint, KT_HINT_NONE, (size_t)m->w * (size_t)m->h);
+    kt_components_paint(m->components, m->hint, blob, value, n);
+}
+
 int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
                       struct kt_motion_result *out)
 {
@@ -183,7 +211,8 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
         return ret;
     m->t_us = t_us;
     *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
-    kt_background_apply(m->background, pic, t_us, m->mask);
+    kt_background_compare(m->background, pic, t_us, m->mask);
+    kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
 
     struct kt_blob blob[KT_BLOBS_MAX];
     const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
@@ -196,6 +225,8 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     fill_grid(m, out->grid);
     kt_tracks_update(m->tracks, blob, n, t_us);
     follow_tracks(m, out);
+    give_hints(m, blob, n);
+    kt_background_adapt(m->background, pic, t_us, m->mask, m->hint);
     return 0;
 }
 

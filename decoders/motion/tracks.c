@@ -16,6 +16,7 @@
 #define CONFIRM_US 300000           /* seen at least this long, … */
 #define CONFIRM_HITS 3
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
+#define REST 0.015f                 /* moves of less than this share are standing still */
 #define LOST_TENTATIVE_US 500000
 #define LOST_CONFIRMED_US 1500000
 
@@ -24,6 +25,7 @@ struct kt_tracks {
     float diagonal;
     uint32_t next_id;
     int64_t t_us;
+    int owner[KT_BLOBS_MAX];
     struct kt_track track[KT_TRACKS_MAX];
 };
 
@@ -51,6 +53,11 @@ void kt_tracks_destroy(kt_tracks **pt)
 const struct kt_track *kt_tracks_list(const kt_tracks *t)
 {
     return t->track;
+}
+
+int kt_tracks_owner(const kt_tracks *t, int i)
+{
+    return t->owner[i];
 }
 
 void kt_tracks_end_all(kt_tracks *t)
@@ -120,7 +127,7 @@ static int best_track(const kt_tracks *ts, const struct box *expected, struct bo
     return best;
 }
 
-static void start_track(kt_tracks *ts, const struct kt_blob *b)
+static int start_track(kt_tracks *ts, const struct kt_blob *b)
 {
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
         struct kt_track *t = &ts->track[i];
@@ -137,8 +144,12 @@ static void start_track(kt_tracks *ts, const struct kt_blob *b)
         };
         t->foot_x = t->last_foot_x = t->first_x = t->start_cx;
         t->foot_y = t->last_foot_y = t->first_y = box.y1;
-        return;
+        t->rest_cx = t->start_cx;
+        t->rest_cy = t->start_cy;
+        t->moved_us = ts->t_us;
+        return i;
     }
+    return -1;
 }
 
 static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
@@ -160,6 +171,11 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->area = area;
     t->best_area = area > t->best_area ? area : t->best_area;
     t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
+    if (hypotf(cx - t->rest_cx, cy - t->rest_cy) > REST * ts->diagonal) {
+        t->rest_cx = cx;
+        t->rest_cy = cy;
+        t->moved_us = ts->t_us;
+    }
     t->hits++;
     t->last_us = ts->t_us;
     t->seen = true;
@@ -195,7 +211,7 @@ void kt_tracks_update(kt_tracks *ts, const struct kt_blob *blob, int n, int64_t 
         t->last_foot_y = t->foot_y;
         expected[i] = t->id ? predict(t, t_us) : (struct box){ 0 };
     }
-    int owner[KT_BLOBS_MAX];
+    int *owner = ts->owner;
     for (int i = 0; i < n; i++) {
         const struct box b = blob_box(&blob[i]);
         const int o = owner[i] = best_track(ts, expected, b);
@@ -220,5 +236,5 @@ void kt_tracks_update(kt_tracks *ts, const struct kt_blob *blob, int n, int64_t 
     }
     for (int i = 0; i < n; i++)
         if (owner[i] < 0)
-            start_track(ts, &blob[i]);
+            owner[i] = start_track(ts, &blob[i]);
 }

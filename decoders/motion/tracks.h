@@ -31,6 +31,8 @@ struct kt_track {
     int hits;                       /* pictures in which it was seen */
     int64_t first_us, last_us;      /* first and last seen */
     float start_cx, start_cy;       /* centre when first seen */
+    float rest_cx, rest_cy;         /* centre when it last went somewhere, … */
+    int64_t moved_us;               /* … and when that was */
 };
 
 typedef struct kt_tracks kt_tracks;
@@ -44,6 +46,9 @@ void kt_tracks_update(kt_tracks *t, const struct kt_blob *blob, int n, int64_t t
 
 /* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
 const struct kt_track *kt_tracks_list(const kt_tracks *t);
+
+/* The slot that blob I of the last update belongs to. */
+int kt_tracks_owner(const kt_tracks *t, int i);
 
 /* Forget all: the scene changed. They are reported as ended by the next list. */
 void kt_tracks_end_all(kt_tracks *t);

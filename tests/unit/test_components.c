@@ -82,6 +82,53 @@ START_TEST(small_components_are_dropped_and_erased)
 }
 END_TEST
 
+START_TEST(one_component_can_be_erased)
+{
+    static const char *const rows[H] = {
+        "###.....####",
+        "#.#.....#..#",
+        "#.#.....#..#",
+        "#.#.....#..#",
+        "###.....####",
+    };
+    uint8_t mask[W * H];
+    struct kt_blob blob[KT_BLOBS_MAX];
+    kt_components *c = NULL;
+    draw(mask, rows);
+    ck_assert_int_eq(kt_components_create(&c, W, H), 0);
+    ck_assert_int_eq(kt_components_find(c, mask, 1, blob), 2);
+    ck_assert_int_eq(blob[0].x0, 8);
+    const int16_t value[] = { 0, -1 };
+    kt_components_paint(c, mask, blob, value, 2);
+    ck_assert_int_eq(kt_components_find(c, mask, 1, blob), 1);
+    ck_assert_int_eq(blob[0].x0, 0);
+    kt_components_destroy(&c);
+}
+END_TEST
+
+START_TEST(holes_are_filled_but_bays_and_the_edge_are_not)
+{
+    static const char *const rows[H] = {
+        "####.....###",
+        "#..#.###.#.#",
+        "#.##.#.#.#.#",
+        "####.##..#.#",
+        "............",
+    };
+    uint8_t mask[W * H];
+    kt_components *c = NULL;
+    draw(mask, rows);
+    ck_assert_int_eq(kt_components_create(&c, W, H), 0);
+    kt_components_fill_holes(c, mask, 2);
+    ck_assert_int_eq(mask[W + 1], 0);                       /* of three pixels: too large */
+    ck_assert_int_eq(mask[2 * W + 6], 255);                 /* its way out is a corner only */
+    ck_assert_int_eq(mask[W + 10], 0);                      /* open below */
+    kt_components_fill_holes(c, mask, 3);
+    ck_assert(mask[W + 1] == 255 && mask[W + 2] == 255 && mask[2 * W + 1] == 255);
+    kt_components_destroy(&c);
+}
+END_TEST
+
 START_TEST(a_chessboard_of_the_most_runs_fits)
 {
     uint8_t mask[W * H];
@@ -100,6 +147,8 @@ int main(void)
     tcase_add_test(tc, corners_touching_join_and_gaps_part);
     tcase_add_test(tc, a_u_is_one_component_although_its_arms_meet_late);
     tcase_add_test(tc, small_components_are_dropped_and_erased);
+    tcase_add_test(tc, one_component_can_be_erased);
+    tcase_add_test(tc, holes_are_filled_but_bays_and_the_edge_are_not);
     tcase_add_test(tc, a_chessboard_of_the_most_runs_fits);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
