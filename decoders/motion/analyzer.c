@@ -89,7 +89,8 @@ int kt_analyzer_create(kt_analyzer **out, const struct kt_analyzer_params *param
     if (ret < 0)
         return kt_error_set(err, ret, "no decoder for %s", avcodec_get_name(params->par->codec_id));
     kt_decoder_set_fast(a->decoder, true);
-    const struct kt_motion_params motion = { .rules_json = params->rules_json, .user = a,
+    const struct kt_motion_params motion = { .rules_json = params->rules_json,
+                                             .utc_offset_s = params->utc_offset_s, .user = a,
                                              .on_event = on_motion_event };
     ret = kt_motion_create(&a->motion, &motion, err);
     if (ret < 0)

@@ -7,37 +7,41 @@
 
 #include "decoders/motion/background.h"
 #include "decoders/motion/components.h"
+#include "decoders/motion/events.h"
 #include "decoders/motion/motion.h"
+#include "decoders/motion/rules.h"
 #include "decoders/motion/tracks.h"
 #include "server/base/clock.h"
 
-#define QUIET_US 2000000            /* an event is over after this long without a track */
 #define HOLD_US (180 * KT_SECOND_US) /* what stopped is part of the place after this */
 #define YOUNG_US 2500000            /* what has not moved by now is no visitor */
 #define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
 
 struct kt_motion {
-    struct kt_motion_params params;
     kt_background *background;      /* the next four: NULL until the first picture */
     kt_components *components;
     kt_tracks *tracks;
     uint8_t *mask, *hint;
-    int w, h, source_w, source_h;
+    int w, h;
     int64_t t_us;
-    uint64_t next_event;
-    bool open;
-    int64_t last_active_us;
-    struct kt_motion_event event;
+    struct kt_rules *rules;
+    kt_events *events;
+    uint8_t *ignored;               /* 255 where the rules say so, NULL: nowhere */
 };
 
 int kt_motion_create(kt_motion **out, const struct kt_motion_params *params, struct kt_error *err)
 {
     assert(out && params);
-    kt_motion *m = calloc(1, sizeof(*m));
+    kt_cleanup(kt_motion_destroy) kt_motion *m = calloc(1, sizeof(*m));
     if (!m)
         return kt_error_set(err, -ENOMEM, "out of memory");
-    m->params = *params;
-    *out = m;
+    int ret = kt_rules_parse(&m->rules, params->rules_json, err);
+    if (ret < 0)
+        return ret;
+    ret = kt_events_create(&m->events, m->rules, params);
+    if (ret < 0)
+        return kt_error_set(err, ret, "out of memory");
+    *out = kt_steal_ptr(&m);
     return 0;
 }
 
@@ -48,7 +52,8 @@ static void drop_stages(kt_motion *m)
     kt_tracks_destroy(&m->tracks);
     free(m->mask);
     free(m->hint);
-    m->mask = m->hint = NULL;
+    free(m->ignored);
+    m->mask = m->hint = m->ignored = NULL;
     m->w = m->h = 0;
 }
 
@@ -58,22 +63,14 @@ void kt_motion_destroy(kt_motion **pm)
     if (!m)
         return;
     drop_stages(m);
+    kt_events_destroy(&m->events);
+    kt_rules_destroy(&m->rules);
     free(m);
-}
-
-static void report(kt_motion *m, enum kt_motion_event_phase phase)
-{
-    if (m->params.on_event)
-        m->params.on_event(m->params.user, phase, &m->event);
 }
 
 void kt_motion_finish(kt_motion *m)
 {
-    if (!m->open)
-        return;
-    m->open = false;
-    m->event.end_us = m->last_active_us;
-    report(m, KT_MOTION_EVENT_CLOSE);
+    kt_events_finish(m->events);
 }
 
 /* A background for pictures of this size; a new one when the size changes. */
@@ -82,8 +79,7 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     if (pic->w < 1 || pic->h < 1 || pic->w > 8192 || pic->h > 8192 || pic->source_w < 1 ||
         pic->source_h < 1)
         return -EINVAL;
-    m->source_w = pic->source_w;
-    m->source_h = pic->source_h;
+    kt_events_set_size(m->events, pic->w, pic->h, pic->source_w, pic->source_h);
     if (m->w == pic->w && m->h == pic->h)
         return 0;
     kt_motion_finish(m);
@@ -95,7 +91,8 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
         ret = kt_tracks_create(&m->tracks, pic->w, pic->h);
     m->mask = calloc((size_t)pic->w, (size_t)pic->h);
     m->hint = calloc((size_t)pic->w, (size_t)pic->h);
-    if (ret == 0 && (!m->mask || !m->hint))
+    m->ignored = calloc((size_t)pic->w, (size_t)pic->h);
+    if (ret == 0 && (!m->mask || !m->hint || !m->ignored))
         ret = -ENOMEM;
     if (ret < 0) {
         drop_stages(m);
@@ -103,6 +100,10 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     }
     m->w = pic->w;
     m->h = pic->h;
+    if (!kt_rules_draw_ignored(m->rules, m->ignored, m->w, m->h)) {
+        free(m->ignored);
+        m->ignored = NULL;
+    }
     return 0;
 }
 
@@ -110,15 +111,6 @@ int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic)
 {
     const int ret = prepare(m, pic);
     return ret < 0 ? ret : kt_background_learn(m->background, pic);
-}
-
-static struct kt_box source_box(const kt_motion *m, const struct kt_track *t)
-{
-    const float sx = (float)m->source_w / (float)m->w, sy = (float)m->source_h / (float)m->h;
-    const int x0 = (int)lroundf(t->x0 * sx), y0 = (int)lroundf(t->y0 * sy);
-    return (struct kt_box){ .x = x0, .y = y0, .w = (int)lroundf(t->x1 * sx) - x0,
-                            .h = (int)lroundf(t->y1 * sy) - y0,
-                            .track = t->confirmed ? t->id : 0 };
 }
 
 static void fill_grid(const kt_motion *m, uint8_t grid[KT_MOTION_GRID_BYTES])
@@ -136,27 +128,6 @@ static void fill_grid(const kt_motion *m, uint8_t grid[KT_MOTION_GRID_BYTES])
     }
 }
 
-static void update_event(kt_motion *m, const struct kt_track *t, double score)
-{
-    const bool opens = !m->open;
-    if (opens) {
-        m->event = (struct kt_motion_event){ .id = ++m->next_event, .type = "motion", .rule = "",
-                                             .start_us = t->first_us };
-        m->open = true;
-    }
-    if (t->first_us < m->event.start_us && opens)
-        m->event.start_us = t->first_us;
-    m->last_active_us = m->t_us;
-    if (opens)
-        report(m, KT_MOTION_EVENT_OPEN);
-    if (score > m->event.score * 1.15 || opens) {
-        m->event.score = fmax(m->event.score, score);
-        m->event.best = source_box(m, t);
-        m->event.best_us = m->t_us;
-        report(m, KT_MOTION_EVENT_BEST);
-    }
-}
-
 /* 0..1: how much moves, on a scale where a person in the middle distance is about a half. */
 static double score_of(const kt_motion *m, int area)
 {
@@ -164,20 +135,47 @@ static double score_of(const kt_motion *m, int area)
     return share <= 0 ? 0 : fmin(1, sqrt(share) * 3);
 }
 
-static void follow_tracks(kt_motion *m, struct kt_motion_result *out)
+static void list_boxes(const kt_motion *m, struct kt_motion_result *out)
+{
+    const struct kt_track *list = kt_tracks_list(m->tracks);
+    for (int i = 0; i < KT_TRACKS_MAX && out->n_boxes < KT_MOTION_MAX_BOXES; i++)
+        if (list[i].id && !list[i].ended && list[i].seen)
+            out->boxes[out->n_boxes++] = kt_events_box(m->events, &list[i]);
+}
+
+/*
+ * Was it left here, or taken away? A thing has an outline in the picture; where a
+ * thing is gone, the outline is in the background.
+ */
+static bool looks_removed(const kt_motion *m, const struct kt_motion_picture *pic,
+                          const struct kt_track *t)
+{
+    const uint8_t *typical = kt_background_typical(m->background);
+    const int x0 = (int)fmaxf(1, t->x0 - 1), x1 = (int)fminf((float)m->w - 2, t->x1 + 1);
+    const int y0 = (int)fmaxf(1, t->y0 - 1), y1 = (int)fminf((float)m->h - 2, t->y1 + 1);
+    int64_t now = 0, before = 0;
+    for (int y = y0; y <= y1; y++)
+        for (int x = x0; x <= x1; x++) {
+            const ptrdiff_t p = (ptrdiff_t)y * m->w + x;
+            if (m->mask[p - 1] == m->mask[p + 1] && m->mask[p - m->w] == m->mask[p + m->w])
+                continue;           /* not at its edge */
+            now += abs(pic->luma[p + 1] - pic->luma[p - 1]) +
+                   abs(pic->luma[p + m->w] - pic->luma[p - m->w]);
+            before += abs(typical[p + 1] - typical[p - 1]) +
+                      abs(typical[p + m->w] - typical[p - m->w]);
+        }
+    return before > now;
+}
+
+static void check_still(kt_motion *m, const struct kt_motion_picture *pic)
 {
     const struct kt_track *list = kt_tracks_list(m->tracks);
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
         const struct kt_track *t = &list[i];
-        if (!t->id || t->ended || !t->seen)
-            continue;
-        if (out->n_boxes < KT_MOTION_MAX_BOXES)
-            out->boxes[out->n_boxes++] = source_box(m, t);
-        if (t->confirmed)
-            update_event(m, t, score_of(m, t->area));
+        if (t->id && !t->ended && t->seen && m->t_us - t->moved_us > KT_SECOND_US &&
+            kt_events_wants_still(m->events, t))
+            kt_events_still(m->events, t, looks_removed(m, pic, t), m->t_us);
     }
-    if (m->open && m->t_us - m->last_active_us > QUIET_US)
-        kt_motion_finish(m);
 }
 
 /*
@@ -193,7 +191,9 @@ static void give_hints(kt_motion *m, const struct kt_blob *blob, int n)
         value[i] = KT_HINT_NONE;
         if (o < 0)
             continue;
-        if (list[o].confirmed)
+        if (kt_events_wants_still(m->events, &list[o]))
+            value[i] = KT_HINT_HOLD;
+        else if (list[o].confirmed)
             value[i] = m->t_us - list[o].moved_us < HOLD_US ? KT_HINT_HOLD : KT_HINT_ABSORB;
         else if (m->t_us - list[o].first_us > YOUNG_US)
             value[i] = KT_HINT_ABSORB;
@@ -212,6 +212,9 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     m->t_us = t_us;
     *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
     kt_background_compare(m->background, pic, t_us, m->mask);
+    if (m->ignored)
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)m->w * m->h; i++)
+            m->mask[i] &= (uint8_t)~m->ignored[i];
     kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
 
     struct kt_blob blob[KT_BLOBS_MAX];
@@ -224,7 +227,9 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     out->score = score_of(m, area);
     fill_grid(m, out->grid);
     kt_tracks_update(m->tracks, blob, n, t_us);
-    follow_tracks(m, out);
+    kt_events_update(m->events, kt_tracks_list(m->tracks), t_us);
+    list_boxes(m, out);
+    check_still(m, pic);
     give_hints(m, blob, n);
     kt_background_adapt(m->background, pic, t_us, m->mask, m->hint);
     return 0;

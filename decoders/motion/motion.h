@@ -49,6 +49,7 @@ struct kt_motion_event {
 
 struct kt_motion_params {
     const char *rules_json;         /* NULL or empty: the whole picture, type "motion" */
+    int utc_offset_s;               /* of the site, for hours in the rules (t_us is then UTC) */
     void *user;
     /* OPEN once confirmed (start_us then lies in the past), BEST whenever a better
      * picture for the thumbnail is now, CLOSE once over. During kt_motion_frame(). */
