@@ -7,7 +7,9 @@
  *
  * Every file that gains from it also lies there as .br and .gz.
  *
- *   node build.mjs [--dev] [--out DIR]    --dev: readable, with source maps, not compressed
+ *   node build.mjs [--dev] [--out DIR] [--embed TABLE.c DATA.S]
+ *       --dev    readable, with source maps, not compressed
+ *       --embed  also write the files as C and assembler, see assets.h
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,6 +22,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const dev = process.argv.includes('--dev');
 const outFlag = process.argv.indexOf('--out');
 const dist = outFlag > 0 ? resolve(process.argv[outFlag + 1]) : join(here, 'dist');
+const embedFlag = process.argv.indexOf('--embed');
+const embed = embedFlag > 0 ? process.argv.slice(embedFlag + 1, embedFlag + 3).map((p) => resolve(p)) : null;
 const FIRST_VIEW_LIMIT = 60 * 1024; // bytes, compressed: see docs/ui.md
 
 const types = {
@@ -139,12 +143,39 @@ function compressAll() {
   return list;
 }
 
+/* The table of assets.h, and the bytes by .incbin: no compiler reads megabytes of numbers. */
+function writeEmbedded(list, [table, data]) {
+  const forms = ['plain', 'br', 'gz'];
+  const has = (e, form) => form === 'plain' || e[form] !== undefined;
+  const files = list.filter((e) => !e.path.endsWith('.map'))
+    .sort((a, b) => (a.path < b.path ? -1 : 1)).map((e, i) => ({ ...e, symbol: `kt_ui_file_${i}` }));
+  const asm = ['.section .rodata'];
+  const externs = [];
+  const rows = files.map((e) => {
+    const cells = forms.map((form) => {
+      if (!has(e, form)) return '{ NULL, 0 }';
+      const symbol = `${e.symbol}_${form}`;
+      const file = join(dist, e.path + (form === 'plain' ? '' : `.${form}`));
+      asm.push(`.global ${symbol}`, `.balign 16`, `${symbol}:`, `.incbin "${file}"`);
+      externs.push(`extern const uint8_t ${symbol}[];`);
+      return `{ ${symbol}, ${form === 'plain' ? e.size : e[form]} }`;
+    });
+    return `    { "${e.path}", "${e.type}", "${e.etag}", ${e.immutable}, ${cells.join(', ')} },`;
+  });
+  asm.push('.section .note.GNU-stack,"",%progbits', '');
+  writeFileSync(data, asm.join('\n'));
+  writeFileSync(table, `/* Made by web/ui/build.mjs. */\n#include "web/ui/assets.h"\n\n${externs.join('\n')}\n\n` +
+    `const struct kt_ui_asset kt_ui_assets[] = {\n${rows.join('\n')}\n};\n` +
+    `const size_t kt_ui_assets_count = ${files.length};\n`);
+}
+
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(join(dist, 'assets'), { recursive: true });
 const app = await bundleApp();
 const icons = copyIcons();
 await writePages(app, icons);
 const list = compressAll();
+if (embed) writeEmbedded(list, embed);
 const firstView = list.filter((e) => e.path === 'index.html' || app.first.includes(e.path))
   .reduce((sum, e) => sum + (e.br ?? e.size), 0);
 const all = list.reduce((sum, e) => sum + (e.br ?? e.size), 0);

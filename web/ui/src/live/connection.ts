@@ -18,6 +18,8 @@ interface Subscription {
   camera: string;
   stream: StreamKind;
   sink: TileSink;
+  /** Stills: at most one in so many seconds. */
+  every: number;
 }
 
 export type LinkState = 'idle' | 'connecting' | 'open' | 'lost';
@@ -58,11 +60,12 @@ class LiveConnection {
     };
   }
 
-  subscribe(camera: string, stream: StreamKind, sink: TileSink): () => void {
+  subscribe(camera: string, stream: StreamKind, sink: TileSink, every = 0): () => void {
     const tile = this.nextTile;
     this.nextTile = this.nextTile >= 0xffff ? 1 : this.nextTile + 1;
-    this.tiles.set(tile, { camera, stream, sink });
-    this.send({ op: 'subscribe', tile, camera, stream });
+    const subscription = { camera, stream, sink, every };
+    this.tiles.set(tile, subscription);
+    this.ask(tile, subscription);
     this.open();
     return () => {
       if (!this.tiles.delete(tile)) return;
@@ -94,6 +97,11 @@ class LiveConnection {
     this.open();
   }
 
+  private ask(tile: number, s: Subscription): void {
+    const { camera, stream, every } = s;
+    this.send({ op: 'subscribe', tile, camera, stream, ...(stream === 'still' && every > 0 ? { every } : {}) });
+  }
+
   private send(message: object): void {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
@@ -111,7 +119,7 @@ class LiveConnection {
     socket.onopen = () => {
       this.wait = FIRST_WAIT;
       linkState.value = 'open';
-      for (const [tile, s] of this.tiles) this.send({ op: 'subscribe', tile, camera: s.camera, stream: s.stream });
+      for (const [tile, s] of this.tiles) this.ask(tile, s);
     };
     socket.onmessage = (e: MessageEvent<string | ArrayBuffer>) => this.received(e.data);
     socket.onclose = () => this.lost(socket);

@@ -24,7 +24,7 @@ export interface MediaMessage {
 export type StreamKind = 'main' | 'sub' | 'still';
 
 export type ServerText =
-  | { op: 'ready'; tile: number; mime: string; camera?: string; stream?: string }
+  | { op: 'ready'; tile: number; mime: string; camera?: string; stream?: string; width?: number; height?: number }
   | { op: 'dropped'; tile: number; frames: number }
   | { op: 'state'; camera: string; state: string; recording: boolean; why?: string; motion?: boolean;
       last_frame?: string | null }

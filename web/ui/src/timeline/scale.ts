@@ -112,7 +112,7 @@ export interface Query {
   buckets: number;
 }
 
-const BUCKETS = 1024;
+const BUCKETS_PER_WINDOW = 512;
 
 /**
  * What to ask for so that this window, and as much again on either side, can be drawn: the
@@ -122,7 +122,7 @@ export function queryFor(v: View): Query {
   const level = 2 ** Math.ceil(Math.log2(v.span));
   const from = Math.floor((v.from - level / 2) / level) * level;
   const to = Math.ceil((v.from + v.span + level / 2) / level) * level;
-  const width = Math.max(1000, level / (BUCKETS / 4));
+  const width = Math.max(1000, level / (BUCKETS_PER_WINDOW));
   return { from, to, buckets: Math.max(1, Math.min(4096, Math.round((to - from) / width))) };
 }
 
@@ -130,6 +130,6 @@ export function queryFor(v: View): Query {
 export function covers(q: Query, v: View): boolean {
   const level = 2 ** Math.ceil(Math.log2(v.span));
   const mine = (q.to - q.from) / q.buckets;
-  const best = Math.max(1000, level / (BUCKETS / 4));
+  const best = Math.max(1000, level / (BUCKETS_PER_WINDOW));
   return q.from <= v.from && q.to >= v.from + v.span && mine <= best * 1.01 && mine >= best / 2.01;
 }

@@ -1,0 +1,86 @@
+/* id.ts - Indonesian: plain words as the night watch speaks them. */
+const id = {
+  'app.tagline': 'Kamera lingkungan',
+  'nav.main': 'Navigasi utama', 'nav.live': 'Langsung', 'nav.timeline': 'Rekaman', 'nav.events': 'Kejadian', 'nav.clip': 'Klip', 'nav.more': 'Lainnya',
+  'nav.unseen': '{n} belum dilihat',
+  'action.close': 'Tutup', 'action.retry': 'Coba lagi', 'action.save': 'Simpan', 'action.cancel': 'Batal', 'action.delete': 'Hapus', 'action.back': 'Kembali', 'action.details': 'Lihat',
+  'key.space': 'Spasi',
+  'state.loading': 'Memuat …',
+  'notice.lost': 'Tidak terhubung ke perekam. Menyambung kembali …', 'notice.notRecording': 'TIDAK MEREKAM', 'notice.nCameras': '{n} kamera',
+
+  'error.unreachable': 'Perekam tidak dapat dihubungi', 'error.other': 'Gagal ({code})',
+  'error.bad-credentials': 'Nama atau kata sandi salah', 'error.unauthorized': 'Nama atau kata sandi salah', 'error.too-many': 'Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.',
+  'error.forbidden': 'Anda tidak berhak melakukan ini', 'error.not-found': 'Tidak ditemukan', 'error.gone': 'Rekaman ini sudah ditimpa', 'error.bad-range': 'Rentang waktu tidak sah',
+  'error.conflict': 'Sudah ada', 'error.codec': 'Peramban ini tidak dapat memutar format video kamera', 'error.media': 'Video tidak dapat dibaca', 'error.cut-short': 'Unduhan terputus',
+
+  'login.username': 'Nama pengguna', 'login.password': 'Kata sandi', 'login.enter': 'Masuk', 'login.busy': 'Memeriksa …', 'login.expired': 'Sesi Anda berakhir. Masuk lagi untuk kembali ke tempat tadi.',
+
+  'tile.waiting': 'Menunggu gambar …', 'tile.notRecording': 'TIDAK MEREKAM', 'tile.age': '{age} lalu', 'tile.stills': 'Gambar diam',
+  'camera.recording': 'Merekam', 'camera.connecting': 'Menyambung …', 'camera.offline': 'Kamera tidak tersambung', 'camera.silent': 'Kamera tidak mengirim gambar', 'camera.frozen': 'Gambar beku',
+  'camera.covered': 'Kamera tertutup', 'camera.disabled': 'Dimatikan', 'camera.not-recording': 'Tidak merekam', 'camera.unknown': 'Kamera ini tidak ada',
+  'camera.blurred': 'Gambar buram', 'camera.moved': 'Kamera bergeser',
+
+  'wall.layout': 'Jumlah kotak', 'wall.all': 'Semua', 'wall.tiles': '{n} kotak', 'wall.mode': 'Cara menampilkan', 'wall.mode.auto': 'Otomatis', 'wall.mode.live': 'Video', 'wall.mode.still': 'Gambar diam',
+  'wall.patrol': 'Ronda: berkeliling semua kamera', 'wall.arrange': 'Atur urutan', 'wall.arrangeHint': 'Seret kotak ke tempatnya, atau pakai tombol panah.',
+  'wall.earlier': '{name}: ke depan', 'wall.later': '{name}: ke belakang', 'wall.prevPage': 'Halaman sebelumnya', 'wall.nextPage': 'Halaman berikutnya',
+  'wall.none': 'Belum ada kamera', 'wall.noneAdmin': 'Tambahkan kamera pertama: alamat RTSP-nya cukup.', 'wall.noneOther': 'Administrator belum menambahkan kamera.',
+  'wall.data': 'Data: {rate}, {total} sejak dibuka', 'wall.keys': 'Tombol 1–9 membuka kamera, P ronda',
+
+  'solo.back': 'Kembali ke semua kamera', 'solo.prev': 'Kamera sebelumnya', 'solo.next': 'Kamera berikutnya', 'solo.past': 'Rekaman', 'solo.photo': 'Simpan gambar', 'solo.full': 'Layar penuh',
+  'solo.sub': 'aliran kecil', 'solo.noCodec': 'Peramban ini tidak dapat memutar format utama kamera; ditampilkan aliran kecil.', 'solo.slow': 'Jaringan lambat; ditampilkan gambar yang lebih ringan.',
+  'zoom.in': 'Perbesar', 'zoom.out': 'Perkecil',
+
+  'timeline.board': 'Garis waktu semua kamera', 'timeline.add': '{name}: tampilkan bersama', 'timeline.remove': '{name}: tutup', 'timeline.noVideo': 'Tidak ada video',
+  'timeline.earlier': 'Lebih awal', 'timeline.later': 'Lebih akhir', 'timeline.now': 'Sekarang', 'timeline.copy': 'Bagikan tautan ke saat ini', 'timeline.copied': 'Tautan disalin',
+  'timeline.failed': 'Garis waktu tidak dapat dimuat; dicoba lagi.', 'timeline.sr': 'Tombol panah memindahkan waktu, tambah dan kurang mengubah skala.',
+  'legend.recorded': 'Terekam', 'legend.motion': 'Gerakan', 'legend.gap': 'Tidak ada video',
+  'span.second': 'detik', 'span.minute': 'menit', 'span.hour': 'jam', 'span.day': 'hari',
+  'unit.s': 'd', 'unit.m': 'mnt', 'unit.h': 'j', 'unit.d': 'hari',
+  'gap.camera-silent': 'kamera tidak mengirim', 'gap.disk-stall': 'disk terlalu lambat', 'gap.clock-step': 'jam diubah', 'gap.restart': 'perekam mati', 'gap.disk-error': 'kesalahan disk',
+  'gap.camera-disabled': 'kamera dimatikan', 'gap.erased': 'dihapus', 'gap.bad-stream': 'aliran rusak', 'gap.unknown': 'tidak diketahui',
+
+  'player.play': 'Putar', 'player.pause': 'Jeda', 'player.speed': 'Kecepatan', 'player.stepBack': 'Satu bingkai mundur', 'player.stepForward': 'Satu bingkai maju',
+  'player.prevEvent': 'Kejadian sebelumnya', 'player.nextEvent': 'Kejadian berikutnya', 'player.noLater': 'Tidak ada kejadian sesudah ini', 'player.noEarlier': 'Tidak ada kejadian sebelum ini',
+  'player.failed': 'Rekaman tidak dapat diputar', 'player.noVideo': 'Tidak ada rekaman', 'player.goesOn': 'Berlanjut pukul {time} (setelah {wait})', 'player.nothingAfter': 'Tidak ada rekaman sesudah ini',
+  'player.sub': 'kecil', 'player.video': 'Rekaman {name}', 'player.skipped': 'Melewati {gap} tanpa rekaman',
+  'mark.in': 'Awal klip', 'mark.out': 'Akhir klip', 'mark.inAt': 'Awal klip: {time}', 'mark.outAt': 'Akhir klip: {time}', 'mark.download': 'Unduh rentang ini', 'mark.clip': 'Buat klip', 'mark.clear': 'Hapus tanda',
+  'jump.title': 'Pergi ke waktu', 'jump.type': 'Waktu ({zone})', 'jump.hint': 'Misalnya 14:30, kemarin 22:15, 12/11 7.05, atau -10m', 'jump.go': 'Pergi', 'jump.bad': 'Waktu tidak dimengerti',
+  'jump.prevMonth': 'Bulan sebelumnya', 'jump.nextMonth': 'Bulan berikutnya', 'jump.activity': 'ada gerakan',
+
+  'event.motion': 'Gerakan', 'event.line': 'Melintasi garis', 'event.loiter': 'Berdiam lama', 'event.count-in': 'Masuk', 'event.count-out': 'Keluar',
+  'event.camera-offline': 'Kamera terputus', 'event.camera-frozen': 'Gambar beku', 'event.camera-covered': 'Kamera tertutup', 'event.camera-blurred': 'Gambar buram', 'event.camera-moved': 'Kamera bergeser',
+  'events.camera': 'Kamera', 'events.allCameras': 'Semua kamera', 'events.type': 'Jenis', 'events.allTypes': 'Semua jenis', 'events.seen': 'Sudah dilihat?', 'events.seenAny': 'Baru dan lama', 'events.seenNo': 'Belum dilihat', 'events.seenYes': 'Sudah dilihat',
+  'events.day': 'Tanggal', 'events.hours': 'Jam', 'events.allDay': 'Sepanjang hari', 'events.night': 'Malam (18–06)', 'events.clear': 'Hapus saringan', 'events.new': 'Baru', 'events.now': 'berlangsung',
+  'events.markSeen': 'Tandai sudah dilihat', 'events.markNew': 'Tandai belum dilihat', 'events.markAll': 'Semua sudah dilihat', 'events.marked': '{n} kejadian ditandai', 'events.count': '{n} kejadian', 'events.more': 'Tampilkan lagi',
+  'events.none': 'Belum ada kejadian', 'events.noneHint': 'Begitu sesuatu bergerak di depan kamera, tampil di sini.', 'events.noneFiltered': 'Tidak ada yang cocok', 'events.noneFilteredHint': 'Longgarkan saringan di atas.',
+  'tonight.title': 'Malam ini', 'tonight.total': 'kejadian', 'tonight.unseen': 'belum dilihat', 'tonight.busiest': 'paling ramai', 'tonight.trouble': 'gangguan kamera',
+  'search.open': 'Cari di gambar', 'search.title': 'Cari gerakan di bagian gambar', 'search.span': 'Sejak', 'search.hint': 'Tandai bagian gambar yang dicari.', 'search.go': 'Cari', 'search.clear': 'Hapus tanda',
+  'search.none': 'Tidak ada gerakan di sana.', 'search.grid': 'Bagian gambar, {n} petak ditandai. Panah memindahkan, spasi menandai.',
+
+  'clip.title': 'Buat klip', 'clip.onTimeline': 'Pilih di rekaman', 'clip.choose': 'Pilih kamera', 'clip.download': 'Unduh {n} video', 'clip.note': 'Catatan', 'clip.noteHint': 'Disimpan sebagai berkas teks di samping video.',
+  'clip.length': 'Panjang: {length}', 'clip.order': 'Akhir harus sesudah awal', 'clip.tooLong': 'Paling lama 6 jam', 'clip.nothing': 'Tidak ada rekaman pada rentang ini', 'clip.morePreviews': 'dan {n} kamera lagi',
+
+  'more.thisDevice': 'Perangkat ini', 'more.language': 'Bahasa', 'more.theme': 'Tampilan', 'theme.auto': 'Ikut perangkat', 'theme.light': 'Terang', 'theme.dark': 'Gelap', 'more.account': 'Akun', 'more.logout': 'Keluar',
+  'password.title': 'Ganti kata sandi', 'password.old': 'Kata sandi lama', 'password.new': 'Kata sandi baru', 'password.again': 'Ulangi kata sandi baru', 'password.hint': 'Paling sedikit 8 huruf; kalimat pendek lebih baik.',
+  'password.different': 'Kedua kata sandi baru tidak sama', 'password.changed': 'Kata sandi diganti',
+  'role.volunteer': 'Relawan', 'role.police': 'Polisi', 'role.head': 'Ketua', 'role.admin': 'Administrator',
+
+  'admin.title': 'Pengaturan', 'admin.cameras': 'Kamera', 'admin.system': 'Sistem dan disk', 'admin.users': 'Pengguna', 'admin.logs': 'Catatan',
+  'cameras.add': 'Tambah kamera', 'cameras.discover': 'Cari di jaringan', 'cameras.noneFound': 'Tidak ada kamera ONVIF yang menjawab. Kamera masih dapat ditambahkan dengan alamatnya.',
+  'cameras.name': 'Nama', 'cameras.state': 'Keadaan', 'cameras.picture': 'Gambar', 'cameras.last': 'Gambar terakhir', 'cameras.ago': '{age} lalu', 'cameras.reconnects': 'Sambung ulang', 'cameras.fromFile': 'dari berkas',
+  'cameras.fileHint': 'Kamera ini ada di berkas konfigurasi dan diubah di sana.', 'cameras.main': 'Alamat aliran utama', 'cameras.mainHint': 'rtsp://nama:sandi@192.168.1.11/stream1', 'cameras.sub': 'Alamat aliran kecil', 'cameras.subHint': 'Sebaiknya ada: untuk layar banyak kamera dan deteksi gerak.',
+  'cameras.transport': 'Angkutan', 'cameras.analysis': 'Deteksi gerak', 'analysis.adaptive': 'Menyesuaikan (disarankan)', 'analysis.full': 'Setiap bingkai', 'analysis.keyframes': 'Bingkai kunci saja', 'analysis.off': 'Mati',
+  'cameras.enabled': 'Kamera dipakai', 'cameras.saved': 'Tersimpan', 'cameras.deleteTitle': 'Hapus {name}?', 'cameras.deleteHint': 'Rekamannya tetap ada sampai tempatnya dipakai lagi.',
+  'cameras.codec': 'Format', 'cameras.bitrate': 'Laju data', 'cameras.gop': 'Jarak bingkai kunci', 'cameras.lost': 'Paket hilang', 'cameras.errors': 'Kesalahan baca',
+  'test.go': 'Uji', 'test.busy': 'Menguji …', 'test.ok': 'Terhubung', 'test.failed': 'Gagal', 'test.gop': 'bingkai kunci tiap {s} d',
+  'users.add': 'Tambah pengguna', 'users.added': 'Pengguna ditambahkan', 'users.role': 'Peran', 'users.roleHint': 'Relawan menonton; polisi juga mengambil klip; ketua juga melihat ringkasan; administrator mengatur semua.',
+  'users.newPassword': 'Kata sandi baru (kosongkan bila tetap)', 'users.active': 'Boleh masuk', 'users.allCameras': 'Semua kamera', 'users.disabled': 'dimatikan', 'users.last': 'terakhir masuk {time}', 'users.never': 'belum pernah masuk',
+  'storage.ring': 'Ruang rekam “{name}”', 'storage.ok': 'baik', 'storage.filled': '{percent} % terisi', 'storage.holds': '{size} memuat sekitar {days} hari', 'storage.holdsUnknown': '{size}; jumlah hari belum terukur',
+  'storage.oldest': 'Rekaman tertua', 'storage.rate': 'Ditulis', 'storage.perDay': 'per hari', 'storage.path': 'Tempat', 'storage.trouble': 'Gangguan', 'storage.noTrouble': 'tidak ada', 'storage.troubles': '{lost} selang hilang, {bad} catatan rusak, {dropped} bingkai terlewat',
+  'system.recording': 'kamera merekam', 'system.days': 'hari tersimpan', 'system.cpu': 'prosesor (dari {n} inti)', 'system.memory': 'memori', 'system.viewers': 'penonton', 'system.machine': 'Mesin', 'system.time': 'Jam perekam',
+  'system.clockBad': 'belum disetel', 'system.clockGood': 'tersetel', 'system.running': 'Menyala selama', 'system.sent': 'Terkirim ke penonton', 'system.dropped': '{n} bingkai dilewati', 'system.version': 'Versi',
+  'system.degraded': 'Mesin kewalahan: deteksi gerak hanya memakai bingkai kunci. Perekaman tetap utuh.',
+  'logs.find': 'Cari', 'logs.level': 'Tingkat', 'logs.none': 'Tidak ada catatan', 'level.error': 'kesalahan', 'level.warning': 'peringatan', 'level.info': 'info', 'level.debug': 'rinci',
+};
+
+export default id;

@@ -1,0 +1,233 @@
+/* admin-cameras.tsx - the cameras: what each is doing; add, find, test, change, remove. */
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { api, ApiError, ms, type Camera, type CameraChange, type Probe } from '../api/client';
+import { bitrate, duration, number, t, tCode } from '../i18n';
+import { Dialog, Empty, errorText, Field, Loading, toast, toastError } from '../parts/basics';
+import { Icon } from '../parts/icons';
+import { go } from '../router';
+import { cameraById, cameras, refreshCameras } from '../state/cameras';
+import { atLeast } from '../state/session';
+import { serverNow } from '../time/server-clock';
+import { slug } from './camera-id';
+
+export function StateBadge({ camera }: { camera: Camera }) {
+  if (!camera.enabled) return <span class="badge plain">{tCode('camera', 'disabled')}</span>;
+  if (!camera.recording) return <span class="badge bad">{t('tile.notRecording')}</span>;
+  return <span class="badge ok"><i class="dot" />{tCode('camera', camera.state)}</span>;
+}
+
+function Row({ camera: c }: { camera: Camera }) {
+  const last = c.last_frame ? serverNow() - ms(c.last_frame) : null;
+  const facts = [c.codec?.toUpperCase().replace(/^H?(264|265)$/, 'H.$1'), c.width ? `${c.width}×${c.height}` : '',
+    c.fps ? `${number(c.fps, 1)} fps` : '', c.bitrate ? bitrate(c.bitrate) : ''].filter(Boolean).join(' · ');
+  return (
+    <tr>
+      <td><div class="camera-card">
+        {c.enabled && c.recording ? <img src={api.snapshotUrl(c.id, Math.floor(Date.now() / 60_000))} alt="" loading="lazy" /> : <span class="noimg" />}
+        <div style="min-width:110px"><a href={`#/admin/cameras/${c.id}`}><strong>{c.name}</strong></a>
+          <div class="dim">{c.id}{c.provisioned && ` · ${t('cameras.fromFile')}`}</div></div>
+      </div></td>
+      <td><StateBadge camera={c} />{c.why && <div class="dim" style="max-width:32ch">{c.why}</div>}</td>
+      <td class="num">{facts || '–'}</td>
+      <td class="num nowrap">{last === null ? '–' : t('cameras.ago', { age: duration(last) })}</td>
+      <td class="num">{c.reconnects ?? 0}</td>
+    </tr>
+  );
+}
+
+export function CameraList() {
+  const list = cameras.value;
+  const finding = useSignal(false);
+  if (list === null) return <Loading />;
+  return (
+    <>
+      {atLeast('admin') && (
+        <div class="row" style="margin-bottom:12px">
+          <a class="btn primary" href="#/admin/cameras/new"><Icon name="plus" />{t('cameras.add')}</a>
+          <button type="button" class="btn" onClick={() => { finding.value = true; }}><Icon name="search" />{t('cameras.discover')}</button>
+        </div>
+      )}
+      {list.length === 0 ? <Empty icon="camera" title={t('wall.none')} /> : (
+        <div class="panel table-wrap" tabIndex={0} role="region" aria-label={t('admin.cameras')}>
+          <table class="list">
+            <thead><tr><th>{t('cameras.name')}</th><th>{t('cameras.state')}</th><th>{t('cameras.picture')}</th><th>{t('cameras.last')}</th><th>{t('cameras.reconnects')}</th></tr></thead>
+            <tbody>{list.map((c) => <Row key={c.id} camera={c} />)}</tbody>
+          </table>
+        </div>
+      )}
+      {finding.value && <Discover onClose={() => { finding.value = false; }} />}
+    </>
+  );
+}
+
+interface Found {
+  address: string;
+  name?: string;
+  hardware?: string;
+  url?: string;
+}
+
+function Discover({ onClose }: { onClose: () => void }) {
+  const found = useSignal<Found[] | null>(null);
+  const error = useSignal<unknown>(null);
+  useEffect(() => {
+    api.discover().then((a) => { found.value = a.items; }, (e: unknown) => { error.value = e; });
+  }, []);
+  return (
+    <Dialog title={t('cameras.discover')} onClose={onClose}>
+      {error.value ? <p class="form-error" role="alert">{errorText(error.value)}</p>
+        : found.value === null ? <Loading />
+          : found.value.length === 0 ? <p>{t('cameras.noneFound')}</p>
+            : <div class="menu-list">{found.value.map((f) => (
+                <a key={f.address} href={`#/admin/cameras/new?url=${encodeURIComponent(f.url ?? `rtsp://${f.address}/`)}&name=${encodeURIComponent(f.name ?? '')}`} onClick={onClose}>
+                  <Icon name="camera" /><span class="grow"><strong>{f.name ?? f.address}</strong><br /><span class="dim">{f.address} {f.hardware}</span></span>
+                </a>
+              ))}</div>}
+    </Dialog>
+  );
+}
+
+function TestResult({ probe }: { probe: Probe }) {
+  if (!probe.ok) return <p class="form-error">{t('test.failed')}: {probe.why}</p>;
+  return (
+    <p><span class="badge ok">{t('test.ok')}</span>{' '}
+      <span class="num">{[probe.codec?.toUpperCase(), probe.width ? `${probe.width}×${probe.height}` : '', probe.fps ? `${number(probe.fps, 1)} fps` : '',
+        probe.gop_seconds ? t('test.gop', { s: number(probe.gop_seconds, 1) }) : ''].filter(Boolean).join(' · ')}</span></p>
+  );
+}
+
+function UrlField({ name, label, hint, value, camera, disabled }: { name: string; label: string; hint: string; value: string; camera: string; disabled: boolean }) {
+  const probe = useSignal<Probe | null>(null);
+  const busy = useSignal(false);
+  const text = useSignal(value);
+  const test = async (): Promise<void> => {
+    busy.value = true;
+    probe.value = null;
+    try {
+      probe.value = await api.testCamera(camera ? { url: text.value, camera } : { url: text.value });
+    } catch (error) {
+      probe.value = { ok: false, why: errorText(error) };
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <>
+      <Field label={label} hint={hint}>
+        {(id) => (
+          <div class="row" style="flex-wrap:nowrap">
+            <input id={id} name={name} type="text" inputMode="url" autocapitalize="none" autocomplete="off" spellcheck={false} required={name === 'main'}
+              value={text.value} disabled={disabled} onInput={(e) => { text.value = (e.currentTarget as HTMLInputElement).value; }} />
+            <button type="button" class="btn" disabled={busy.value || !text.value} onClick={() => void test()}>{busy.value ? t('test.busy') : t('test.go')}</button>
+          </div>
+        )}
+      </Field>
+      <div role="status">{probe.value && <TestResult probe={probe.value} />}</div>
+    </>
+  );
+}
+
+export function CameraForm({ id }: { id: string }) {
+  const isNew = id === 'new';
+  const camera = useSignal<Camera | null>(null);
+  const error = useSignal<unknown>(null);
+  useEffect(() => {
+    if (isNew) return;
+    api.camera(id).then((c) => { camera.value = c; }, (e: unknown) => { error.value = e; });
+  }, [id]);
+  if (error.value) return <Empty icon="camera" title={errorText(error.value)} />;
+  if (!isNew && !camera.value) return <Loading />;
+  return <Form camera={camera.value} />;
+}
+
+function readForm(form: FormData, isNew: boolean): CameraChange {
+  const name = String(form.get('name')).trim();
+  const change: CameraChange = {
+    name, main: String(form.get('main')).trim(), sub: String(form.get('sub') ?? '').trim(),
+    transport: form.get('transport') as 'tcp', analysis: form.get('analysis') as 'adaptive', enabled: form.get('enabled') === 'on',
+  };
+  if (isNew) change.id = String(form.get('id') ?? '').trim() || slug(name, new Set(cameraById.value.keys()));
+  return change;
+}
+
+function Form({ camera: c }: { camera: Camera | null }) {
+  const error = useSignal('');
+  const deleting = useSignal(false);
+  const q = new URLSearchParams(location.hash.split('?')[1] ?? '');
+  const locked = (c?.provisioned ?? false) || !atLeast('admin');
+  const submit = async (e: SubmitEvent): Promise<void> => {
+    e.preventDefault();
+    const change = readForm(new FormData(e.currentTarget as HTMLFormElement), c === null);
+    try {
+      await (c ? api.changeCamera(c.id, change) : api.addCamera(change));
+      await refreshCameras();
+      toast(t('cameras.saved'));
+      go('#/admin/cameras');
+    } catch (failure) {
+      error.value = failure instanceof ApiError && failure.message ? failure.message : errorText(failure);
+    }
+  };
+  const remove = async (): Promise<void> => {
+    await api.deleteCamera(c!.id);
+    await refreshCameras();
+    go('#/admin/cameras');
+  };
+  return (
+    <div class="split">
+      <div>
+        <form class="panel" onSubmit={(e) => void submit(e)}>
+          <h2>{c ? c.name : t('cameras.add')}</h2>
+          {c?.provisioned && <p class="dim">{t('cameras.fileHint')}</p>}
+          <Field label={t('cameras.name')}>{(id) => <input id={id} name="name" type="text" maxLength={127} required value={c?.name ?? q.get('name') ?? ''} disabled={locked} />}</Field>
+          <UrlField name="main" label={t('cameras.main')} hint={t('cameras.mainHint')} value={c?.main ?? q.get('url') ?? ''} camera={c?.id ?? ''} disabled={locked} />
+          <UrlField name="sub" label={t('cameras.sub')} hint={t('cameras.subHint')} value={c?.sub ?? ''} camera={c?.id ?? ''} disabled={locked} />
+          <div class="row">
+            <div class="grow"><Field label={t('cameras.transport')}>{(id) => (
+              <select id={id} name="transport" value={c?.transport ?? 'tcp'} disabled={locked}><option value="tcp">TCP</option><option value="udp">UDP</option><option value="tls">TLS</option></select>
+            )}</Field></div>
+            <div class="grow"><Field label={t('cameras.analysis')}>{(id) => (
+              <select id={id} name="analysis" value={c?.analysis ?? 'adaptive'} disabled={locked}>
+                {(['adaptive', 'full', 'keyframes', 'off'] as const).map((a) => <option key={a} value={a}>{t(`analysis.${a}`)}</option>)}
+              </select>
+            )}</Field></div>
+          </div>
+          <label class="check"><input type="checkbox" name="enabled" defaultChecked={c?.enabled ?? true} disabled={locked} />{t('cameras.enabled')}</label>
+          <div role="alert">{error.value && <p class="form-error">{error.value}</p>}</div>
+          <div class="row">
+            {!locked && <button class="btn primary">{t('action.save')}</button>}
+            <a class="btn" href="#/admin/cameras">{t('action.back')}</a>
+            <span class="grow" />
+            {c && !locked && <button type="button" class="btn danger" onClick={() => { deleting.value = true; }}><Icon name="trash" />{t('action.delete')}</button>}
+          </div>
+        </form>
+      </div>
+      {c && <Facts camera={c} />}
+      {deleting.value && c && (
+        <Dialog title={t('cameras.deleteTitle', { name: c.name })} onClose={() => { deleting.value = false; }} footer={<>
+          <button type="button" class="btn" onClick={() => { deleting.value = false; }}>{t('action.cancel')}</button>
+          <button type="button" class="btn danger" onClick={() => { remove().catch(toastError); }}>{t('action.delete')}</button>
+        </>}><p>{t('cameras.deleteHint')}</p></Dialog>
+      )}
+    </div>
+  );
+}
+
+function Facts({ camera: c }: { camera: Camera }) {
+  const rows: [string, string][] = [
+    [t('cameras.codec'), c.codec ? `${c.codec.toUpperCase()} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
+    ['fps', c.fps ? `${number(c.fps, 1)} / ${number(c.fps_nominal ?? 0, 1)}` : '–'],
+    [t('cameras.bitrate'), c.bitrate ? bitrate(c.bitrate) : '–'],
+    [t('cameras.gop'), c.gop_seconds ? `${number(c.gop_seconds, 1)} ${t('unit.s')}` : '–'],
+    [t('cameras.reconnects'), number(c.reconnects ?? 0)],
+    [t('cameras.lost'), number(c.lost_packets ?? 0)],
+    [t('cameras.errors'), number(c.decode_errors ?? 0)],
+  ];
+  return (
+    <section class="panel" style="align-self:start">
+      <h2><StateBadge camera={c} /></h2>
+      {c.why && <p>{c.why}</p>}
+      <dl class="kv num">{rows.map(([k, v]) => <><dt>{k}</dt><dd>{v}</dd></>)}</dl>
+    </section>
+  );
+}

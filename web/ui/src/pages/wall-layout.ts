@@ -1,0 +1,83 @@
+/* wall-layout.ts - which cameras the wall shows, in which order and how large. No DOM here. */
+import type { Camera } from '../api/client';
+import type { StreamKind } from '../live/protocol';
+
+/** Tiles at once; 0 shows all, as large as fits. */
+export const LAYOUTS = [0, 1, 4, 9, 16, 25, 36, 40] as const;
+
+/** Columns that make N tiles of 16:9 as large as possible on WIDTH x HEIGHT. */
+export function columns(n: number, width: number, height: number, gap = 6): number {
+  let best = 1;
+  let bestWidth = 0;
+  for (let c = 1; c <= Math.max(1, n); c++) {
+    const rows = Math.ceil(n / c);
+    const byWidth = (width - gap * (c - 1)) / c;
+    const byHeight = ((height - gap * (rows - 1)) / rows) * (16 / 9);
+    const w = Math.min(byWidth, byHeight);
+    if (w > bestWidth + 0.5) {
+      best = c;
+      bestWidth = w;
+    }
+  }
+  return best;
+}
+
+/** CAMERAS in the order of ORDER (ids); those it does not name follow as they came. */
+export function arrange(cameras: readonly Camera[], order: readonly string[]): Camera[] {
+  const place = new Map(order.map((id, i) => [id, i]));
+  const rank = (c: Camera): number => place.get(c.id) ?? order.length;
+  return [...cameras].sort((a, b) => rank(a) - rank(b));
+}
+
+/** Move ID by STEPS places, or in front of BEFORE. Returns the new order of ids. */
+export function moveBy(ids: readonly string[], id: string, steps: number): string[] {
+  const from = ids.indexOf(id);
+  const to = Math.min(ids.length - 1, Math.max(0, from + steps));
+  if (from < 0 || to === from) return [...ids];
+  const out = ids.filter((x) => x !== id);
+  out.splice(to, 0, id);
+  return out;
+}
+
+export function moveBefore(ids: readonly string[], id: string, before: string): string[] {
+  if (id === before) return [...ids];
+  const out = ids.filter((x) => x !== id);
+  out.splice(out.indexOf(before), 0, id);
+  return out;
+}
+
+/**
+ * One page of the patrol: cameras with motion first (they stay as long as it lasts), the other
+ * places walk through the rest. STEP counts up with time.
+ */
+export function patrolPage(cameras: readonly Camera[], size: number, step: number): Camera[] {
+  if (size <= 0 || cameras.length <= size) return [...cameras];
+  const busy = cameras.filter((c) => c.motion).slice(0, size);
+  const rest = cameras.filter((c) => !busy.includes(c));
+  const free = size - busy.length;
+  const start = free > 0 ? (step * free) % rest.length : 0;
+  const walking = Array.from({ length: Math.min(free, rest.length) }, (_, i) => rest[(start + i) % rest.length]!);
+  return [...busy, ...walking];
+}
+
+export type WallMode = 'auto' | 'live' | 'still';
+
+/**
+ * What each camera's tile should take. On phones `auto` gives stills, and video to at most four
+ * cameras where something moves; elsewhere everything is video.
+ */
+export function streamFor(camera: Camera, mode: WallMode, phone: boolean, moving: ReadonlySet<string>): StreamKind {
+  if (mode === 'still') return 'still';
+  if (mode === 'auto' && phone && !moving.has(camera.id)) return 'still';
+  return camera.has_sub ? 'sub' : 'main';
+}
+
+/** The cameras that get video on a phone: in motion, at most MAX, those that have it keep it. */
+export function movingSet(cameras: readonly Camera[], before: ReadonlySet<string>, max = 4): Set<string> {
+  const busy = cameras.filter((c) => c.motion).map((c) => c.id);
+  const kept = busy.filter((id) => before.has(id));
+  return new Set([...kept, ...busy.filter((id) => !before.has(id))].slice(0, max));
+}
+
+/** Seconds between stills so that a phone with N tiles stays below about 150 kbit/s. */
+export const stillPeriod = (n: number): number => Math.max(2, Math.ceil(Math.min(n, 12) / 2));

@@ -1,0 +1,192 @@
+/* wall.tsx - all cameras at once, live; `#/live/ID` is one camera, large. */
+import { useSignal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import type { Camera } from '../api/client';
+import { bitrate, bytes, t } from '../i18n';
+import { receivedBytes, receivedRate } from '../live/connection';
+import { Empty, Loading, Tool, useInterval, useKeys } from '../parts/basics';
+import { Icon } from '../parts/icons';
+import { LiveTile } from '../parts/live-tile';
+import { go, href, route } from '../router';
+import { cameraById, cameras } from '../state/cameras';
+import { saveSetting, setting, atLeast } from '../state/session';
+import { SoloView } from './solo';
+import { arrange, columns, LAYOUTS, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor, type WallMode } from './wall-layout';
+
+const PATROL_PERIOD = 10_000;
+const isPhone = (): boolean => matchMedia('(max-width: 719px)').matches;
+
+/* Recomputes the number of columns when the room or the number of tiles changes. */
+function useColumns(n: number): { ref: preact.RefObject<HTMLDivElement | null>; cols: number } {
+  const ref = useRef<HTMLDivElement>(null);
+  const cols = useSignal(2);
+  useLayoutEffect(() => {
+    const el = ref.current;
+    if (!el) return undefined;
+    const measure = (): void => {
+      const phone = isPhone();
+      cols.value = phone ? (n === 1 ? 1 : innerWidth > innerHeight ? 3 : 2)
+        : columns(n, el.clientWidth - 24, el.clientHeight - 12);
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(el);
+    return () => observer.disconnect();
+  }, [n]);
+  return { ref, cols: cols.value };
+}
+
+interface ArrangeProps {
+  camera: Camera;
+  ids: string[];
+  onOrder: (ids: string[]) => void;
+}
+
+/* Drag a tile onto another, or use the arrows: both do the same. */
+function ArrangeTile({ camera, ids, onOrder }: ArrangeProps) {
+  const over = useSignal(false);
+  const move = (steps: number): void => onOrder(moveBy(ids, camera.id, steps));
+  return (
+    <div class={`tile${over.value ? ' drop' : ''}`} draggable
+      onDragStart={(e) => e.dataTransfer?.setData('text/plain', camera.id)}
+      onDragOver={(e) => { e.preventDefault(); over.value = true; }}
+      onDragLeave={() => { over.value = false; }}
+      onDrop={(e) => {
+        e.preventDefault();
+        over.value = false;
+        const id = e.dataTransfer?.getData('text/plain');
+        if (id) onOrder(moveBefore(ids, id, camera.id));
+      }}>
+      <div class="center"><strong>{camera.name}</strong></div>
+      <div class="arrange-tools over">
+        <Tool icon="back" label={t('wall.earlier', { name: camera.name })} onClick={() => move(-1)} />
+        <Tool icon="forward" label={t('wall.later', { name: camera.name })} onClick={() => move(1)} />
+      </div>
+    </div>
+  );
+}
+
+function LayoutPicker({ value, onChange }: { value: number; onChange: (n: number) => void }) {
+  return (
+    <select aria-label={t('wall.layout')} value={String(value)} style="width:auto"
+      onChange={(e) => onChange(Number((e.currentTarget as HTMLSelectElement).value))}>
+      {LAYOUTS.map((n) => <option key={n} value={String(n)}>{n === 0 ? t('wall.all') : t('wall.tiles', { n })}</option>)}
+    </select>
+  );
+}
+
+function ModePicker({ value, onChange }: { value: WallMode; onChange: (m: WallMode) => void }) {
+  return (
+    <select aria-label={t('wall.mode')} value={value} style="width:auto"
+      onChange={(e) => onChange((e.currentTarget as HTMLSelectElement).value as WallMode)}>
+      {(['auto', 'live', 'still'] as const).map((m) => <option key={m} value={m}>{t(`wall.mode.${m}`)}</option>)}
+    </select>
+  );
+}
+
+function Footer() {
+  return (
+    <div class="wall-foot num">
+      <span>{t('wall.data', { rate: bitrate(receivedRate.value), total: bytes(receivedBytes.value) })}</span>
+      <span class="wide-only">{t('wall.keys')}</span>
+    </div>
+  );
+}
+
+function Wall({ list }: { list: Camera[] }) {
+  const mode = useSignal<WallMode>(setting<WallMode>('wall.mode', 'auto'));
+  const layout = useSignal(setting('wall.layout', 0));
+  const pageNumber = useSignal(0);
+  const patrol = useSignal(false);
+  const step = useSignal(0);
+  const arranging = useSignal(false);
+  const order = useSignal(setting<string[]>('wall.order', []));
+  const moving = useRef<ReadonlySet<string>>(new Set());
+
+  const sorted = arrange(list, order.value);
+  const size = layout.value || sorted.length;
+  const pages = Math.max(1, Math.ceil(sorted.length / size));
+  const first = Math.min(pageNumber.value, pages - 1) * size;
+  const shown = patrol.value ? patrolPage(sorted, layout.value || 4, step.value) : sorted.slice(first, first + size);
+  const { ref, cols } = useColumns(shown.length);
+  const phone = isPhone();
+  const every = phone ? stillPeriod(shown.length) : 2;
+  moving.current = movingSet(shown, moving.current);
+
+  useInterval(() => patrol.value && step.value++, PATROL_PERIOD);
+  const open = (camera: Camera): void => go(href(['live', camera.id]));
+  const choose = (n: number): void => {
+    layout.value = n;
+    pageNumber.value = 0;
+    saveSetting('wall.layout', n);
+  };
+  const turn = (by: number): void => {
+    pageNumber.value = (Math.min(pageNumber.value, pages - 1) + by + pages) % pages;
+  };
+  useKeys((e) => {
+    const n = Number(e.key);
+    if (n >= 1 && n <= 9 && shown[n - 1]) open(shown[n - 1]!);
+    else if (e.key === 'p') patrol.value = !patrol.value;
+    else if (e.key === 'PageDown' && pages > 1) turn(1);
+    else if (e.key === 'PageUp' && pages > 1) turn(-1);
+    else return false;
+    return true;
+  });
+  const setOrder = (ids: string[]): void => {
+    order.value = ids;
+    saveSetting('wall.order', ids);
+  };
+  return (
+    <>
+      <div class="bar">
+        <h1 class="grow ellipsis">{t('nav.live')}</h1>
+        {pages > 1 && !patrol.value && (
+          <span class="row num">
+            <Tool icon="back" label={t('wall.prevPage')} keys="PageUp" onClick={() => turn(-1)} />
+            {first / size + 1}/{pages}
+            <Tool icon="forward" label={t('wall.nextPage')} keys="PageDown" onClick={() => turn(1)} />
+          </span>
+        )}
+        <span class="wide-only"><LayoutPicker value={layout.value} onChange={choose} /></span>
+        <ModePicker value={mode.value} onChange={(m) => { mode.value = m; saveSetting('wall.mode', m); }} />
+        <Tool icon="walk" label={t('wall.patrol')} keys="P" pressed={patrol.value} onClick={() => { patrol.value = !patrol.value; }} />
+        <Tool icon="move" label={t('wall.arrange')} pressed={arranging.value} onClick={() => { arranging.value = !arranging.value; }} />
+      </div>
+      {arranging.value && <p class="notice warn" role="status">{t('wall.arrangeHint')}</p>}
+      <div class="wall" ref={ref}>
+        <div class="tiles" style={{ '--cols': cols }}>
+          {shown.map((c, i) => arranging.value
+            ? <ArrangeTile key={c.id} camera={c} ids={sorted.map((x) => x.id)} onOrder={setOrder} />
+            : <LiveTile key={c.id} camera={c} index={i} every={every} stream={streamFor(c, mode.value, phone, moving.current)}
+                onOpen={(poster) => { lastPoster = poster && { id: c.id, canvas: poster }; open(c); }} />)}
+        </div>
+      </div>
+      <Footer />
+    </>
+  );
+}
+
+let lastPoster: { id: string; canvas: HTMLCanvasElement } | null = null;
+
+function NoCameras() {
+  return (
+    <Empty icon="camera" title={t('wall.none')}>
+      <p>{t(atLeast('admin') ? 'wall.noneAdmin' : 'wall.noneOther')}</p>
+      {atLeast('admin') && <a class="btn primary" href="#/admin/cameras/new"><Icon name="plus" />{t('cameras.add')}</a>}
+    </Empty>
+  );
+}
+
+export function WallPage() {
+  const list = cameras.value;
+  const id = route.value.path[1];
+  useEffect(() => () => { lastPoster = null; }, []);
+  if (list === null) return <Loading />;
+  if (id !== undefined) {
+    const camera = cameraById.value.get(id);
+    const poster = lastPoster?.id === id ? lastPoster.canvas : null;
+    return camera ? <SoloView key={id} camera={camera} poster={poster} />
+      : <Empty icon="camera" title={t('camera.unknown')}><a class="btn" href="#/live">{t('nav.live')}</a></Empty>;
+  }
+  return list.length === 0 ? <NoCameras /> : <Wall list={list} />;
+}

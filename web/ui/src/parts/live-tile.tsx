@@ -1,0 +1,204 @@
+/*
+ * live-tile.tsx - one live picture with all that must be said about it: its name, its age when it
+ * is not fresh, and in words when the camera is away or not recorded.
+ *
+ * Out of sight means unsubscribed: an off-screen tile at once, a hidden page after 5 s. A tile
+ * whose video does not keep up shows stills and tries video again by itself.
+ */
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Camera } from '../api/client';
+import { duration, t, tCode } from '../i18n';
+import { live } from '../live/connection';
+import { mediaSourceClass } from '../live/media-source';
+import type { StreamKind } from '../live/protocol';
+import { TilePlayer } from '../live/tile-player';
+import { motionBoxes } from '../state/cameras';
+import { serverNow } from '../time/server-clock';
+import { onTick, pageVisible } from './visible';
+import { useVisible } from './use-visible';
+
+const STALE = 2000; // ms: older pictures say so
+const STILL_LATE = 15_000; // stills are expected to be some seconds old
+const TOO_SLOW = 9000; // ms: video this late is given up for stills
+const TRY_VIDEO_AGAIN = 20_000;
+const ASK_AGAIN = 5000; // after the server ended a tile
+
+interface PictureProps {
+  camera: Camera;
+  stream: StreamKind;
+  /** Called with the capture time of the picture on show, twice a second; null without one. */
+  onAge?: (age: number | null) => void;
+  onFallback?: (stream: StreamKind, why: 'codec' | 'slow') => void;
+  paused?: boolean;
+  /** Seconds between stills, when the stream is that. */
+  every?: number;
+  /** A picture to show until the first of this stream is there. */
+  poster?: HTMLCanvasElement | null;
+}
+
+/** Which stream to take when STREAM cannot be played here. */
+export function fallback(stream: StreamKind, hasSub: boolean): StreamKind {
+  return stream === 'main' && hasSub ? 'sub' : 'still';
+}
+
+export function LivePicture({ camera, stream, onAge, onFallback, paused, poster, every = 0 }: PictureProps) {
+  const video = useRef<HTMLVideoElement>(null);
+  const still = useRef<HTMLImageElement>(null);
+  const holder = useRef<HTMLDivElement>(null);
+  const shown = useSignal<'none' | 'video' | 'still'>('none');
+  const attempt = useSignal(0);
+  const kind: StreamKind = mediaSourceClass() ? stream : 'still';
+
+  useEffect(() => {
+    if (!poster || !holder.current) return undefined;
+    poster.className = 'poster';
+    holder.current.append(poster);
+    return () => poster.remove();
+  }, [poster]);
+
+  useEffect(() => {
+    if (paused || !video.current) return undefined;
+    const element = video.current;
+    let player: TilePlayer | null = null;
+    let capture: number | null = null;
+    let stillUrl = '';
+    let began = performance.now();
+    const give = (why: 'codec' | 'slow'): void => onFallback?.(kind, why);
+    if (kind !== 'still') player = new TilePlayer(element, () => give('codec'));
+    const playing = (): void => {
+      shown.value = 'video';
+    };
+    element.addEventListener('timeupdate', playing);
+    element.addEventListener('loadeddata', playing);
+    const stop = live.subscribe(camera.id, kind, {
+      ready: (mime) => player?.setMime(mime),
+      media: (data, init, key, at) => player?.feed(data, init, key, at),
+      still: (data, at) => {
+        const old = stillUrl;
+        stillUrl = URL.createObjectURL(new Blob([data as BlobPart], { type: 'image/jpeg' }));
+        if (still.current) still.current.src = stillUrl;
+        if (old) URL.revokeObjectURL(old);
+        capture = at / 1000;
+        shown.value = 'still';
+      },
+      dropped: () => undefined,
+      error: (code) => {
+        if (code !== 'not-found') setTimeout(() => { attempt.value++; }, ASK_AGAIN);
+      },
+    }, every);
+    const untick = onTick(() => {
+      const at = player ? player.shownCapture() : capture;
+      const age = at === null ? null : Math.max(0, serverNow() - at);
+      onAge?.(age);
+      if (!player || camera.state === 'offline') began = performance.now();
+      const late = age === null ? performance.now() - began : age;
+      if (player && late > TOO_SLOW && camera.recording && performance.now() - began > TOO_SLOW) give('slow');
+    });
+    return () => {
+      untick();
+      stop();
+      player?.destroy();
+      element.removeEventListener('timeupdate', playing);
+      element.removeEventListener('loadeddata', playing);
+      if (stillUrl) URL.revokeObjectURL(stillUrl);
+      shown.value = 'none';
+    };
+  }, [camera.id, kind, paused, every, attempt.value]);
+
+  const boxes = motionBoxes.value.get(camera.id);
+  return (
+    <div class="picture">
+      <div ref={holder} />
+      <video ref={video} muted playsInline tabIndex={-1} aria-hidden="true" class={kind === 'still' ? 'hidden' : ''}
+        data-shown={shown.value} />
+      <img ref={still} class={`still${shown.value === 'still' ? '' : ' hidden'}`} alt="" />
+      {boxes && shown.value !== 'none' && (
+        <svg class="outline" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
+          {boxes.map((b, i) => <rect key={i} x={b[0]} y={b[1]} width={b[2]} height={b[3]} />)}
+        </svg>
+      )}
+    </div>
+  );
+}
+
+/* What stands in the middle of a tile instead of, or over, a picture. */
+function Middle({ camera, age }: { camera: Camera; age: number | null }) {
+  if (!camera.enabled) return <div class="center"><strong>{tCode('camera', 'disabled')}</strong></div>;
+  if (camera.state === 'offline' || (age === null && camera.state === 'connecting'))
+    return (
+      <div class="center">
+        <div><strong>{tCode('camera', camera.state)}</strong>{camera.state === 'offline' && camera.why}</div>
+      </div>
+    );
+  return age === null ? <div class="center">{t('tile.waiting')}</div> : null;
+}
+
+function Badges({ camera, age, still, stillNote }: { camera: Camera; age: number | null; still: boolean; stillNote: boolean }) {
+  const stale = age !== null && age > STALE;
+  return (
+    <span class="badges">
+      {camera.enabled && !camera.recording && <span class="badge bad">{t('tile.notRecording')}</span>}
+      {stale && <span class={`badge num${still && age < STILL_LATE ? '' : ' warn'}`}>{t('tile.age', { age: duration(age) })}</span>}
+      {stillNote && !stale && <span class="badge">{t('tile.stills')}</span>}
+    </span>
+  );
+}
+
+export interface TileProps {
+  camera: Camera;
+  stream: StreamKind;
+  onOpen?: (poster: HTMLCanvasElement | null) => void;
+  index?: number;
+  every?: number;
+}
+
+/** A tile of the wall. */
+export function LiveTile({ camera, stream, onOpen, index, every = 0 }: TileProps) {
+  const box = useRef<HTMLButtonElement>(null);
+  const visible = useVisible(box);
+  const age = useSignal<number | null>(null);
+  const forced = useSignal<StreamKind | null>(null);
+  const used = forced.value ?? stream;
+
+  useEffect(() => {
+    forced.value = null;
+  }, [camera.id, stream]);
+
+  const onFallback = (from: StreamKind, why: 'codec' | 'slow'): void => {
+    forced.value = why === 'slow' ? 'still' : fallback(from, camera.has_sub);
+    if (why === 'slow') setTimeout(() => { forced.value = null; }, TRY_VIDEO_AGAIN);
+  };
+  const open = (): void => onOpen?.(grab(box.current));
+  const rounded = age.value === null ? null : age.value > STALE ? Math.floor(age.value / 1000) * 1000 : 0;
+  const words = [camera.name, camera.enabled && !camera.recording ? t('tile.notRecording') : '',
+    camera.state === 'recording' ? '' : tCode('camera', camera.state)].filter(Boolean).join(', ');
+  return (
+    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}`} onClick={open} aria-label={words}
+      data-camera={camera.id}>
+      <LivePicture camera={camera} stream={used} every={every} paused={!visible || !pageVisible.value || !camera.enabled}
+        onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
+      <Middle camera={camera} age={rounded} />
+      <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} />
+      <span class="name">
+        <i class={`dot${camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
+        <span class="ellipsis grow">{camera.name}</span>
+        {index !== undefined && index < 9 && <kbd class="dim wide-only">{index + 1}</kbd>}
+      </span>
+    </button>
+  );
+}
+
+/* Ages under 2 s are all the same to the page: no rendering for them. */
+const quantise = (age: number | null): number | null => (age === null ? null : age > STALE ? Math.floor(age / 1000) * 1000 : 0);
+
+/** The picture a tile shows now, to stand in until the large one is there. */
+function grab(tile: HTMLElement | null): HTMLCanvasElement | null {
+  const video = tile?.querySelector('video');
+  if (!video || video.readyState < 2 || !video.videoWidth) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext('2d')?.drawImage(video, 0, 0);
+  return canvas;
+}

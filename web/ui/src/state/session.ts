@@ -1,0 +1,80 @@
+/* session.ts - who is logged in, and what that person keeps on the server. */
+import { signal } from '@preact/signals';
+import { api, ApiError, whenUnauthorized, type Role, type Session } from '../api/client';
+import { language, setLanguage, storedLanguage, zoneName } from '../i18n';
+import { live } from '../live/connection';
+import { learnServerTime } from '../time/server-clock';
+
+export type SessionState = 'unknown' | 'out' | 'in';
+
+export const session = signal<Session | null>(null);
+export const sessionState = signal<SessionState>('unknown');
+/** True when a session ended while somebody was looking: say so, and come back to the same place. */
+export const expired = signal(false);
+export const settings = signal<Record<string, unknown>>({});
+
+const RANK: Record<Role, number> = { volunteer: 0, police: 1, head: 2, admin: 3 };
+export const atLeast = (role: Role): boolean => RANK[session.value?.role ?? 'volunteer'] >= RANK[role];
+
+whenUnauthorized(() => {
+  if (sessionState.value !== 'in') return;
+  expired.value = true;
+  session.value = null;
+  sessionState.value = 'out';
+  live.stop();
+});
+
+async function entered(s: Session): Promise<void> {
+  learnServerTime(Date.parse(s.time));
+  zoneName.value = s.timezone;
+  const wanted = storedLanguage() ?? s.language;
+  if (wanted !== language.value) await setLanguage(wanted);
+  try {
+    settings.value = await api.settings();
+  } catch {
+    settings.value = {}; // only comfort lives there
+  }
+  session.value = s;
+  expired.value = false;
+  sessionState.value = 'in';
+}
+
+/** Ask the server whether the cookie is still good. Throws when nobody answers. */
+export async function resume(): Promise<void> {
+  try {
+    await entered(await api.whoAmI());
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    sessionState.value = 'out';
+  }
+}
+
+export async function login(username: string, password: string): Promise<void> {
+  await entered(await api.login(username, password));
+}
+
+export async function logout(): Promise<void> {
+  live.stop();
+  try {
+    await api.logout();
+  } finally {
+    session.value = null;
+    sessionState.value = 'out';
+  }
+}
+
+let saving: ReturnType<typeof setTimeout> | null = null;
+
+export function setting<T>(key: string, fallback: T): T {
+  return (settings.value[key] as T | undefined) ?? fallback;
+}
+
+/** Remember KEY for this user; written shortly after the last change. */
+export function saveSetting(key: string, value: unknown): void {
+  settings.value = { ...settings.value, [key]: value };
+  if (saving) clearTimeout(saving);
+  saving = setTimeout(() => {
+    saving = null;
+    void api.putSettings(settings.peek()).catch(() => undefined);
+  }, 800);
+}
