@@ -23,6 +23,11 @@ enum kt_role {
 const char *kt_role_name(enum kt_role role);        /* "volunteer", "police", "head", "admin" */
 kt_must_check int kt_role_parse(const char *name, enum kt_role *role);
 
+/* When there is no user yet, make the administrator `admin`. The password is
+ * $KENTONGAN_ADMIN_PASSWORD; without that one is made up and *PASSWORD is it
+ * (malloc'd, to be shown once). Else *PASSWORD is untouched. */
+kt_must_check int kt_catalog_bootstrap_admin(kt_catalog *c, char **password);
+
 struct kt_user {
     int64_t id;
     char username[KT_USERNAME_MAX + 1];

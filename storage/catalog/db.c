@@ -1,0 +1,396 @@
+#include "storage/catalog/db.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/base/clock.h"
+
+#define READERS 4
+#define BUSY_TIMEOUT_MS 5000
+#define HASHES_AT_ONCE 2
+
+struct job {
+    kt_db_job run;
+    void *arg;
+    bool owned;                         /* ARG is ours to free, nobody waits */
+    bool done;
+    int ret;
+    struct job *next;
+};
+
+struct kt_catalog {
+    /* --- writer thread, after open --- */
+    sqlite3 *writer;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock;               /* leaf */
+    pthread_cond_t work, finished;
+    /* --- protected by lock --- */
+    struct job *head, **tail;
+    size_t queued;                      /* owned jobs in the list */
+    size_t waiting;                     /* jobs in the list that somebody waits for */
+    uint64_t refused;
+    bool stopping;
+    int hashing;
+    sqlite3 *reader[READERS];
+    bool lent[READERS];
+};
+
+/* ------------------------- statements ------------------------- */
+
+static int bind(sqlite3_stmt *stmt, const char *fmt, va_list ap)
+{
+    int rc = SQLITE_OK;
+    for (int i = 1; *fmt && rc == SQLITE_OK; fmt++, i++) {
+        if (*fmt == 'i') {
+            rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
+        } else if (*fmt == 'd') {
+            rc = sqlite3_bind_double(stmt, i, va_arg(ap, double));
+        } else if (*fmt == 's') {
+            rc = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+        } else {
+            const void *data = va_arg(ap, const void *);
+            rc = sqlite3_bind_blob(stmt, i, data, va_arg(ap, int), SQLITE_TRANSIENT);
+        }
+    }
+    return rc;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, const char *fmt, va_list ap)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return NULL;
+    if (bind(stmt, fmt, ap) != SQLITE_OK)
+        kt_db_finalize(&stmt);
+    return stmt;
+}
+
+sqlite3_stmt *kt_db_prepare(sqlite3 *db, const char *sql, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    sqlite3_stmt *stmt = prepare(db, sql, fmt, ap);
+    va_end(ap);
+    return stmt;
+}
+
+int kt_db_step(sqlite3_stmt *stmt)
+{
+    if (!stmt)
+        return -EIO;
+    switch (sqlite3_step(stmt)) {
+    case SQLITE_ROW:
+        return 1;
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    default:
+        return -EIO;
+    }
+}
+
+int kt_db_run(sqlite3 *db, const char *sql, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    kt_cleanup(kt_db_finalize) sqlite3_stmt *stmt = prepare(db, sql, fmt, ap);
+    va_end(ap);
+    int ret;
+    do
+        ret = kt_db_step(stmt);
+    while (ret > 0);
+    return ret;
+}
+
+void kt_db_text(sqlite3_stmt *stmt, int i, char *out, size_t cap)
+{
+    const unsigned char *text = sqlite3_column_text(stmt, i);
+    snprintf(out, cap, "%s", text ? (const char *)text : "");
+}
+
+int kt_db_grow(void *plist, size_t n, size_t size)
+{
+    void **list = plist;
+    if (n & (n - 1))                    /* between powers of two there is room */
+        return 0;
+    const size_t room = n ? 2 * n : 1;
+    void *bigger = reallocarray(*list, room, size);
+    if (!bigger)
+        return -ENOMEM;
+    memset((char *)bigger + n * size, 0, (room - n) * size);
+    *list = bigger;
+    return 0;
+}
+
+/* ------------------------- the writer ------------------------- */
+
+static void run_one(sqlite3 *db, struct job *j)
+{
+    j->ret = kt_db_run(db, "SAVEPOINT job", "");
+    if (j->ret == 0)
+        j->ret = j->run(db, j->arg);
+    if (j->ret < 0)
+        (void)kt_db_run(db, "ROLLBACK TO job", "");
+    const int ret = kt_db_run(db, "RELEASE job", "");
+    if (j->ret == 0)
+        j->ret = ret;
+}
+
+/* One transaction for all of LIST. */
+static void run_all(sqlite3 *db, struct job *list)
+{
+    int ret = kt_db_run(db, "BEGIN IMMEDIATE", "");
+    for (struct job *j = list; j && ret == 0; j = j->next)
+        run_one(db, j);
+    if (ret == 0)
+        ret = kt_db_run(db, "COMMIT", "");
+    if (ret == 0)
+        return;
+    (void)kt_db_run(db, "ROLLBACK", "");
+    for (struct job *j = list; j; j = j->next)
+        j->ret = ret;
+}
+
+/* The jobs that wait; lock held and given back held. */
+static struct job *take(kt_catalog *c)
+{
+    while (!c->head && !c->stopping)
+        pthread_cond_wait(&c->work, &c->lock);
+    /* Nobody waits for queued jobs: let more of them come. */
+    const struct timespec deadline = kt_clock_deadline(KT_DB_GATHER_US);
+    int ret = 0;
+    while (c->head && !c->waiting && !c->stopping && ret == 0)
+        ret = pthread_cond_timedwait(&c->work, &c->lock, &deadline);
+    struct job *list = c->head;
+    c->head = NULL;
+    c->tail = &c->head;
+    c->queued = c->waiting = 0;
+    return list;
+}
+
+static void finish(kt_catalog *c, struct job *list)
+{
+    while (list) {
+        struct job *j = list;
+        list = j->next;
+        if (j->owned) {
+            free(j->arg);
+            free(j);
+        } else {
+            j->done = true;
+        }
+    }
+    pthread_cond_broadcast(&c->finished);
+}
+
+static void *writer(void *arg)
+{
+    kt_catalog *c = arg;
+    pthread_mutex_lock(&c->lock);
+    for (struct job *list; (list = take(c));) {
+        pthread_mutex_unlock(&c->lock);
+        run_all(c->writer, list);
+        pthread_mutex_lock(&c->lock);
+        finish(c, list);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+static void append(kt_catalog *c, struct job *j)
+{
+    *c->tail = j;
+    c->tail = &j->next;
+    pthread_cond_signal(&c->work);
+}
+
+int kt_db_write(kt_catalog *c, kt_db_job run, void *arg)
+{
+    struct job j = { .run = run, .arg = arg };
+    pthread_mutex_lock(&c->lock);
+    c->waiting++;
+    append(c, &j);
+    while (!j.done)
+        pthread_cond_wait(&c->finished, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+    return j.ret;
+}
+
+int kt_db_queue(kt_catalog *c, kt_db_job run, const void *arg, size_t size)
+{
+    struct job *j = calloc(1, sizeof(*j));
+    void *copy = malloc(size ? size : 1);
+    if (!j || !copy) {
+        free(j);
+        free(copy);
+        return -ENOMEM;
+    }
+    memcpy(copy, arg, size);
+    *j = (struct job){ .run = run, .arg = copy, .owned = true };
+    int ret = 0;
+    pthread_mutex_lock(&c->lock);
+    if (c->queued >= KT_DB_QUEUE_MAX) {
+        c->refused++;
+        ret = -EAGAIN;
+    } else {
+        c->queued++;
+        append(c, j);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (ret < 0) {
+        free(copy);
+        free(j);
+    }
+    return ret;
+}
+
+static int nothing(sqlite3 *db, void *arg)
+{
+    return 0;
+}
+
+int kt_catalog_flush(kt_catalog *c)
+{
+    return kt_db_write(c, nothing, NULL);
+}
+
+/* ------------------------- readers ------------------------- */
+
+sqlite3 *kt_db_borrow(kt_catalog *c)
+{
+    sqlite3 *db = NULL;
+    pthread_mutex_lock(&c->lock);
+    while (!db) {
+        for (int i = 0; i < READERS && !db; i++)
+            if (!c->lent[i]) {
+                c->lent[i] = true;
+                db = c->reader[i];
+            }
+        if (!db)
+            pthread_cond_wait(&c->finished, &c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return db;
+}
+
+void kt_db_return(kt_catalog *c, sqlite3 *db)
+{
+    pthread_mutex_lock(&c->lock);
+    for (int i = 0; i < READERS; i++)
+        if (c->reader[i] == db)
+            c->lent[i] = false;
+    pthread_cond_broadcast(&c->finished);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void kt_db_hash_enter(kt_catalog *c)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->hashing >= HASHES_AT_ONCE)
+        pthread_cond_wait(&c->finished, &c->lock);
+    c->hashing++;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void kt_db_hash_leave(kt_catalog *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->hashing--;
+    pthread_cond_broadcast(&c->finished);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ------------------------- life ------------------------- */
+
+static int open_connection(sqlite3 **out, const char *path, int flags, struct kt_error *err)
+{
+    const int rc = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return kt_error_set(err, rc == SQLITE_CANTOPEN ? -ENOENT : -EIO, "catalog %s: %s", path,
+                            *out ? sqlite3_errmsg(*out) : sqlite3_errstr(rc));
+    sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+    sqlite3_extended_result_codes(*out, 0);
+    return 0;
+}
+
+static int open_writer(kt_catalog *c, const char *path, struct kt_error *err)
+{
+    int ret = open_connection(&c->writer, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    if (ret < 0)
+        return ret;
+    (void)chmod(path, 0600);            /* camera passwords live here */
+    if (kt_db_run(c->writer, "PRAGMA journal_mode = WAL", "") < 0 ||
+        kt_db_run(c->writer, "PRAGMA synchronous = FULL", "") < 0 ||
+        kt_db_run(c->writer, "PRAGMA foreign_keys = ON", "") < 0)
+        return kt_error_set(err, -EIO, "catalog %s: %s", path, sqlite3_errmsg(c->writer));
+    return kt_db_migrate(c->writer, err);
+}
+
+static int open_readers(kt_catalog *c, const char *path, struct kt_error *err)
+{
+    for (int i = 0; i < READERS; i++) {
+        const int ret = open_connection(&c->reader[i], path, SQLITE_OPEN_READONLY, err);
+        if (ret < 0)
+            return ret;
+        /* Only the writer checkpoints. */
+        (void)kt_db_run(c->reader[i], "PRAGMA wal_autocheckpoint = 0", "");
+    }
+    return 0;
+}
+
+int kt_catalog_open(kt_catalog **out, const char *path, struct kt_error *err)
+{
+    if (strcmp(path, ":memory:") == 0 || !path[0])
+        return kt_error_set(err, -EINVAL, "catalog: a path is needed");
+    kt_cleanup(kt_catalog_close) kt_catalog *c = calloc(1, sizeof(*c));
+    if (!c)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    c->tail = &c->head;
+    pthread_mutex_init(&c->lock, NULL);
+    int ret = kt_cond_init(&c->work);
+    if (ret == 0)
+        ret = kt_cond_init(&c->finished);
+    if (ret == 0)
+        ret = open_writer(c, path, err);
+    if (ret == 0)
+        ret = open_readers(c, path, err);
+    if (ret < 0)
+        return ret;
+    ret = -pthread_create(&c->thread, NULL, writer, c);
+    if (ret < 0)
+        return kt_error_set(err, ret, "catalog: %s", kt_strerror(ret));
+    c->started = true;
+    *out = kt_steal_ptr(&c);
+    return 0;
+}
+
+void kt_catalog_close(kt_catalog **pc)
+{
+    kt_catalog *c = kt_steal_ptr(pc);
+    if (!c)
+        return;
+    if (c->started) {
+        pthread_mutex_lock(&c->lock);
+        c->stopping = true;
+        pthread_cond_signal(&c->work);
+        pthread_mutex_unlock(&c->lock);
+        pthread_join(c->thread, NULL);
+    }
+    for (int i = 0; i < READERS; i++)
+        sqlite3_close(c->reader[i]);
+    sqlite3_close(c->writer);
+    pthread_cond_destroy(&c->work);
+    pthread_cond_destroy(&c->finished);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}

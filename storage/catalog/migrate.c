@@ -1,0 +1,78 @@
+#include <errno.h>
+
+#include "storage/catalog/db.h"
+
+/*
+ * Version N of the schema is what the first N entries make. Never change an entry
+ * that was released: add one. All times are UTC microseconds unless they are named
+ * second, minute or hour (of the Unix epoch).
+ */
+static const char *const migrations[] = {
+    /* 1 */
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE camera (id TEXT PRIMARY KEY, name TEXT NOT NULL, main_url TEXT NOT NULL,"
+    "  sub_url TEXT NOT NULL, transport TEXT NOT NULL, analysis INTEGER NOT NULL,"
+    "  enabled INTEGER NOT NULL, rules TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL,"
+    "  type TEXT NOT NULL, rule TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,"
+    "  score REAL NOT NULL, detail TEXT, seen INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX event_start ON event (start, id);"
+    "CREATE INDEX event_camera ON event (camera, start, id);"
+    "CREATE INDEX event_open ON event (id) WHERE end = 0;"
+    "CREATE TABLE thumbnail (event INTEGER PRIMARY KEY REFERENCES event(id) ON DELETE CASCADE,"
+    "  jpeg BLOB NOT NULL);"
+    /* data: 20 bytes a second with motion: second of the minute, score, grid */
+    "CREATE TABLE activity (camera TEXT NOT NULL, minute INTEGER NOT NULL, sum INTEGER NOT NULL,"
+    "  data BLOB NOT NULL, PRIMARY KEY (camera, minute)) WITHOUT ROWID;"
+    "CREATE TABLE activity_hour (camera TEXT NOT NULL, hour INTEGER NOT NULL, sum INTEGER NOT NULL,"
+    "  PRIMARY KEY (camera, hour)) WITHOUT ROWID;"
+    "CREATE TABLE user (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, hash TEXT NOT NULL,"
+    "  role INTEGER NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, cameras TEXT,"
+    "  created INTEGER NOT NULL, last_login INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE session (token BLOB PRIMARY KEY, user INTEGER NOT NULL"
+    "  REFERENCES user(id) ON DELETE CASCADE, created INTEGER NOT NULL, seen INTEGER NOT NULL)"
+    "  WITHOUT ROWID;"
+    "CREATE TABLE throttle (key TEXT PRIMARY KEY, failures INTEGER NOT NULL,"
+    "  until INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, who TEXT,"
+    "  address TEXT, action TEXT NOT NULL, object TEXT, detail TEXT, previous BLOB NOT NULL,"
+    "  hash BLOB NOT NULL);",
+};
+
+#define NEWEST ((int)KT_ARRAY_SIZE(migrations))
+
+static int version(sqlite3 *db)
+{
+    kt_cleanup(kt_db_finalize) sqlite3_stmt *stmt = kt_db_prepare(db, "PRAGMA user_version", "");
+    const int ret = kt_db_step(stmt);
+    return ret == 1 ? sqlite3_column_int(stmt, 0) : -EIO;
+}
+
+static int migrate_one(sqlite3 *db, int from)
+{
+    char set[64];
+    snprintf(set, sizeof(set), "PRAGMA user_version = %d", from + 1);
+    if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return -EIO;
+    if (sqlite3_exec(db, migrations[from], NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(db, set, NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return -EIO;
+}
+
+int kt_db_migrate(sqlite3 *db, struct kt_error *err)
+{
+    const int have = version(db);
+    if (have < 0)
+        return kt_error_set(err, -EIO, "catalog: not a database, or damaged: %s", sqlite3_errmsg(db));
+    if (have > NEWEST)
+        return kt_error_set(err, -EINVAL, "catalog: schema %d is newer than this program knows (%d)",
+                            have, NEWEST);
+    for (int v = have; v < NEWEST; v++)
+        if (migrate_one(db, v) < 0)
+            return kt_error_set(err, -EIO, "catalog: cannot go from schema %d to %d: %s", v, v + 1,
+                                sqlite3_errmsg(db));
+    return 0;
+}
