@@ -65,6 +65,8 @@ const STEPS: { step: number; major: number }[] = [
   { step: 6 * HOUR, major: DAY },
   { step: 12 * HOUR, major: 2 * DAY },
   { step: DAY, major: 5 * DAY },
+  { step: 2 * DAY, major: 10 * DAY },
+  { step: 5 * DAY, major: 10 * DAY },
 ];
 
 /**

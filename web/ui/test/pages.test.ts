@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Camera, EventItem } from '../src/api/client';
+import { slug } from '../src/pages/camera-id';
+import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
+import { cellsToHex } from '../src/pages/grid';
+import { arrange, columns, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor } from '../src/pages/wall-layout';
+import { NO_ZOOM, panBy, zoomAt } from '../src/parts/zoom-pan';
+import { href, parseHash } from '../src/router';
+import { Zone } from '../src/time/zone';
+import { monthOf, shiftMonth } from '../src/timeline/calendar';
+
+const wib = new Zone('Asia/Jakarta', 'id');
+const camera = (id: string, motion = false, has_sub = true): Camera =>
+  ({ id, name: id, recording: true, state: 'recording', why: '', enabled: true, provisioned: false, has_sub, motion, analysis: 'adaptive' });
+
+test('tiles are as large as the room allows', () => {
+  assert.equal(columns(1, 1200, 700), 1);
+  assert.equal(columns(8, 1180, 700), 3);
+  assert.equal(columns(40, 1180, 700), 6);
+  assert.equal(columns(4, 360, 2000), 1);
+  for (const n of [1, 2, 5, 9, 16, 25, 36, 40]) {
+    const c = columns(n, 1180, 700);
+    const w = (1180 - 6 * (c - 1)) / c;
+    const rows = Math.ceil(n / c);
+    assert.ok(c >= 1 && Math.min(w * 9 / 16, (700 - 6 * (rows - 1)) / rows) > 0);
+  }
+});
+
+test('the order of the wall: known ids first, the others as they came', () => {
+  const list = ['a', 'b', 'c', 'd'].map((x) => camera(x));
+  assert.deepEqual(arrange(list, ['c', 'gone', 'a']).map((c) => c.id), ['c', 'a', 'b', 'd']);
+  assert.deepEqual(moveBy(['a', 'b', 'c'], 'c', -1), ['a', 'c', 'b']);
+  assert.deepEqual(moveBy(['a', 'b', 'c'], 'a', -1), ['a', 'b', 'c']);
+  assert.deepEqual(moveBefore(['a', 'b', 'c'], 'c', 'a'), ['c', 'a', 'b']);
+});
+
+test('patrol: busy cameras stay, the rest walks, nobody is left out', () => {
+  const list = ['a', 'b', 'c', 'd', 'e'].map((x) => camera(x, x === 'd'));
+  const seen = new Set<string>();
+  for (let step = 0; step < 10; step++) {
+    const page = patrolPage(list, 3, step);
+    assert.equal(page.length, 3);
+    assert.equal(page[0]!.id, 'd');
+    assert.equal(new Set(page.map((c) => c.id)).size, 3);
+    page.forEach((c) => seen.add(c.id));
+  }
+  assert.equal(seen.size, 5);
+  assert.equal(patrolPage(list, 9, 3).length, 5);
+});
+
+test('phones get stills, and video where something moves, four at most', () => {
+  const list = ['a', 'b', 'c', 'd', 'e', 'f'].map((x) => camera(x, x !== 'a'));
+  const moving = movingSet(list, new Set(['f']));
+  assert.deepEqual([...moving].sort(), ['b', 'c', 'd', 'f']);
+  assert.equal(streamFor(list[0]!, 'auto', true, moving), 'still');
+  assert.equal(streamFor(list[1]!, 'auto', true, moving), 'sub');
+  assert.equal(streamFor(list[0]!, 'auto', false, moving), 'sub');
+  assert.equal(streamFor(list[1]!, 'still', false, moving), 'still');
+  assert.equal(streamFor(camera('x', false, false), 'live', true, moving), 'main');
+  assert.ok(stillPeriod(40) * 1000 >= 2000 && (12 / stillPeriod(40)) * 8 * 8 <= 150, 'at 8 kB a still');
+});
+
+test('events are grouped by the day of the site and summed up for the night', () => {
+  const event = (id: number, start: string, cam: string, type = 'motion', seen = false): EventItem =>
+    ({ id, camera: cam, type, rule: '', start, end: start, score: 1, seen, thumbnail: null });
+  const list = [event(3, '2026-11-23T17:30:00Z', 'a'), event(2, '2026-11-23T16:30:00Z', 'a'), event(1, '2026-11-23T10:00:00Z', 'b', 'camera-offline', true)];
+  const days = groupByDay(list, wib);
+  assert.deepEqual(days.map((d) => d.items.map((e) => e.id)), [[3], [2, 1]]);
+  assert.deepEqual(summarise(list), { total: 3, unseen: 2, trouble: 1, busiest: 'a' });
+  assert.equal(summarise([]).busiest, null);
+});
+
+test('the night is the one that is on, or was last', () => {
+  const at = (text: string): number => Date.parse(text);
+  const evening = { from: at('2026-11-24T11:00:00Z'), to: at('2026-11-24T23:00:00Z') };
+  assert.deepEqual(nightOf(at('2026-11-24T12:00:00Z'), wib), evening); // 19.00
+  assert.deepEqual(nightOf(at('2026-11-24T20:00:00Z'), wib), evening); // 03.00
+  assert.deepEqual(nightOf(at('2026-11-25T03:00:00Z'), wib), evening); // 10.00 the morning after
+});
+
+test('a picture is zoomed around the finger and never leaves its frame', () => {
+  const z = zoomAt(NO_ZOOM, 2, 100, 50, 400, 200);
+  assert.deepEqual(z, { scale: 2, x: -100, y: -50 });
+  assert.deepEqual(panBy(z, 1000, 1000, 400, 200), { scale: 2, x: 0, y: 0 });
+  assert.deepEqual(panBy(z, -1000, -1000, 400, 200), { scale: 2, x: -400, y: -200 });
+  assert.deepEqual(zoomAt(z, 0.001, 0, 0, 400, 200), NO_ZOOM);
+});
+
+test('cells of the picture become the bits of the catalog', () => {
+  assert.equal(cellsToHex([]), '0'.repeat(36));
+  assert.equal(cellsToHex([0]), `01${'0'.repeat(34)}`);
+  assert.equal(cellsToHex([143]), `${'0'.repeat(34)}80`);
+  assert.equal(cellsToHex([8, 9]), `0003${'0'.repeat(32)}`);
+});
+
+test('ids made of names are short, plain and free', () => {
+  assert.equal(slug('Gerbang Utara', new Set()), 'gerbang-utara');
+  assert.equal(slug('Gerbang Utara', new Set(['gerbang-utara'])), 'gerbang-utara-2');
+  assert.equal(slug('  ÉÀ!! ', new Set()), 'ea');
+  assert.equal(slug('门', new Set()), 'kamera');
+});
+
+test('addresses hold the state and survive the way there and back', () => {
+  const h = href(['timeline'], { cam: 'a,b', t: '2026-11-24T07:30:00.000Z', span: 600, in: undefined });
+  assert.equal(h, '#/timeline?cam=a,b&t=2026-11-24T07:30:00.000Z&span=600');
+  const r = parseHash(h);
+  assert.deepEqual(r.path, ['timeline']);
+  assert.equal(r.query.get('cam'), 'a,b');
+  assert.deepEqual(parseHash('#/live/gerbang%20x').path, ['live', 'gerbang x']);
+  assert.deepEqual(parseHash('#/%E0%A4%A').path, ['%E0%A4%A']);
+  assert.deepEqual(parseHash('').path, []);
+});
+
+test('months: right number of days, first weekday, neighbours', () => {
+  const m = monthOf(Date.parse('2026-11-24T07:30:00Z'), wib);
+  assert.equal(m.days.length, 30);
+  assert.equal(m.lead, 6); // 1 November 2026 is a Sunday
+  assert.equal(m.days[0], Date.parse('2026-10-31T17:00:00Z'));
+  assert.equal(m.end, Date.parse('2026-11-30T17:00:00Z'));
+  assert.equal(shiftMonth(m, 1, wib).days.length, 31);
+  assert.equal(shiftMonth(m, -1, wib).days[0], Date.parse('2026-09-30T17:00:00Z'));
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FrameTimes, type Part, Playlist, seekThreshold, syncRate } from '../src/player/playlist';
+
+const part = (start: number, end: number, run = 1): Part =>
+  ({ start, end, run, mime: 'm', init: 'i', url: `u${start}`, appended: false });
+
+function filled(): Playlist {
+  const p = new Playlist();
+  p.reset(2500);
+  p.add([part(1000, 3000), part(3000, 5000), part(9000, 11000, 2)], 12_000);
+  return p;
+}
+
+test('a moment lies in a part, in a gap, or is not known yet', () => {
+  const p = filled();
+  const spot = p.at(2500);
+  assert.ok(spot.kind === 'video' && spot.part.start === 1000);
+  assert.deepEqual(p.at(6000), { kind: 'gap', next: 9000 });
+  assert.deepEqual(p.at(11_500), { kind: 'gap', next: null });
+  assert.equal(p.at(12_000).kind, 'unknown');
+  assert.equal(p.at(500).kind, 'unknown');
+});
+
+test('rounding between two parts of a run is no gap', () => {
+  const p = new Playlist();
+  p.reset(0);
+  p.add([part(0, 1990), part(2100, 4000)], 4000);
+  const spot = p.at(2050);
+  assert.ok(spot.kind === 'video' && spot.part.start === 2100);
+});
+
+test('parts are wanted in order, not beyond the horizon, and only once', () => {
+  const p = filled();
+  assert.equal(p.wanted(2500, 10_000)?.start, 1000);
+  p.parts[0]!.appended = true;
+  assert.equal(p.wanted(2500, 10_000)?.start, 3000);
+  p.parts[1]!.appended = true;
+  assert.equal(p.wanted(2500, 3000), null);
+  assert.equal(p.wanted(2500, 7000)?.start, 9000);
+});
+
+test('a part listed twice stays one; one that has grown is replaced until it was appended', () => {
+  const p = filled();
+  p.add([part(9000, 11000, 2), part(11_000, 13_000, 2)], 13_000);
+  assert.deepEqual(p.parts.map((x) => x.start), [1000, 3000, 9000, 11_000]);
+  p.add([{ ...part(11_000, 14_000, 2), url: 'longer' }], 14_000);
+  assert.deepEqual(p.parts.map((x) => x.end), [3000, 5000, 11_000, 14_000]);
+  p.parts[3]!.appended = true;
+  p.add([{ ...part(11_000, 15_000, 2), url: 'longest' }], 15_000);
+  assert.equal(p.parts[3]!.end, 14_000);
+});
+
+test('what was played is forgotten', () => {
+  const p = filled();
+  p.forget(4000);
+  assert.deepEqual(p.parts.map((x) => x.start), [3000, 9000]);
+});
+
+test('frames can be stepped through both ways', () => {
+  const f = new FrameTimes();
+  f.add([1000, 1100, 1200]);
+  f.add([800, 900]);
+  assert.equal(f.next(1000), 1100);
+  assert.equal(f.next(1001), 1100);
+  assert.equal(f.previous(1001), 900);
+  assert.equal(f.previous(1150), 1100);
+  assert.equal(f.next(1200), null);
+  assert.equal(f.previous(800), null);
+  assert.equal(f.shown(1150), 1100);
+});
+
+test('a view that is late plays faster, one that is early slower, never by much', () => {
+  assert.ok(syncRate(1, -100) > 1 && syncRate(1, -100) <= 1.08);
+  assert.ok(syncRate(1, 100) < 1 && syncRate(1, 100) >= 0.92);
+  assert.equal(syncRate(16, -1000), 16);
+  assert.equal(seekThreshold(0.5), 250);
+  assert.equal(seekThreshold(4), 1000);
+});
