@@ -1,0 +1,173 @@
+/*
+ * guard.c - who asks, and may they? Everything that decides about access is here
+ * and in the table of routes.c.
+ */
+#include "web/http/web_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+static bool is_loopback_text(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static void format_address(struct web_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *addr = info ? info->client_addr : NULL;
+    strcpy(r->address, "?");
+    if (!addr)
+        return;
+    if (addr->sa_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, r->address,
+                        sizeof(r->address));
+        return;
+    }
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(in6))
+        (void)inet_ntop(AF_INET, in6->s6_addr + 12, r->address, sizeof(r->address));
+    else
+        (void)inet_ntop(AF_INET6, in6, r->address, sizeof(r->address));
+}
+
+/* A reverse proxy on this machine says who is behind it; nobody else is believed. */
+static void believe_proxy(struct web_request *r)
+{
+    char address[INET6_ADDRSTRLEN];
+    uint8_t binary[16];
+    if (!is_loopback_text(r->address))
+        return;
+    const char *proto = web_header(r, "X-Forwarded-Proto");
+    r->secure = proto && strcmp(proto, "https") == 0;
+    const char *list = web_header(r, "X-Forwarded-For");
+    if (!list)
+        return;
+    const char *last = strrchr(list, ',');
+    last = last ? last + 1 + strspn(last + 1, " ") : list;
+    if (strlen(last) >= sizeof(address))
+        return;
+    strcpy(address, last);
+    if (inet_pton(AF_INET, address, binary) == 1 || inet_pton(AF_INET6, address, binary) == 1)
+        strcpy(r->address, address);
+}
+
+void web_identify(struct web_request *r)
+{
+    format_address(r);
+    believe_proxy(r);
+    if (!web_parse_cookie(web_header(r, "Cookie"), WEB_COOKIE, r->token, sizeof(r->token)))
+        return;
+    if (kt_catalog_session_user(r->web->params.catalog, r->token, &r->user) < 0 || !r->user) {
+        r->user = NULL;
+        return;
+    }
+    if (!r->user->cameras)
+        return;
+    r->cameras = json_loads(r->user->cameras, 0, NULL);
+    if (!json_is_array(r->cameras)) {       /* unreadable rights are none */
+        json_decref(r->cameras);
+        r->cameras = json_array();
+    }
+}
+
+/* A page of another site must not be able to make the browser act. */
+static bool is_cross_site(struct web_request *r)
+{
+    const char *site = web_header(r, "Sec-Fetch-Site");
+    const char *origin = web_header(r, "Origin");
+    if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        return true;
+    return origin && !web_same_origin(origin, web_header(r, "Host"), r->secure);
+}
+
+static bool is_safe_method(const char *method)
+{
+    return strcmp(method, "GET") == 0;
+}
+
+static bool has_json_type(struct web_request *r)
+{
+    const char *type = web_header(r, "Content-Type");
+    return type && strncasecmp(type, "application/json", 16) == 0 &&
+           (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
+}
+
+static bool has_body(struct web_request *r)
+{
+    const char *length = web_header(r, "Content-Length");
+    return web_header(r, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+}
+
+/* The route of method and path. A path without this method: *OTHER is set. */
+static const struct web_route *find_route(struct web_request *r, bool *other)
+{
+    for (size_t i = 0; i < web_n_routes; i++) {
+        const struct web_route *route = &web_routes[i];
+        if (!web_parse_path(route->path, r->path, &r->params))
+            continue;
+        if (strcmp(route->method, r->method) == 0)
+            return route;
+        *other = true;
+    }
+    return NULL;
+}
+
+static bool refuse(enum MHD_Result *result, enum MHD_Result answer)
+{
+    *result = answer;
+    return false;
+}
+
+/* The camera or event that the path names, and whether it is for this user. What is
+ * not is answered exactly like what does not exist. */
+static bool check_scope(struct web_request *r, enum MHD_Result *result)
+{
+    const char *camera = r->params.value[0];
+    uint64_t id;
+    if (r->route->scope == SCOPE_EVENT) {
+        if (!web_parse_uint(r->params.value[0], INT64_MAX, &id) ||
+            kt_catalog_event_get(r->web->params.catalog, (int64_t)id, &r->event) < 0)
+            return refuse(result, web_problem(r, 404, "not-found", "no such event"));
+        if (!web_may_see(r, r->event->camera))
+            return refuse(result, web_problem(r, 404, "not-found", "no such event"));
+    } else if (r->route->scope == SCOPE_CAMERA) {
+        if (!kt_id_valid(camera) || !web_may_see(r, camera) || !web_camera_known(r->web, camera))
+            return refuse(result, web_problem(r, 404, "not-found", "no such camera"));
+    }
+    return true;
+}
+
+bool web_admit(struct web_request *r, enum MHD_Result *result)
+{
+    bool other = false;
+    r->route = find_route(r, &other);
+    if (!r->route && strncmp(r->path, "/api/", 5) != 0 && is_safe_method(r->method))
+        return true;                        /* a file of the app: nothing secret in it */
+    if (!r->route && other)
+        return refuse(result, web_problem(r, 405, "bad-method", "not with this method"));
+    if (!r->route)
+        return refuse(result, web_problem(r, 404, "not-found", "no such address"));
+    if (!is_safe_method(r->method) && is_cross_site(r))
+        return refuse(result, web_problem(r, 403, "cross-site", "asked for by another site"));
+    if (!(r->route->roles & ANYBODY)) {
+        if (!r->user)
+            return refuse(result, web_problem(r, 401, "unauthorized", "log in first"));
+        if (!(r->route->roles & ROLE_BIT(r->user->role)))
+            return refuse(result, web_problem(r, 403, "forbidden", "not with your role"));
+    }
+    if (has_body(r) && (is_safe_method(r->method) || !has_json_type(r)))
+        return refuse(result, web_problem(r, 415, "bad-type", "send application/json"));
+    return check_scope(r, result);
+}
+
+void web_audit(struct web_request *r, const char *action, const char *object, json_t *detail)
+{
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    (void)kt_catalog_audit(r->web->params.catalog, r->user ? r->user->username : NULL, r->address,
+                           action, object, text);
+    free(text);
+}

@@ -1,0 +1,170 @@
+/*
+ * r_timeline.c - what the timeline draws, from the indexes alone.
+ */
+#include "web/http/web_private.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "storage/catalog/activity.h"
+
+#define MAX_BUCKETS 4096
+#define DEFAULT_BUCKETS 512
+#define MAX_CAMERAS 64
+#define MAX_GAPS 400
+#define MAX_EVENTS 200
+#define EVENTS_LOOKED_AT 1000
+
+struct view {
+    struct web_request *r;
+    int64_t from_us, to_us;
+    size_t buckets;
+    json_t *cameras;
+};
+
+static json_t *span_json(int64_t from_us, int64_t to_us)
+{
+    return json_pack("{s:o, s:o}", "from", web_json_time(from_us), "to", web_json_time(to_us));
+}
+
+/* Spans and gaps of one ring; what is narrower than half a bucket is joined. */
+static void add_spans(const struct view *v, const struct kt_ring_span *list, size_t n,
+                      json_t *spans, json_t *gaps)
+{
+    const int64_t close_us = (v->to_us - v->from_us) / (int64_t)v->buckets / 2;
+    int64_t from_us = 0, to_us = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].reason != KT_GAP_NONE) {
+            if (list[i].to_us - list[i].from_us < close_us / 4 || json_array_size(gaps) >= MAX_GAPS)
+                continue;
+            json_t *gap = span_json(list[i].from_us, list[i].to_us);
+            (void)json_object_set_new(gap, "reason",
+                                      json_string(kt_gap_reason_name(list[i].reason)));
+            (void)json_array_append_new(gaps, gap);
+            continue;
+        }
+        if (to_us != 0 && list[i].from_us - to_us <= close_us) {
+            to_us = list[i].to_us > to_us ? list[i].to_us : to_us;
+            continue;
+        }
+        if (to_us != 0)
+            (void)json_array_append_new(spans, span_json(from_us, to_us));
+        from_us = list[i].from_us;
+        to_us = list[i].to_us;
+    }
+    if (to_us != 0)
+        (void)json_array_append_new(spans, span_json(from_us, to_us));
+}
+
+/* From the first ring that has anything there. */
+static void recorded(const struct view *v, const char *camera, json_t *spans, json_t *gaps)
+{
+    const struct kt_web *web = v->r->web;
+    for (size_t i = 0; i < web->params.n_rings; i++) {
+        struct kt_ring_span *list = NULL;
+        size_t n = 0;
+        uint32_t stream;
+        kt_ring *ring = web->params.rings[i].ring;
+        if (!web_find_stream(ring, camera, "main", &stream) ||
+            kt_ring_spans(ring, stream, v->from_us, v->to_us, &list, &n) < 0)
+            continue;
+        add_spans(v, list, n, spans, gaps);
+        free(list);
+        if (json_array_size(spans) > 0)
+            return;
+    }
+}
+
+/* base64, empty when nothing moved. */
+static json_t *heat(const struct view *v, const char *camera)
+{
+    uint8_t bytes[MAX_BUCKETS], any = 0;
+    char text[(MAX_BUCKETS + 2) / 3 * 4 + 1];
+    if (kt_catalog_activity_heat(v->r->web->params.catalog, camera, v->from_us, v->to_us,
+                                 v->buckets, bytes) < 0)
+        return json_string("");
+    for (size_t i = 0; i < v->buckets; i++)
+        any |= bytes[i];
+    if (!any)
+        return json_string("");
+    (void)EVP_EncodeBlock((unsigned char *)text, bytes, (int)v->buckets);
+    return json_string(text);
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct kt_event *x = a, *y = b;
+    return x->score < y->score ? 1 : x->score > y->score ? -1 : 0;
+}
+
+static json_t *events(const struct view *v, const char *camera, size_t *total)
+{
+    const struct kt_event_filter f = { .cameras = &camera, .n_cameras = 1, .from_us = v->from_us,
+                                       .to_us = v->to_us, .seen = -1, .limit = EVENTS_LOOKED_AT };
+    struct kt_event *list = NULL;
+    size_t n = 0;
+    json_t *items = json_array();
+    *total = 0;
+    if (kt_catalog_event_list(v->r->web->params.catalog, &f, &list, &n) < 0)
+        return items;
+    *total = n;
+    if (n > MAX_EVENTS)
+        qsort(list, n, sizeof(*list), by_score);
+    for (size_t i = 0; i < n && i < MAX_EVENTS; i++)
+        (void)json_array_append_new(items, json_pack(
+            "{s:I, s:s, s:o, s:o}", "id", (json_int_t)list[i].id, "type", list[i].type, "start",
+            web_json_time(list[i].start_us), "end", web_json_time(list[i].end_us)));
+    kt_event_list_free(&list, n);
+    return items;
+}
+
+static bool add_camera(void *user, const char *id)
+{
+    struct view *v = user;
+    size_t total = 0;
+    if (!web_may_see(v->r, id) || !kt_id_valid(id) || !web_camera_known(v->r->web, id))
+        return true;
+    json_t *spans = json_array(), *gaps = json_array();
+    recorded(v, id, spans, gaps);
+    json_t *list = events(v, id, &total);
+    (void)json_array_append_new(v->cameras, json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "id", id, "oldest",
+        web_json_time(web_oldest(v->r->web, id)), "spans", spans, "gaps", gaps, "heat", heat(v, id),
+        "events", list, "events_total", (json_int_t)total));
+    return true;
+}
+
+static int add_all(struct view *v)
+{
+    struct kt_camera_state *list = NULL;
+    size_t n = 0;
+    const int ret = web_cameras(v->r->web, &list, &n);
+    for (size_t i = 0; ret == 0 && i < n; i++)
+        (void)add_camera(v, list[i].config.id);
+    free(list);
+    return ret;
+}
+
+enum MHD_Result web_timeline(struct web_request *r)
+{
+    struct view v = { .r = r };
+    enum MHD_Result result;
+    uint64_t buckets = DEFAULT_BUCKETS;
+    const char *text = web_query(r, "buckets"), *cameras = web_query(r, "camera");
+    if (!web_span(r, &v.from_us, &v.to_us, &result))
+        return result;
+    if (text && (!web_parse_uint(text, MAX_BUCKETS, &buckets) || buckets == 0))
+        return web_problem(r, 400, "bad-request", "buckets is 1 to 4096");
+    v.buckets = (size_t)buckets;
+    v.cameras = json_array();
+    if (cameras ? !web_parse_list(cameras, MAX_CAMERAS, KT_ID_MAX + 1, add_camera, &v)
+                : add_all(&v) < 0) {
+        json_decref(v.cameras);
+        return web_problem(r, 400, "bad-request", "camera is one id or several with commas");
+    }
+    return web_reply_json(r, 200, json_pack(
+        "{s:o, s:o, s:I, s:o}", "from", web_json_time(v.from_us), "to", web_json_time(v.to_us),
+        "buckets", (json_int_t)v.buckets, "cameras", v.cameras));
+}

@@ -1,0 +1,189 @@
+/*
+ * web_private.h - a request on its way, and how to answer it.
+ */
+#ifndef KT_HTTP_WEB_PRIVATE_H
+#define KT_HTTP_WEB_PRIVATE_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "storage/catalog/events.h"
+#include "storage/catalog/people.h"
+#include "web/http/parse.h"
+#include "web/http/web.h"
+
+#define WEB_COOKIE "kentongan"
+#define WEB_BODY_MAX (96 * 1024)
+#define WEB_CONNECTIONS 512
+
+struct web_conn;
+struct web_live;
+
+/* Which camera ids exist; asked for every request, renewed every second. */
+struct web_known {
+    char (*ids)[KT_ID_MAX + 1];
+    size_t n;
+    int64_t until_us;
+};
+
+struct kt_web {
+    /* --- constant after start --- */
+    struct kt_web_params params;
+    struct MHD_Daemon *daemon;
+    int port;
+    int64_t started_us;
+    /* --- connections, see conn.c --- */
+    pthread_mutex_t lock;               /* leaf */
+    pthread_cond_t changed;
+    pthread_t reaper;
+    struct web_conn *conns;
+    size_t n_conns;
+    bool stop;
+    struct web_known known;
+    struct web_live *lives;
+    /* --- any thread --- */
+    atomic_uint logins;                 /* passwords being checked now */
+    atomic_uint_fast64_t requests, refused;
+};
+
+enum web_scope {
+    SCOPE_NONE = 1,
+    SCOPE_CAMERA,           /* the first part of the path is a camera the user may see */
+    SCOPE_EVENT,            /* it is an event of such a camera */
+    SCOPE_LIST,             /* the handler filters by what the user may see */
+};
+
+#define ROLE_BIT(role) (1u << (role))
+#define ANYBODY (1u << 0)               /* also who is not logged in */
+#define VOLUNTEER ROLE_BIT(KT_ROLE_VOLUNTEER)
+#define POLICE ROLE_BIT(KT_ROLE_POLICE)
+#define HEAD ROLE_BIT(KT_ROLE_HEAD)
+#define ADMIN ROLE_BIT(KT_ROLE_ADMIN)
+#define WATCHERS (VOLUNTEER | HEAD | ADMIN)
+#define LOGGED_IN (WATCHERS | POLICE)
+
+struct web_request;
+typedef enum MHD_Result web_handler(struct web_request *r);
+
+struct web_route {
+    const char *method, *path;
+    web_handler *handle;
+    unsigned roles;                     /* who may; 0 is a mistake that the tests find */
+    enum web_scope scope;
+    const char *audit;                  /* what it is called in the audit log, or NULL */
+};
+
+/* The one table: a path that is not in it does not exist. */
+extern const struct web_route web_routes[];
+extern const size_t web_n_routes;
+
+struct web_request {
+    struct kt_web *web;
+    struct MHD_Connection *conn;
+    const char *method;                 /* HEAD is handled as GET */
+    const char *path;
+    const struct web_route *route;
+    struct web_params params;
+    char *body;
+    size_t body_size, body_cap;
+    bool started, bad_uri, too_big, secure, head;
+    char address[INET6_ADDRSTRLEN];     /* of the browser, also behind a proxy on this machine */
+    char token[KT_TOKEN_SIZE];          /* empty: no session */
+    struct kt_user *user;               /* NULL: nobody */
+    json_t *cameras;                    /* those of the user; NULL: all */
+    struct kt_event *event;             /* SCOPE_EVENT */
+};
+
+/* ------------------------------ asking (request.c) ------------------------------ */
+
+const char *web_query(struct web_request *r, const char *name);     /* NULL when absent */
+const char *web_header(struct web_request *r, const char *name);
+bool web_may_see(const struct web_request *r, const char *camera);
+bool web_list_has(const json_t *list, const char *camera);          /* LIST NULL: all */
+bool web_camera_known(struct kt_web *web, const char *id);
+
+/* The body as an object whose keys are all in KEYS (NULL-terminated). NULL: *RESULT
+ * is the answer that was queued. */
+json_t *web_body(struct web_request *r, const char *const *keys, enum MHD_Result *result);
+
+/* from= and to= as times, from < to. False: *RESULT is the answer that was queued. */
+bool web_span(struct web_request *r, int64_t *from_us, int64_t *to_us, enum MHD_Result *result);
+
+/* ------------------------------ answering (reply.c) ------------------------------ */
+
+enum web_cache { CACHE_NEVER, CACHE_REVALIDATE, CACHE_FOREVER, CACHE_PUBLIC };
+
+/* Queue RESPONSE with the headers that every answer carries; consumes it. */
+enum MHD_Result web_reply(struct web_request *r, unsigned status, struct MHD_Response *response,
+                          enum web_cache cache);
+/* Consumes ROOT. */
+enum MHD_Result web_reply_json(struct web_request *r, unsigned status, json_t *root);
+/* DATA was malloc'd and is taken over. */
+enum MHD_Result web_reply_bytes(struct web_request *r, void *data, size_t n, const char *mime,
+                                enum web_cache cache);
+enum MHD_Result web_reply_empty(struct web_request *r, unsigned status);
+enum MHD_Result web_problem(struct web_request *r, unsigned status, const char *code,
+                            const char *detail);
+enum MHD_Result web_problem_retry(struct web_request *r, unsigned status, const char *code,
+                                  const char *detail, int retry_s);
+/* A problem for what a catalog or ring function returned. */
+enum MHD_Result web_problem_errno(struct web_request *r, int ret);
+
+json_t *web_json_time(int64_t wall_us);         /* null for 0 */
+/* A string even where TEXT is not UTF-8. */
+json_t *web_json_text(const char *text);
+
+/* ------------------------------ life (conn.c) ------------------------------ */
+
+int web_listen(const char *listen, int *port, struct kt_error *err);
+void web_conn_notify(void *cls, struct MHD_Connection *conn, void **socket_context,
+                     enum MHD_ConnectionNotificationCode code);
+enum MHD_Result web_conn_accept(void *cls, const struct sockaddr *addr, socklen_t n);
+void web_conn_busy(struct web_request *r);      /* the header is complete */
+void web_conn_idle(struct web_request *r);
+void web_conn_upgraded(struct web_request *r);
+int web_reaper_start(struct kt_web *web);
+void web_reaper_stop(struct kt_web *web);
+
+/* ------------------------------ who may (guard.c) ------------------------------ */
+
+/* Who asks, from where. */
+void web_identify(struct web_request *r);
+/* Find the route and check every rule. True: call its handler; else *RESULT. */
+bool web_admit(struct web_request *r, enum MHD_Result *result);
+/* The same for the part of it that needs no body: decided before reading one. */
+void web_audit(struct web_request *r, const char *action, const char *object, json_t *detail);
+
+/* ------------------------------ shared by routes ------------------------------ */
+
+/* Send clip bytes with Range. Takes CLIP over. */
+struct kt_clip;
+enum MHD_Result web_reply_clip(struct web_request *r, struct kt_clip *clip, const char *filename);
+/* Any stretch of CAMERA's STREAM as one MP4. */
+enum MHD_Result web_send_clip(struct web_request *r, const char *camera, const char *stream,
+                              int64_t from_us, int64_t to_us);
+/* The site's cameras. *OUT malloc'd. */
+int web_cameras(struct kt_web *web, struct kt_camera_state **out, size_t *n);
+/* Time of CAMERA's oldest recording, 0: none. */
+int64_t web_oldest(struct kt_web *web, const char *camera);
+bool web_any_ring(const struct kt_web *web);
+/* The number of CAMERA's STREAM in RING, which may be NULL. */
+bool web_find_stream(kt_ring *ring, const char *camera, const char *stream, uint32_t *number);
+
+/* End live sockets of USERNAME (NULL: of TOKEN). */
+void web_live_revoke(struct kt_web *web, const char *username, const char *token);
+
+web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_settings,
+    web_put_settings, web_list_cameras, web_add_camera, web_get_camera, web_change_camera,
+    web_delete_camera, web_snapshot, web_playlist, web_segments, web_segment, web_init,
+    web_keyframe, web_clip, web_search_activity, web_list_events, web_mark_seen, web_get_event,
+    web_change_event, web_thumbnail, web_event_clip, web_timeline, web_live, web_system,
+    web_metrics, web_health, web_list_users, web_add_user, web_openapi;
+
+/* A path that is no route: a file of the browser app. */
+enum MHD_Result web_asset(struct web_request *r);
+
+#endif
