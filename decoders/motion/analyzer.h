@@ -117,7 +117,7 @@ struct kt_analyzer_stats {
     uint64_t wakes;                 /* times adaptive mode began to decode all */
     uint64_t probes, missed_probes; /* groups decoded to check the sizes' word; found wrong */
     bool awake;                     /* decoding everything now */
-    bool sizes_say_nothing;         /* fell back to full */
+    bool sizes_say_nothing;         /* only key frames and checks tell when to wake */
     enum kt_analyzer_mode mode;     /* in effect, after load shedding */
 };
 void kt_analyzer_stats(const kt_analyzer *a, struct kt_analyzer_stats *out);

@@ -16,6 +16,7 @@
 #include "server/base/clock.h"
 
 #define QUIET_US (2 * KT_SECOND_US) /* a zone's event is over after so long without a track */
+#define STILL_US (15 * KT_SECOND_US) /* who stands still for so long keeps no event open */
 #define BETTER 1.15                 /* a best picture must be so much better than the last */
 #define LINE_MARGIN 0.008f          /* of the diagonal: nearer than this is on the line */
 
@@ -24,6 +25,7 @@ struct inside {
     uint32_t track;                 /* 0: not inside */
     int64_t since_us;
     bool loiter_told, object_told;
+    bool quiet;                     /* stood still for long since then */
 };
 
 struct zone_state {
@@ -195,8 +197,10 @@ static void zone_track(kt_events *ev, const struct kt_zone *z, struct zone_state
     if (!t->confirmed || !fits(ev, &z->limits, t))
         return;
     const int64_t stayed = ev->t_us - in->since_us;
-    if (z->motion && stayed >= z->limits.min_time_us)
-        zone_active(ev, z, s, t, in->since_us);
+    const bool still = ev->t_us - t->moved_us > STILL_US;
+    if (z->motion && stayed >= z->limits.min_time_us && !still)
+        zone_active(ev, z, s, t, in->quiet ? t->moved_us : in->since_us);
+    in->quiet |= still;             /* when it goes on, that is a new passage */
     if (z->loiter_us > 0 && stayed >= z->loiter_us && !in->loiter_told) {
         in->loiter_told = true;
         report_moment(ev, "loiter", z->name, t, in->since_us);

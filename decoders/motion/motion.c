@@ -202,6 +202,58 @@ static void give_hints(kt_motion *m, const struct kt_blob *blob, int n)
     kt_components_paint(m->components, m->hint, blob, value, n);
 }
 
+/* The mask of PIC, cleaned, and its blobs. */
+static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
+                      struct kt_blob blob[KT_BLOBS_MAX])
+{
+    kt_background_compare(m->background, pic, t_us, m->mask);
+    if (m->ignored)
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)m->w * m->h; i++)
+            m->mask[i] &= (uint8_t)~m->ignored[i];
+    kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
+    const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
+    return kt_components_find(m->components, m->mask, min_area, blob);
+}
+
+/* A thing that has been at its place for a while. */
+static bool is_settled(const kt_motion *m, const struct kt_track *t)
+{
+    return m->t_us - (t->confirmed ? t->moved_us : t->first_us) > YOUNG_US;
+}
+
+static bool is_busy(const kt_motion *m)
+{
+    const struct kt_track *list = kt_tracks_list(m->tracks);
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        const struct kt_track *t = &list[i];
+        if (t->id && !t->ended && (!is_settled(m, t) || kt_events_wants_still(m->events, t)))
+            return true;
+    }
+    return false;
+}
+
+bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us)
+{
+    struct kt_blob blob[KT_BLOBS_MAX];
+    if (prepare(m, pic) < 0)
+        return false;
+    const struct kt_track *list = kt_tracks_list(m->tracks);
+    const int n = find_blobs(m, pic, t_us, blob);
+    for (int i = 0; i < n; i++) {
+        bool known = false;
+        for (int k = 0; k < KT_TRACKS_MAX && !known; k++) {
+            const struct kt_track *t = &list[k];
+            const float slack = 2 + 0.1f * (t->x1 - t->x0 + t->y1 - t->y0);
+            known = t->id && !t->ended && is_settled(m, t) &&
+                    (float)blob[i].x0 >= t->x0 - slack && (float)blob[i].x1 <= t->x1 + slack &&
+                    (float)blob[i].y0 >= t->y0 - slack && (float)blob[i].y1 <= t->y1 + slack;
+        }
+        if (!known)
+            return true;
+    }
+    return false;
+}
+
 int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
                       struct kt_motion_result *out)
 {
@@ -211,15 +263,9 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
         return ret;
     m->t_us = t_us;
     *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
-    kt_background_compare(m->background, pic, t_us, m->mask);
-    if (m->ignored)
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)m->w * m->h; i++)
-            m->mask[i] &= (uint8_t)~m->ignored[i];
-    kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
 
     struct kt_blob blob[KT_BLOBS_MAX];
-    const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
-    const int n = kt_components_find(m->components, m->mask, min_area, blob);
+    const int n = find_blobs(m, pic, t_us, blob);
     int area = 0;
     for (int i = 0; i < n; i++)
         area += blob[i].area;
@@ -231,6 +277,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     list_boxes(m, out);
     check_still(m, pic);
     give_hints(m, blob, n);
+    out->busy = is_busy(m);
     kt_background_adapt(m->background, pic, t_us, m->mask, m->hint);
     return 0;
 }

@@ -27,6 +27,7 @@ struct kt_box {
 
 struct kt_motion_result {
     bool motion;
+    bool busy;                      /* something goes on, or may do so: keep looking closely */
     double score;                   /* 0..1 */
     int n_boxes;
     struct kt_box boxes[KT_MOTION_MAX_BOXES];
@@ -75,6 +76,13 @@ struct kt_motion_picture {
 /* As kt_motion_frame(), with colour. */
 kt_must_check int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic,
                                     int64_t t_us, struct kt_motion_result *out);
+
+/*
+ * Is there anything in PIC that is worth a close look, something that neither
+ * stands there known nor looks like the place? Changes nothing. For pictures that
+ * come before others have been looked at.
+ */
+bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us);
 
 /*
  * Learn what the place looks like, before the first kt_motion_picture(), from

@@ -18,6 +18,7 @@
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
 #define REST 0.015f                 /* moves of less than this share are standing still */
 #define LOST_TENTATIVE_US 500000
+#define LOST_MISSES 2               /* pictures: they may be seconds apart */
 #define LOST_CONFIRMED_US 1500000
 
 struct kt_tracks {
@@ -177,6 +178,7 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
         t->moved_us = ts->t_us;
     }
     t->hits++;
+    t->misses = 0;
     t->last_us = ts->t_us;
     t->seen = true;
 }
@@ -192,7 +194,8 @@ static void confirm(const kt_tracks *ts, struct kt_track *t)
 static void miss(kt_tracks *ts, struct kt_track *t)
 {
     const int64_t limit = t->confirmed ? LOST_CONFIRMED_US : LOST_TENTATIVE_US;
-    if (ts->t_us - t->last_us > limit)
+    t->misses++;
+    if (ts->t_us - t->last_us > limit && t->misses >= LOST_MISSES)
         t->ended = true;
 }
 

@@ -29,6 +29,7 @@ struct kt_track {
     float far;                      /* farthest that the centre was from where it began */
     int area, best_area;            /* pixels of its blobs now, and at most */
     int hits;                       /* pictures in which it was seen */
+    int misses;                     /* pictures since */
     int64_t first_us, last_us;      /* first and last seen */
     float start_cx, start_cy;       /* centre when first seen */
     float rest_cx, rest_cy;         /* centre when it last went somewhere, … */
