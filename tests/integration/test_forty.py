@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""The full size: forty cameras for a minute, main recorded and sub analysed, no frame lost."""
+import os
+import subprocess
+import time
+
+from kt import (SLOW, Cameras, DEMO, Server, Skip, camera_list, cpu_seconds, memory_kib, note, packets, run, test,
+                wait_for)
+
+SECONDS = 60
+if SLOW > 1:
+    print("1..0 # SKIP a sanitizer build is too slow for forty cameras")
+    raise SystemExit(77)
+cameras = Cameras(40)
+ids = [f"cam{i + 1:02d}" for i in range(40)]
+server = Server(camera_list(cameras), ring="2 GiB", clips="128 MiB").start()
+
+
+@test("forty cameras record within 10 s")
+def start():
+    server.wait_recording(ids, 10)
+    note(f"all recording {time.time() - server.started:.1f} s after the start")
+
+
+@test("a minute with all of them: CPU, memory")
+def minute():
+    time.sleep(8)       # the first background models are dear
+    cpu, camera_cpu, began = cpu_seconds(server.process.pid), cpu_seconds(cameras.process.pid), time.time()
+    time.sleep(SECONDS)
+    elapsed = time.time() - began
+    server.window = (began - 4, began + elapsed - 4)
+    note(f"kentongan: {(cpu_seconds(server.process.pid) - cpu) / elapsed * 100:.1f} % of a core, "
+         f"{memory_kib(server.process.pid) / 1024:.0f} MiB; the simulator: "
+         f"{(cpu_seconds(cameras.process.pid) - camera_cpu) / elapsed * 100:.1f} %; {os.cpu_count()} cores, "
+         f"load {os.getloadavg()[0]:.1f}")
+
+
+def source_sizes(scene, stream):
+    return [size for _, size, _ in packets(DEMO / f"{scene}-{stream}.mp4")]
+
+
+def check(camera, stream, fps, sizes):
+    """The recording holds the loop's frames one after the other, told by their sizes."""
+    begin, end = server.window
+    rows = packets(server.clip(camera, begin, end, stream))
+    steps = [b[0] - a[0] for a, b in zip(rows, rows[1:])]
+    assert len(rows) >= (end - begin) * fps - 1, f"{camera} {stream}: {len(rows)} frames"
+    assert max(steps) < 1.5 / fps, f"{camera} {stream}: a gap of {max(steps):.3f} s"
+    # Key frames carry parameter sets as well; all others have exactly the size of the source's.
+    n = len(sizes)
+    for offset in range(n):
+        if all(key or size == sizes[(offset + i) % n] for i, (_, size, key) in enumerate(rows)):
+            return len(rows)
+    raise AssertionError(f"{camera} {stream}: its {len(rows)} frames are not those that were sent")
+
+
+@test("no frame of any of the eighty streams was lost")
+def nothing_lost():
+    frames = 0
+    sizes = {}
+    for i, camera in enumerate(ids):
+        scene = cameras.truth["cameras"][i]["scene"]
+        for stream, fps in (("main", 15), ("sub", 10)):
+            key = (scene, stream)
+            sizes[key] = sizes.get(key) or source_sizes(*key)
+            frames += check(camera, stream, fps, sizes[key])
+    note(f"{frames} frames of 80 streams, each where it belongs")
+
+
+@test("the daemon says so itself: nothing dropped, no interval lost")
+def own_figures():
+    system = server.get("/system").json()
+    for ring in system["rings"]:
+        assert ring["state"] == "ok" and not ring.get("lost_intervals") and not ring.get("dropped_chunks"), ring
+    assert sum(c.get("lost_packets", 0) for c in server.cameras().values()) == 0
+
+
+@test("it ends within 2 s")
+def end():
+    seconds = server.stop()
+    note(f"ended in {seconds:.2f} s")
+    assert seconds < 2
+
+
+run()

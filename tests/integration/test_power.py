@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""kill -9, and the next start: what was acknowledged is there, at most 2 s are lost."""
+import time
+
+from kt import SLOW, Cameras, Server, camera_list, check_consecutive, note, parse_time, run, test, ticks, wait_for
+
+cameras = Cameras(4)
+ids = [f"cam{i + 1:02d}" for i in range(4)]
+configuration = camera_list(cameras, analysis="off")
+server = Server(configuration).start()
+
+
+def restart():
+    fresh = Server(configuration, folder=server.folder, port=server.port)
+    return fresh.start()
+
+
+@test("killed three times in a row, each start records again and keeps what was there")
+def killed():
+    global server
+    server.wait_recording(ids, 8)
+    for turn in range(3):
+        time.sleep(7 * SLOW)
+        killed_at, began = time.time(), server.started
+        server.kill()
+        server = restart()
+        note(f"turn {turn + 1}: listening again {time.time() - server.started:.1f} s after the start")
+        server.wait_recording(ids, 8)
+        lost = []
+        for camera in ids:
+            spans = server.timeline(camera, began, server.started)["spans"]
+            assert spans, f"nothing of {camera} survived"
+            lost.append(killed_at - parse_time(spans[-1]["to"]))
+        note(f"turn {turn + 1}: lost {max(lost):.2f} s")
+        assert max(lost) <= 2 * SLOW, f"lost {max(lost):.2f} s"
+
+
+@test("the recordings from before play, every frame in order")
+def plays():
+    first = min(parse_time(server.timeline(c, server.started - 120, time.time())["spans"][0]["from"]) for c in ids)
+    for camera in ids[:2]:
+        numbers = ticks(server.clip(camera, first + 2, first + 6))
+        check_consecutive(numbers)
+        assert len(numbers) >= 4 * 15, len(numbers)
+
+
+@test("the break itself is a gap with a reason")
+def gap():
+    line = server.timeline("cam01", server.started - 20, time.time())
+    assert line["gaps"], line
+    assert all(g["reason"] for g in line["gaps"]), line["gaps"]
+    note(", ".join(sorted({g["reason"] for g in line["gaps"]})))
+
+
+@test("events and users are still there")
+def catalog():
+    assert server.get("/session").json()["username"] == "admin"
+    server.get("/events")
+
+
+@test("yesterday's video is found at the next start")
+def tomorrow():
+    global server
+    before = server.timeline("cam02", server.started - 120, time.time())["spans"]
+    server.stop()
+    server = restart()
+    after = wait_for("spans", 5, lambda: server.timeline("cam02", parse_time(before[0]["from"]), server.started)["spans"])
+    assert abs(parse_time(after[0]["from"]) - parse_time(before[0]["from"])) < 1, (before, after)
+    server.stop()
+
+
+run()
