@@ -44,9 +44,8 @@ struct kt_background {
     struct plane luma, colour;
     uint8_t *typical;
     uint8_t *raw, *half;            /* foreground before voting; between the two votes */
-    uint8_t *barred, *barred_half;  /* one row each */
+    uint8_t *barred, *hold, *nothing;       /* one row each; NOTHING is all 0 */
     uint8_t *count_block, *count;   /* votes by column, with room at both ends */
-    uint8_t *hold;                  /* one row, colour resolution */
     uint8_t *random;
     uint32_t seed;
     bool started;
@@ -123,11 +122,11 @@ int kt_background_create(kt_background **out, int w, int h, const struct kt_kern
     bg->raw = calloc(n, 1);
     bg->half = calloc(n, 1);
     bg->barred = calloc(row, 1);
-    bg->barred_half = calloc(row, 1);
+    bg->nothing = calloc(row, 1);
     bg->hold = calloc(row, 1);
     bg->count_block = calloc(row, 1);
     bg->random = malloc(RANDOM_BYTES + row);
-    if (!bg->typical || !bg->raw || !bg->half || !bg->barred || !bg->barred_half || !bg->hold ||
+    if (!bg->typical || !bg->raw || !bg->half || !bg->barred || !bg->nothing || !bg->hold ||
         !bg->count_block || !bg->random)
         return -ENOMEM;
     bg->count = bg->count_block + 16;
@@ -156,7 +155,7 @@ void kt_background_destroy(kt_background **pbg)
     free(bg->raw);
     free(bg->half);
     free(bg->barred);
-    free(bg->barred_half);
+    free(bg->nothing);
     free(bg->hold);
     free(bg->count_block);
     free(bg->random);
@@ -373,108 +372,86 @@ static unsigned rate_for(unsigned rate, int64_t step_us)
     return r < 1 ? 1 : r > 128 ? 128 : (unsigned)r;
 }
 
-/* What may not be learnt in row Y: foreground, unless it is to be absorbed, and
- * what the tracker holds. */
-static void bar_row(const kt_background *bg, const uint8_t *hint, int y, uint8_t *barred,
-                    const uint8_t *fg, bool diffuse)
-{
-    const size_t at = (size_t)y * (size_t)bg->w;
-    if (diffuse)
-        memset(barred, 0, (size_t)bg->w);
-    else
-        memcpy(barred, fg + at, (size_t)bg->w);
-    for (int x = 0; hint && x < bg->w; x++)
-        barred[x] |= (uint8_t)-(hint[at + (size_t)x] == KT_HINT_HOLD);
-}
-
 struct step {
     unsigned learn, diffuse, absorb, decay;
 };
 
+/* Row Y of a hint for plane P, or NULL when nothing in it is set. SCALE is 2 for
+ * the colour plane, whose row is made in ROOM. */
+static const uint8_t *hint_row(const kt_background *bg, const uint8_t *hint, const struct plane *p,
+                               int y, uint8_t *room)
+{
+    const uint8_t *row = hint + (size_t)y * (size_t)bg->w;
+    if (p == &bg->colour)
+        row += (size_t)y * (size_t)bg->w;
+    if (!memchr(row, 255, (size_t)bg->w))
+        return NULL;
+    if (p != &bg->colour)
+        return row;
+    for (int x = 0; x < p->w; x++)
+        room[x] = row[2 * x];
+    return room;
+}
+
 static void learn_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
-                      int y, const uint8_t *barred, const struct step *s)
+                      int y, const uint8_t *barred, unsigned rate)
 {
     const size_t at = (size_t)y * (size_t)p->w;
     const uint8_t *random = random_bytes(bg);
     const size_t which = (next_random(bg) >> 7) % (unsigned)p->samples * plane_bytes(p) + at;
-    bg->k->replace(p->sample + which, px + at, barred, random, s->learn, p->w);
+    bg->k->replace(p->sample + which, px + at, barred, random, rate, p->w);
     if (px2)
-        bg->k->replace(p->second + which, px2 + at, barred, random, s->learn, p->w);
+        bg->k->replace(p->second + which, px2 + at, barred, random, rate, p->w);
 }
 
-/* A background pixel becomes a sample of its neighbour, which may be foreground:
- * so do ghosts melt from their edges. */
+/* A background pixel becomes a sample of its neighbour, which may be foreground
+ * unless it is held (NULL: none is): so do ghosts melt from their edges. */
 static void diffuse_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
-                        int y, const uint8_t *held, const struct step *s)
+                        int y, const uint8_t *held, unsigned rate)
 {
     const uint32_t r = next_random(bg);
     const int dx = (int)(r >> 4) % 3 - 1, from = y + (int)(r >> 12) % 3 - 1;
     const uint8_t *random = random_bytes(bg);
     if (from < 0 || from >= p->h || p->w < 3)
         return;
+    const int n = p->w - 2;
     const size_t which = (r >> 20) % (unsigned)p->samples * plane_bytes(p) +
                          (size_t)y * (size_t)p->w + 1;
     const size_t src = (size_t)((ptrdiff_t)from * p->w + 1 + dx);
-    for (int x = 0; x < p->w - 2; x++)
-        bg->barred_half[x] = p->fg[src + (size_t)x] | held[x + 1];
-    bg->k->replace(p->sample + which, px + src, bg->barred_half, random, s->diffuse, p->w - 2);
+    const uint8_t *barred = p->fg + src;
+    if (held) {
+        bg->k->either(bg->barred, p->fg + src, held + 1, n);
+        barred = bg->barred;
+    }
+    bg->k->replace(p->sample + which, px + src, barred, random, rate, n);
     if (px2)
-        bg->k->replace(p->second + which, px2 + src, bg->barred_half, random, s->diffuse, p->w - 2);
+        bg->k->replace(p->second + which, px2 + src, barred, random, rate, n);
 }
 
-/* Foreground that belongs to the place becomes background, whatever it looks like. */
-static void absorb_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
-                       int y, const uint8_t *hint, int scale, const struct step *s)
+static void adapt_row(kt_background *bg, struct plane *p, const uint8_t *px, const uint8_t *px2,
+                      int y, const struct kt_background_hints *hints, const struct step *s)
 {
-    const uint8_t *row = hint + (size_t)(y * scale) * (size_t)bg->w;
-    bool any = false;
-    for (int x = 0; x < p->w; x++) {
-        bg->barred_half[x] = (uint8_t)-(row[x * scale] != KT_HINT_ABSORB);
-        any |= !bg->barred_half[x];
+    const size_t at = (size_t)y * (size_t)p->w;
+    const uint8_t *held = hint_row(bg, hints->hold, p, y, bg->hold);
+    const uint8_t *barred = p->fg + at;
+    bg->k->blink(p->blink + at, p->was + at, p->fg + at, held ? held : bg->nothing, s->decay,
+                 p->w);
+    diffuse_row(bg, p, px, px2, y, held, s->diffuse);
+    if (held) {
+        bg->k->either(bg->barred, p->fg + at, held, p->w);
+        barred = bg->barred;
     }
-    if (!any)
+    learn_row(bg, p, px, px2, y, barred, s->learn);
+    if (p == &bg->luma)
+        bg->k->approach(bg->typical + at, px + at, barred, p->w);
+
+    /* Foreground that belongs to the place becomes background, whatever it looks like. */
+    const uint8_t *absorb = hint_row(bg, hints->absorb, p, y, bg->hold);
+    if (!absorb)
         return;
-    struct step fast = { .learn = s->absorb };
-    learn_row(bg, p, px, px2, y, bg->barred_half, &fast);
-}
-
-static void adapt_luma(kt_background *bg, const struct kt_motion_picture *pic, const uint8_t *hint,
-                       const struct step *s)
-{
-    struct plane *p = &bg->luma;
-    for (int y = 0; y < p->h; y++) {
-        const size_t at = (size_t)y * (size_t)p->w;
-        bar_row(bg, hint, y, bg->hold, p->fg, true);
-        bg->k->blink(p->blink + at, p->was + at, p->fg + at, bg->hold, s->decay, p->w);
-        diffuse_row(bg, p, pic->luma, NULL, y, bg->hold, s);
-        bar_row(bg, hint, y, bg->barred, p->fg, false);
-        learn_row(bg, p, pic->luma, NULL, y, bg->barred, s);
-        bg->k->approach(bg->typical + at, pic->luma + at, bg->barred, p->w);
-        if (hint)
-            absorb_row(bg, p, pic->luma, NULL, y, hint, 1, s);
-    }
-}
-
-static void adapt_colour(kt_background *bg, const struct kt_motion_picture *pic,
-                         const uint8_t *hint, const struct step *s)
-{
-    struct plane *p = &bg->colour;
-    for (int y = 0; y < p->h; y++) {
-        const size_t at = (size_t)y * (size_t)p->w;
-        memset(bg->hold, 0, (size_t)p->w);
-        if (hint)
-            for (int x = 0; x < p->w; x++)
-                bg->hold[x] =
-                    (uint8_t)-(hint[(size_t)(2 * y) * (size_t)bg->w + (size_t)(2 * x)] ==
-                               KT_HINT_HOLD);
-        bg->k->blink(p->blink + at, p->was + at, p->fg + at, bg->hold, s->decay, p->w);
-        diffuse_row(bg, p, pic->cb, pic->cr, y, bg->hold, s);
-        for (int x = 0; x < p->w; x++)
-            bg->barred[x] = p->fg[at + (size_t)x] | bg->hold[x];
-        learn_row(bg, p, pic->cb, pic->cr, y, bg->barred, s);
-        if (hint)
-            absorb_row(bg, p, pic->cb, pic->cr, y, hint, 2, s);
-    }
+    for (int x = 0; x < p->w; x++)
+        bg->barred[x] = (uint8_t)~absorb[x];
+    learn_row(bg, p, px, px2, y, bg->barred, s->absorb);
 }
 
 /* A start without learning: after some seconds, start again from what was seen. */
@@ -494,7 +471,7 @@ static void collect(kt_background *bg, const struct kt_motion_picture *pic, int6
 }
 
 void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         const uint8_t *mask, const uint8_t *hint)
+                         const struct kt_background_hints *hints)
 {
     const int64_t step_us = t_us - bg->last_us;
     struct step s = {
@@ -509,10 +486,10 @@ void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic,
     s.decay = decays > 255 ? 255 : (unsigned)decays;
     bg->last_decay_us += decays * DECAY_US;
 
-    adapt_luma(bg, pic, hint, &s);
-    if (pic->cb)
-        adapt_colour(bg, pic, hint, &s);
+    for (int y = 0; y < bg->luma.h; y++)
+        adapt_row(bg, &bg->luma, pic->luma, NULL, y, hints, &s);
+    for (int y = 0; pic->cb && y < bg->colour.h; y++)
+        adapt_row(bg, &bg->colour, pic->cb, pic->cr, y, hints, &s);
     if (bg->collecting)
         collect(bg, pic, t_us);
-    (void)mask;
 }

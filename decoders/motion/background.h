@@ -18,11 +18,10 @@
 
 typedef struct kt_background kt_background;
 
-/* What the tracker says about a pixel. */
-enum kt_background_hint {
-    KT_HINT_NONE = 0,
-    KT_HINT_HOLD = 1,               /* part of a thing that moves: do not learn */
-    KT_HINT_ABSORB = 2,             /* foreground that belongs to the place: learn fast */
+/* What the tracker says about pixels: masks of 0 or 255, W x H. */
+struct kt_background_hints {
+    const uint8_t *hold;            /* part of a thing that moves: do not learn */
+    const uint8_t *absorb;          /* foreground that belongs to the place: learn fast */
 };
 
 /* For pictures of W x H; KERNELS NULL: the best. -ENOMEM, -EINVAL outside 1 .. 8192. */
@@ -46,10 +45,9 @@ enum kt_background_state kt_background_compare(kt_background *bg,
                                                const struct kt_motion_picture *pic, int64_t t_us,
                                                uint8_t *mask);
 
-/* Learn from the picture last compared. HINT (W x H, enum kt_background_hint) may
- * be NULL. MASK is the one written by the comparison, with things removed or not. */
+/* Learn from the picture last compared. */
 void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         const uint8_t *mask, const uint8_t *hint);
+                         const struct kt_background_hints *hints);
 
 /* What the place typically looks like, W x H, borrowed; it changes as it adapts. */
 const uint8_t *kt_background_typical(const kt_background *bg);

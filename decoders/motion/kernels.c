@@ -81,6 +81,12 @@ static void replace_c(uint8_t *sample, const uint8_t *px, const uint8_t *barred,
             sample[x] = px[x];
 }
 
+static void either_c(uint8_t *dst, const uint8_t *a, const uint8_t *b, int n)
+{
+    for (int x = 0; x < n; x++)
+        dst[x] = a[x] | b[x];
+}
+
 static void approach_c(uint8_t *typical, const uint8_t *px, const uint8_t *barred, int n)
 {
     for (int x = 0; x < n; x++)
@@ -97,6 +103,7 @@ const struct kt_kernels kt_kernels_c = {
     .vote = vote_c,
     .blink = blink_c,
     .replace = replace_c,
+    .either = either_c,
     .approach = approach_c,
 };
 

@@ -48,6 +48,9 @@ struct kt_kernels {
     void (*replace)(uint8_t *sample, const uint8_t *px, const uint8_t *barred,
                     const uint8_t *random, unsigned rate, int n);
 
+    /* DST is A or B. */
+    void (*either)(uint8_t *dst, const uint8_t *a, const uint8_t *b, int n);
+
     /* TYPICAL goes one step towards PX where BARRED is 0. */
     void (*approach)(uint8_t *typical, const uint8_t *px, const uint8_t *barred, int n);
 };

@@ -158,15 +158,28 @@ AVX2 static void replace_avx2(uint8_t *sample, const uint8_t *px, const uint8_t 
 {
     const __m256i zero = _mm256_setzero_si256();
     const __m256i last = _mm256_set1_epi8((char)(rate - 1));
-    int x = 0;
-    if (rate == 0)
+    if (n < BLOCK || rate == 0) {
+        kt_kernels_c.replace(sample, px, barred, random, rate, n);
         return;
-    for (; x + BLOCK <= n; x += BLOCK) {
+    }
+    for (int x = 0; x < n; x += BLOCK) {
+        x = x + BLOCK > n ? n - BLOCK : x;
         const __m256i free = _mm256_cmpeq_epi8(load(barred + x), zero);
         const __m256i take = _mm256_and_si256(at_most(load(random + x), last), free);
         store(sample + x, _mm256_blendv_epi8(load(sample + x), load(px + x), take));
     }
-    kt_kernels_c.replace(sample + x, px + x, barred + x, random + x, rate, n - x);
+}
+
+AVX2 static void either_avx2(uint8_t *dst, const uint8_t *a, const uint8_t *b, int n)
+{
+    if (n < BLOCK) {
+        kt_kernels_c.either(dst, a, b, n);
+        return;
+    }
+    for (int x = 0; x < n; x += BLOCK) {
+        x = x + BLOCK > n ? n - BLOCK : x;
+        store(dst + x, _mm256_or_si256(load(a + x), load(b + x)));
+    }
 }
 
 AVX2 static void approach_avx2(uint8_t *typical, const uint8_t *px, const uint8_t *barred, int n)
@@ -192,6 +205,7 @@ const struct kt_kernels kt_kernels_avx2 = {
     .vote = vote_avx2,
     .blink = blink_avx2,
     .replace = replace_avx2,
+    .either = either_avx2,
     .approach = approach_avx2,
 };
 #endif

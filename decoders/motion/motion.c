@@ -21,7 +21,7 @@ struct kt_motion {
     kt_background *background;      /* the next four: NULL until the first picture */
     kt_components *components;
     kt_tracks *tracks;
-    uint8_t *mask, *hint;
+    uint8_t *mask, *hold, *absorb;
     int w, h;
     int64_t t_us;
     struct kt_rules *rules;
@@ -51,9 +51,10 @@ static void drop_stages(kt_motion *m)
     kt_components_destroy(&m->components);
     kt_tracks_destroy(&m->tracks);
     free(m->mask);
-    free(m->hint);
+    free(m->hold);
+    free(m->absorb);
     free(m->ignored);
-    m->mask = m->hint = m->ignored = NULL;
+    m->mask = m->hold = m->absorb = m->ignored = NULL;
     m->w = m->h = 0;
 }
 
@@ -90,9 +91,10 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     if (ret == 0)
         ret = kt_tracks_create(&m->tracks, pic->w, pic->h);
     m->mask = calloc((size_t)pic->w, (size_t)pic->h);
-    m->hint = calloc((size_t)pic->w, (size_t)pic->h);
+    m->hold = calloc((size_t)pic->w, (size_t)pic->h);
+    m->absorb = calloc((size_t)pic->w, (size_t)pic->h);
     m->ignored = calloc((size_t)pic->w, (size_t)pic->h);
-    if (ret == 0 && (!m->mask || !m->hint || !m->ignored))
+    if (ret == 0 && (!m->mask || !m->hold || !m->absorb || !m->ignored))
         ret = -ENOMEM;
     if (ret < 0) {
         drop_stages(m);
@@ -182,24 +184,29 @@ static void check_still(kt_motion *m, const struct kt_motion_picture *pic)
  * Tell the background what the tracker knows: what came moving is not learnt
  * while it stands about, what never moved belongs to the place.
  */
-static void give_hints(kt_motion *m, const struct kt_blob *blob, int n)
+static void fill_hints(kt_motion *m, const struct kt_blob *blob, int n)
 {
     const struct kt_track *list = kt_tracks_list(m->tracks);
-    int16_t value[KT_BLOBS_MAX];
+    int16_t hold[KT_BLOBS_MAX], absorb[KT_BLOBS_MAX];
+    const size_t bytes = (size_t)m->w * (size_t)m->h;
     for (int i = 0; i < n; i++) {
         const int o = kt_tracks_owner(m->tracks, i);
-        value[i] = KT_HINT_NONE;
+        hold[i] = absorb[i] = -1;
         if (o < 0)
             continue;
         if (kt_events_wants_still(m->events, &list[o]))
-            value[i] = KT_HINT_HOLD;
+            hold[i] = 255;
         else if (list[o].confirmed)
-            value[i] = m->t_us - list[o].moved_us < HOLD_US ? KT_HINT_HOLD : KT_HINT_ABSORB;
+            *(m->t_us - list[o].moved_us < HOLD_US ? &hold[i] : &absorb[i]) = 255;
         else if (m->t_us - list[o].first_us > YOUNG_US)
-            value[i] = KT_HINT_ABSORB;
+            absorb[i] = 255;
     }
-    memset(m->hint, KT_HINT_NONE, (size_t)m->w * (size_t)m->h);
-    kt_components_paint(m->components, m->hint, blob, value, n);
+    memset(m->hold, 0, bytes);
+    memset(m->absorb, 0, bytes);
+    if (n > 0) {
+        kt_components_paint(m->components, m->hold, blob, hold, n);
+        kt_components_paint(m->components, m->absorb, blob, absorb, n);
+    }
 }
 
 /* The mask of PIC, cleaned, and its blobs. */
@@ -276,9 +283,10 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     kt_events_update(m->events, kt_tracks_list(m->tracks), t_us);
     list_boxes(m, out);
     check_still(m, pic);
-    give_hints(m, blob, n);
     out->busy = is_busy(m);
-    kt_background_adapt(m->background, pic, t_us, m->mask, m->hint);
+    fill_hints(m, blob, n);
+    const struct kt_background_hints hints = { .hold = m->hold, .absorb = m->absorb };
+    kt_background_adapt(m->background, pic, t_us, &hints);
     return 0;
 }
 
