@@ -2,7 +2,7 @@
  * assets.c - the browser app: from inside the program, or from a directory while
  * somebody works on it.
  */
-#include "web/http/assets.h"
+#include "web/ui/assets.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -10,21 +10,29 @@
 
 #include "web/http/web_private.h"
 
+extern const unsigned char kt_openapi[], kt_openapi_end[];     /* docs/openapi.yaml */
+
+static const char not_built[] =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Kentongan</title>"
+    "<h1>Kentongan</h1><p>The recorder runs, but this build has no browser app in it: Node or its "
+    "packages were missing. Run <code>./run build</code> with the network up. The interface for "
+    "programs is at <a href=\"/api/v1/openapi.yaml\">/api/v1/openapi.yaml</a>.</p></html>\n";
+
 static int by_path(const void *key, const void *item)
 {
-    return strcmp(key, ((const struct kt_asset *)item)->path);
+    return strcmp(key, ((const struct kt_ui_asset *)item)->path);
 }
 
-static const struct kt_asset *find_asset(const char *path)
+static const struct kt_ui_asset *find_asset(const char *path)
 {
-    return bsearch(path, kt_assets, kt_n_assets, sizeof(*kt_assets), by_path);
+    return bsearch(path, kt_ui_assets, kt_ui_assets_count, sizeof(*kt_ui_assets), by_path);
 }
 
-static enum MHD_Result send_asset(struct web_request *r, const struct kt_asset *a)
+static enum MHD_Result send_asset(struct web_request *r, const struct kt_ui_asset *a)
 {
     const char *accepted = web_header(r, "Accept-Encoding");
     const char *known = web_header(r, "If-None-Match");
-    const struct kt_asset_bytes *bytes = &a->plain;
+    const struct kt_ui_bytes *bytes = &a->plain;
     const char *encoding = NULL;
     if (a->br.data && web_has_token(accepted, "br")) {
         bytes = &a->br;
@@ -33,12 +41,14 @@ static enum MHD_Result send_asset(struct web_request *r, const struct kt_asset *
         bytes = &a->gz;
         encoding = "gzip";
     }
-    const bool same = known && web_has_token(known, a->etag);
+    char etag[96];
+    snprintf(etag, sizeof(etag), "\"%.80s\"", a->etag);
+    const bool same = known && web_has_token(known, etag);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         same ? 0 : bytes->size, (void *)bytes->data, MHD_RESPMEM_PERSISTENT);
     if (response) {
-        (void)MHD_add_response_header(response, "Content-Type", a->mime);
-        (void)MHD_add_response_header(response, "ETag", a->etag);
+        (void)MHD_add_response_header(response, "Content-Type", a->type);
+        (void)MHD_add_response_header(response, "ETag", etag);
         (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
         if (encoding && !same)
             (void)MHD_add_response_header(response, "Content-Encoding", encoding);
@@ -92,17 +102,30 @@ static enum MHD_Result send_file(struct web_request *r, const char *path)
     return web_reply(r, 200, response, CACHE_NEVER);
 }
 
+static enum MHD_Result send_constant(struct web_request *r, const void *data, size_t n,
+                                     const char *type)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(n, (void *)data, MHD_RESPMEM_PERSISTENT);
+    if (response)
+        (void)MHD_add_response_header(response, "Content-Type", type);
+    return web_reply(r, 200, response, CACHE_REVALIDATE);
+}
+
 enum MHD_Result web_asset(struct web_request *r)
 {
     const char *path = strcmp(r->path, "/") == 0 ? "/index.html" : r->path;
     if (r->web->params.web_root)
         return send_file(r, path);
-    const struct kt_asset *a = find_asset(path);
-    return a ? send_asset(r, a) : web_problem(r, 404, "not-found", "no such address");
+    const struct kt_ui_asset *a = find_asset(path + 1);
+    if (a)
+        return send_asset(r, a);
+    if (kt_ui_assets_count == 0 && strcmp(path, "/index.html") == 0)
+        return send_constant(r, not_built, sizeof(not_built) - 1, "text/html; charset=utf-8");
+    return web_problem(r, 404, "not-found", "no such address");
 }
 
 enum MHD_Result web_openapi(struct web_request *r)
 {
-    const struct kt_asset *a = find_asset("/api/v1/openapi.yaml");
-    return a ? send_asset(r, a) : web_problem(r, 404, "not-found", "no such address");
+    return send_constant(r, kt_openapi, (size_t)(kt_openapi_end - kt_openapi), "application/yaml");
 }
