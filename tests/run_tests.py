@@ -3,10 +3,11 @@
 
 usage: run_tests.py PART...   unit, integration, browser, faults, sanitizers
 
-Each part is the Meson suite of that name (sanitizers: unit and integration, in the two
-sanitizer builds). Check programs report in TAP through CK_TAP_LOG_FILE_NAME, the others on
-standard output; a program without TAP counts as one test. The last line is
-"N passed, N failed, N skipped", and a part that ran nothing has failed.
+Each part is the Meson suite of that name (unit: and "ui", the browser app's own; sanitizers:
+unit and integration, in the two sanitizer builds). Check programs report in TAP through
+CK_TAP_LOG_FILE_NAME, the others on standard output, in TAP or as a last line like ours; a
+program that does neither counts as one test. The last line is "N passed, N failed,
+N skipped", and a part that ran nothing has failed.
 """
 import concurrent.futures
 import json
@@ -29,6 +30,7 @@ PARTS = {
 ONE_AT_A_TIME = {"integration", "browser", "faults"}
 SLOWER = {"build": 1, "build-asan": 4, "build-tsan": 6}
 TAP_LINE = re.compile(r"^(not )?ok\b(.*)$")
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 SKIP_EXIT = 77
 
 
@@ -47,6 +49,10 @@ class Count:
 
 def count_tap(text):
     count, bad = Count(), []
+    summary = SUMMARY.search(text.strip().rpartition("\n")[2])
+    if summary:
+        count = Count(*map(int, summary.groups()))
+        return count, [line for line in text.splitlines() if "not ok" in line]
     for line in text.splitlines():
         match = TAP_LINE.match(line)
         if not match:
