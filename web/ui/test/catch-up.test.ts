@@ -14,6 +14,11 @@ test('a small delay is made up by playing a little faster, and then stops', () =
   assert.equal(catchUp(9.2, 5, 10, 0.1, true).seek, null);
 });
 
+test('in the first moment of a tile it jumps instead', () => {
+  assert.equal(catchUp(9.5, 5, 10, 0.1, true, true).seek, 9.9);
+  assert.equal(catchUp(9.8, 5, 10, 0.1, true, true).seek, null);
+});
+
 test('where the rate must not change only jumps are left', () => {
   assert.deepEqual(catchUp(9.2, 5, 10, 0.1, false), { rate: 1, seek: null });
   assert.ok(catchUp(8, 5, 10, 0.1, false).seek !== null);

@@ -4,7 +4,7 @@ import type { Camera, EventItem } from '../src/api/client';
 import { slug } from '../src/pages/camera-id';
 import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
 import { cellsToHex } from '../src/pages/grid';
-import { arrange, columns, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor } from '../src/pages/wall-layout';
+import { arrange, fit, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor } from '../src/pages/wall-layout';
 import { NO_ZOOM, panBy, zoomAt } from '../src/parts/zoom-pan';
 import { href, parseHash } from '../src/router';
 import { Zone } from '../src/time/zone';
@@ -14,17 +14,17 @@ const wib = new Zone('Asia/Jakarta', 'id');
 const camera = (id: string, motion = false, has_sub = true): Camera =>
   ({ id, name: id, recording: true, state: 'recording', why: '', enabled: true, provisioned: false, has_sub, motion, analysis: 'adaptive' });
 
-test('tiles are as large as the room allows', () => {
-  assert.equal(columns(1, 1200, 700), 1);
-  assert.equal(columns(8, 1180, 700), 3);
-  assert.equal(columns(40, 1180, 700), 6);
-  assert.equal(columns(4, 360, 2000), 1);
-  for (const n of [1, 2, 5, 9, 16, 25, 36, 40]) {
-    const c = columns(n, 1180, 700);
-    const w = (1180 - 6 * (c - 1)) / c;
-    const rows = Math.ceil(n / c);
-    assert.ok(c >= 1 && Math.min(w * 9 / 16, (700 - 6 * (rows - 1)) / rows) > 0);
+test('tiles are as large as the room allows, and all in sight', () => {
+  assert.equal(fit(1, 1200, 700).cols, 1);
+  assert.equal(fit(8, 1180, 700).cols, 3);
+  assert.equal(fit(40, 1180, 700).cols, 6);
+  for (const n of [1, 2, 5, 8, 9, 16, 25, 36, 40]) {
+    const f = fit(n, 1180, 700);
+    const tile = (f.width - 6 * (f.cols - 1)) / f.cols;
+    const rows = Math.ceil(n / f.cols);
+    assert.ok(f.width <= 1180 && rows * (tile * 9 / 16) + 6 * (rows - 1) <= 700.5, String(n));
   }
+  assert.deepEqual(fit(40, 600, 300), { cols: 3, width: 600 }); // too small to see anything: scroll
 });
 
 test('the order of the wall: known ids first, the others as they came', () => {

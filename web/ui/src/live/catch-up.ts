@@ -28,13 +28,16 @@ export class Target {
 /**
  * What to do when the play head is at AT and the last buffered range is [START, END). CAN_RATE is
  * false where changing the rate makes the browser buffer again (Safari): there only jumps help.
+ * SETTLING is the first moment of a tile, while the cached pictures still come in: jumps are cheap.
  */
-export function catchUp(at: number, start: number, end: number, target: number, canRate: boolean): CatchUp {
+export function catchUp(at: number, start: number, end: number, target: number, canRate: boolean,
+                        settling = false): CatchUp {
   const gap = end - at;
-  if (at < start - 0.05 || gap > Math.max(1.2, target * 3) || gap < -0.5)
+  const jump = settling ? target + 0.2 : Math.max(1.2, target * 3);
+  if (at < start - 0.05 || gap > jump || gap < -0.5)
     return { rate: 1, seek: Math.max(start, end - target) };
   if (!canRate) return { rate: 1, seek: null };
-  if (gap > target + 0.6) return { rate: 1.25, seek: null };
+  if (gap > target + 0.3) return { rate: 1.25, seek: null };
   if (gap > target + 0.12) return { rate: 1.08, seek: null };
   return { rate: 1, seek: null };
 }

@@ -9,6 +9,7 @@ import { catchUp, continueAt, Target, trimTo } from './catch-up';
 import { canChangeRate, canPlay, openMediaSource, releaseVideo } from './media-source';
 
 const KEEP = 4; // seconds of the past kept in the buffer
+const SETTLING = 1500; // ms after the first pictures of a run
 const QUEUE_LIMIT = 16 << 20;
 
 interface Piece {
@@ -33,6 +34,7 @@ export class TilePlayer {
   private readonly target = new Target();
   private readonly useRate = canChangeRate();
   private lastCheck = 0;
+  private settledAt = Number.POSITIVE_INFINITY;
   /** capture time (ms) - media time (ms) of the newest frame: one number places every frame of a run. */
   private captureMinusMedia: number | null = null;
   private newestCapture = 0;
@@ -44,7 +46,9 @@ export class TilePlayer {
     video.addEventListener('error', this.failed);
   }
 
-  private readonly waiting = (): void => this.target.ranDry();
+  private readonly waiting = (): void => {
+    if (performance.now() > this.settledAt) this.target.ranDry();
+  };
   private readonly failed = (): void => {
     if (!this.dead && this.video.error) this.onFail('media');
   };
@@ -88,6 +92,7 @@ export class TilePlayer {
     if (init) {
       this.queue = []; // what came before belongs to the past
       this.queued = 0;
+      this.settledAt = Number.POSITIVE_INFINITY;
     }
     this.queue.push({ data, init, key, captureMs: captureUs / 1000 });
     this.queued += data.length;
@@ -167,10 +172,12 @@ export class TilePlayer {
     const b = video.buffered;
     if (b.length === 0) return;
     const now = performance.now();
+    if (this.settledAt === Number.POSITIVE_INFINITY) this.settledAt = now + SETTLING;
     this.target.calm(Math.min(1, (now - this.lastCheck) / 1000));
     this.lastCheck = now;
     const last = b.length - 1;
-    const move = catchUp(video.currentTime, b.start(last), b.end(last), this.target.seconds, this.useRate);
+    const move = catchUp(video.currentTime, b.start(last), b.end(last), this.target.seconds, this.useRate,
+      now < this.settledAt);
     if (move.seek !== null) video.currentTime = move.seek;
     if (video.playbackRate !== move.rate) video.playbackRate = move.rate;
     if (video.paused) void video.play().catch(() => undefined);

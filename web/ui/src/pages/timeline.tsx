@@ -7,7 +7,7 @@ import { Empty, Loading, toast, toastError, Tool, useKeys } from '../parts/basic
 import { Icon } from '../parts/icons';
 import { Deck, RATES } from '../player/deck';
 import { RecordingView } from '../player/view';
-import { href, replace, route } from '../router';
+import { href, parseHash, replace, route } from '../router';
 import { cameraById, cameras } from '../state/cameras';
 import { setting } from '../state/session';
 import { serverNow } from '../time/server-clock';
@@ -69,6 +69,7 @@ function useTimeline(): State {
     apply();
     deck.start();
     const write = (): void => {
+      if (parseHash(location.hash).path[0] !== 'timeline') return; // on the way to another page
       const q = { cam: selected.peek().join(','), t: new Date(deck.time.peek()).toISOString(),
         span: Math.round(view.peek().span / 1000), in: markText(marks.peek().from), out: markText(marks.peek().to),
         play: deck.playing.peek() ? 1 : undefined };
@@ -148,18 +149,22 @@ function Controls({ s, onJump, onEvent }: ControlProps) {
       </button>
       <span class="grow" />
       <Tool icon="prevEvent" label={t('player.prevEvent')} keys="P" onClick={() => onEvent(false)} />
-      <Tool icon="stepBack" label={t('player.stepBack')} keys="," onClick={() => deck.step(false)} />
+      <span class="wide-only"><Tool icon="stepBack" label={t('player.stepBack')} keys="," onClick={() => deck.step(false)} /></span>
       <button type="button" class="btn primary icon-only play" aria-label={t(playing ? 'player.pause' : 'player.play')}
         title={`${t(playing ? 'player.pause' : 'player.play')} (${t('key.space')})`} onClick={() => deck.toggle()}>
         <Icon name={playing ? 'pause' : 'play'} size={26} />
       </button>
-      <Tool icon="stepForward" label={t('player.stepForward')} keys="." onClick={() => deck.step(true)} />
+      <span class="wide-only"><Tool icon="stepForward" label={t('player.stepForward')} keys="." onClick={() => deck.step(true)} /></span>
       <Tool icon="nextEvent" label={t('player.nextEvent')} keys="N" onClick={() => onEvent(true)} />
-      <select aria-label={t('player.speed')} style="width:auto" value={String(deck.rate.value)}
+      <select aria-label={t('player.speed')} class="speed" value={String(deck.rate.value)}
         onChange={(e) => { deck.rate.value = Number((e.currentTarget as HTMLSelectElement).value); }}>
         {RATES.map((r) => <option key={r} value={String(r)}>{rateText(r)}</option>)}
       </select>
-      <span class="grow" />
+      <span class="grow wide-only" />
+      <span class="break narrow-only" />
+      <span class="narrow-only"><Tool icon="stepBack" label={t('player.stepBack')} onClick={() => deck.step(false)} /></span>
+      <span class="narrow-only"><Tool icon="stepForward" label={t('player.stepForward')} onClick={() => deck.step(true)} /></span>
+      <span class="grow narrow-only" />
       <MarkTools s={s} />
     </div>
   );
@@ -210,11 +215,11 @@ function ZoomTools({ s }: { s: State }) {
   };
   return (
     <div class="tl-foot">
-      <Tool icon="back" label={t('timeline.earlier')} keys="PageUp" onClick={() => { s.view.value = pan(v, -v.span / 2); }} />
+      <span class="wide-only"><Tool icon="back" label={t('timeline.earlier')} keys="PageUp" onClick={() => { s.view.value = pan(v, -v.span / 2); }} /></span>
       <Tool icon="minus" label={t('zoom.out')} keys="-" onClick={() => by(false)} />
       <span class="num nowrap" style="min-width:64px;text-align:center">{parts.n} {t(`span.${parts.unit}`)}</span>
       <Tool icon="plus" label={t('zoom.in')} keys="+" onClick={() => by(true)} />
-      <Tool icon="forward" label={t('timeline.later')} keys="PageDown" onClick={() => { s.view.value = pan(v, v.span / 2); }} />
+      <span class="wide-only"><Tool icon="forward" label={t('timeline.later')} keys="PageDown" onClick={() => { s.view.value = pan(v, v.span / 2); }} /></span>
       <button type="button" class="btn" onClick={() => toNow(s)}>{t('timeline.now')}</button>
       <span class="grow" />
       <div class="legend wide-only">

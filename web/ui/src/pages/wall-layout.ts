@@ -5,21 +5,30 @@ import type { StreamKind } from '../live/protocol';
 /** Tiles at once; 0 shows all, as large as fits. */
 export const LAYOUTS = [0, 1, 4, 9, 16, 25, 36, 40] as const;
 
-/** Columns that make N tiles of 16:9 as large as possible on WIDTH x HEIGHT. */
-export function columns(n: number, width: number, height: number, gap = 6): number {
-  let best = 1;
-  let bestWidth = 0;
+export interface Fit {
+  cols: number;
+  /** Width of the whole grid in pixels. */
+  width: number;
+}
+
+const LEAST = 150; // narrower tiles show nothing: rather scroll
+
+/** Columns that make N tiles of 16:9 as large as possible on WIDTH x HEIGHT, all in sight. */
+export function fit(n: number, width: number, height: number, gap = 6): Fit {
+  let best: Fit = { cols: 1, width };
+  let bestTile = 0;
   for (let c = 1; c <= Math.max(1, n); c++) {
     const rows = Math.ceil(n / c);
     const byWidth = (width - gap * (c - 1)) / c;
     const byHeight = ((height - gap * (rows - 1)) / rows) * (16 / 9);
-    const w = Math.min(byWidth, byHeight);
-    if (w > bestWidth + 0.5) {
-      best = c;
-      bestWidth = w;
-    }
+    const tile = Math.floor(Math.min(byWidth, byHeight));
+    if (tile <= bestTile) continue;
+    bestTile = tile;
+    best = { cols: c, width: tile * c + gap * (c - 1) };
   }
-  return best;
+  if (bestTile >= LEAST) return best;
+  const cols = Math.max(1, Math.floor((width + gap) / (LEAST + gap)));
+  return { cols, width };
 }
 
 /** CAMERAS in the order of ORDER (ids); those it does not name follow as they came. */

@@ -11,29 +11,29 @@ import { go, href, route } from '../router';
 import { cameraById, cameras } from '../state/cameras';
 import { saveSetting, setting, atLeast } from '../state/session';
 import { SoloView } from './solo';
-import { arrange, columns, LAYOUTS, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor, type WallMode } from './wall-layout';
+import { arrange, type Fit, fit, LAYOUTS, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor, type WallMode } from './wall-layout';
 
 const PATROL_PERIOD = 10_000;
 const isPhone = (): boolean => matchMedia('(max-width: 719px)').matches;
 
-/* Recomputes the number of columns when the room or the number of tiles changes. */
-function useColumns(n: number): { ref: preact.RefObject<HTMLDivElement | null>; cols: number } {
+/* Recomputes the size of the tiles when the room or their number changes. */
+function useFit(n: number): { ref: preact.RefObject<HTMLDivElement | null>; fitted: Fit } {
   const ref = useRef<HTMLDivElement>(null);
-  const cols = useSignal(2);
+  const fitted = useSignal<Fit>({ cols: 2, width: 0 });
   useLayoutEffect(() => {
     const el = ref.current;
     if (!el) return undefined;
     const measure = (): void => {
-      const phone = isPhone();
-      cols.value = phone ? (n === 1 ? 1 : innerWidth > innerHeight ? 3 : 2)
-        : columns(n, el.clientWidth - 24, el.clientHeight - 12);
+      const width = el.clientWidth - 24;
+      const columns = n === 1 ? 1 : innerWidth > innerHeight ? 3 : 2;
+      fitted.value = isPhone() ? { cols: columns, width } : fit(n, width, el.clientHeight - 4);
     };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(el);
     return () => observer.disconnect();
   }, [n]);
-  return { ref, cols: cols.value };
+  return { ref, fitted: fitted.value };
 }
 
 interface ArrangeProps {
@@ -108,7 +108,7 @@ function Wall({ list }: { list: Camera[] }) {
   const pages = Math.max(1, Math.ceil(sorted.length / size));
   const first = Math.min(pageNumber.value, pages - 1) * size;
   const shown = patrol.value ? patrolPage(sorted, layout.value || 4, step.value) : sorted.slice(first, first + size);
-  const { ref, cols } = useColumns(shown.length);
+  const { ref, fitted } = useFit(shown.length);
   const phone = isPhone();
   const every = phone ? stillPeriod(shown.length) : 2;
   moving.current = movingSet(shown, moving.current);
@@ -154,7 +154,7 @@ function Wall({ list }: { list: Camera[] }) {
       </div>
       {arranging.value && <p class="notice warn" role="status">{t('wall.arrangeHint')}</p>}
       <div class="wall" ref={ref}>
-        <div class="tiles" style={{ '--cols': cols }}>
+        <div class="tiles" style={{ '--cols': fitted.cols, width: fitted.width ? `${fitted.width}px` : undefined }}>
           {shown.map((c, i) => arranging.value
             ? <ArrangeTile key={c.id} camera={c} ids={sorted.map((x) => x.id)} onOrder={setOrder} />
             : <LiveTile key={c.id} camera={c} index={i} every={every} stream={streamFor(c, mode.value, phone, moving.current)}

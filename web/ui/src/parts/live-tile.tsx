@@ -128,7 +128,7 @@ function Middle({ camera, age }: { camera: Camera; age: number | null }) {
   if (camera.state === 'offline' || (age === null && camera.state === 'connecting'))
     return (
       <div class="center">
-        <div><strong>{tCode('camera', camera.state)}</strong>{camera.state === 'offline' && camera.why}</div>
+        <div><strong>{tCode('camera', camera.state)}</strong><span class="why">{camera.state === 'offline' && camera.why}</span></div>
       </div>
     );
   return age === null ? <div class="center">{t('tile.waiting')}</div> : null;
