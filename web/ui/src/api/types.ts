@@ -197,6 +197,8 @@ export interface paths {
         parameters: {
             query: {
                 stream?: components["parameters"]["Stream"];
+                /** @description name of the ring; the first one when missing */
+                ring?: string;
                 first: number;
                 last: number;
             };
@@ -438,6 +440,23 @@ export interface paths {
         };
         /** @description The WebSocket of live-protocol.md. */
         get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description This document. */
+        get: operations["openapi"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1175,6 +1194,8 @@ export interface operations {
         parameters: {
             query: {
                 stream?: components["parameters"]["Stream"];
+                /** @description name of the ring; the first one when missing */
+                ring?: string;
                 first: number;
                 last: number;
             };
@@ -1541,6 +1562,26 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+        };
+    };
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": unknown;
+                };
+            };
         };
     };
     system: {
