@@ -40,15 +40,16 @@ test('parts are wanted in order, not beyond the horizon, and only once', () => {
   assert.equal(p.wanted(2500, 7000)?.start, 9000);
 });
 
-test('a part listed twice stays one; one that has grown is replaced until it was appended', () => {
+test('a part listed twice stays one; one that has grown is wanted again', () => {
   const p = filled();
-  p.add([part(9000, 11000, 2), part(11_000, 13_000, 2)], 13_000);
+  p.parts.forEach((x) => { x.appended = true; });
+  p.add([part(9000, 11000, 2), part(11_000, 12_000, 2)], 12_000);
   assert.deepEqual(p.parts.map((x) => x.start), [1000, 3000, 9000, 11_000]);
-  p.add([{ ...part(11_000, 14_000, 2), url: 'longer' }], 14_000);
-  assert.deepEqual(p.parts.map((x) => x.end), [3000, 5000, 11_000, 14_000]);
+  assert.equal(p.parts[2]!.appended, true);
   p.parts[3]!.appended = true;
-  p.add([{ ...part(11_000, 15_000, 2), url: 'longest' }], 15_000);
-  assert.equal(p.parts[3]!.end, 14_000);
+  p.add([{ ...part(11_000, 13_000, 2), url: 'longer' }], 13_000);
+  assert.deepEqual(p.parts.map((x) => x.end), [3000, 5000, 11_000, 13_000]);
+  assert.equal(p.wanted(12_500, 1000)?.url, 'longer');
 });
 
 test('what was played is forgotten', () => {

@@ -32,14 +32,16 @@ export class Playlist {
     this.listedTo = at;
   }
 
-  /** The server was asked for [FROM, TO) and these came; they continue what is there. */
+  /**
+   * The server was asked for [FROM, TO) and these came; they continue what is there. The last part
+   * may have grown since it was listed: then it is appended once more, over its own beginning.
+   */
   add(parts: Part[], to: number): void {
     for (const p of parts) {
       const last = this.parts[this.parts.length - 1];
       if (last && p.start <= last.start + 1) {
-        if (p.url === last.url) continue;
-        if (!last.appended && p.start >= last.start - 1) this.parts.pop(); // it has grown since
-        else continue;
+        if (p.start < last.start - 1 || p.end <= last.end + 1) continue;
+        this.parts.pop();
       }
       this.parts.push(p);
     }

@@ -179,7 +179,7 @@ export class Track {
       if (mine !== this.generation) return;
       const parts = answer.items.map(toPart);
       const last = parts[parts.length - 1];
-      const final = answer.next ? last!.end : Math.min(from + length, Math.max(last?.end ?? 0, serverNow() - 4000));
+      const final = answer.next && last ? last.end : Math.min(from + length, Math.max(last?.end ?? 0, serverNow() - 4000));
       this.playlist.add(parts, Math.max(from, final));
       if (final >= from + length - 1) this.listedAt = 0;
     } catch (error) {
