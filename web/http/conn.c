@@ -61,7 +61,8 @@ int web_listen(const char *text, int *port, struct kt_error *err)
     const char *colon = strrchr(text, ':');
     const size_t n = colon ? (size_t)(colon - text) : 0;
     const bool v6 = n >= 2 && text[0] == '[' && text[n - 1] == ']';
-    if (!colon || n >= sizeof(host))
+    uint64_t number;
+    if (!colon || n >= sizeof(host) || !web_parse_uint(colon + 1, 65535, &number))
         return kt_error_set(err, -EINVAL, "cannot listen on \"%s\": write ADDRESS:PORT", text);
     memcpy(host, text + (v6 ? 1 : 0), n - (v6 ? 2 : 0));
     const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
