@@ -25,6 +25,8 @@ const struct web_route web_routes[] = {
 
     { "GET", API "/cameras", web_list_cameras, LOGGED_IN, SCOPE_LIST, NULL },
     { "POST", API "/cameras", web_add_camera, ADMIN, SCOPE_NONE, "camera-add" },
+    { "POST", API "/cameras/test", web_test_camera, ADMIN, SCOPE_NONE, "camera-test" },
+    { "POST", API "/cameras/discover", web_discover, ADMIN, SCOPE_NONE, "discover" },
     { "GET", CAMERA, web_get_camera, WATCHERS, SCOPE_CAMERA, NULL },
     { "PATCH", CAMERA, web_change_camera, ADMIN, SCOPE_CAMERA, "camera-change" },
     { "DELETE", CAMERA, web_delete_camera, ADMIN, SCOPE_CAMERA, "camera-delete" },
@@ -47,6 +49,7 @@ const struct web_route web_routes[] = {
 
     { "GET", API "/live", web_live, WATCHERS, SCOPE_LIST, NULL },
     { "GET", API "/system", web_system, LOGGED_IN, SCOPE_NONE, NULL },
+    { "GET", API "/logs", web_logs, ADMIN, SCOPE_NONE, NULL },
     { "GET", API "/users", web_list_users, ADMIN, SCOPE_NONE, NULL },
     { "POST", API "/users", web_add_user, ADMIN, SCOPE_NONE, "user-add" },
 };

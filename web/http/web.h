@@ -45,6 +45,15 @@ struct kt_site {
     int (*camera_delete)(void *user, const char *id, struct kt_error *err);
     /* More for GET /system as a JSON object text, malloc'd; may be NULL. */
     char *(*system_json)(void *user);
+    /* These three answer with JSON text, malloc'd, as docs/openapi.yaml says; NULL:
+     * the route answers 501. The first two may block their caller for some seconds,
+     * two calls of them run at once at most. A NULL answer: see ERR. */
+    /* POST /cameras/test: the body of the answer. CAMERA (may be NULL) is the one whose
+     * password stands for "***" in URL. */
+    char *(*probe_json)(void *user, const char *url, const char *transport, const char *camera,
+                        struct kt_error *err);
+    char *(*discover_json)(void *user, struct kt_error *err);   /* the list "items" */
+    char *(*log_json)(void *user, size_t limit);                /* the list "items" */
 };
 
 struct kt_web_ring {

@@ -46,6 +46,7 @@ struct kt_web {
     struct web_live *lives;
     /* --- any thread --- */
     atomic_uint logins;                 /* passwords being checked now */
+    atomic_uint slow;                   /* probes and discoveries running now */
     atomic_uint_fast64_t requests, refused;
 };
 
@@ -181,7 +182,8 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_delete_camera, web_snapshot, web_playlist, web_segments, web_segment, web_init,
     web_keyframe, web_clip, web_search_activity, web_list_events, web_mark_seen, web_get_event,
     web_change_event, web_thumbnail, web_event_clip, web_timeline, web_live, web_system,
-    web_metrics, web_health, web_list_users, web_add_user, web_openapi;
+    web_metrics, web_health, web_list_users, web_add_user, web_openapi, web_test_camera,
+    web_discover, web_logs;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);
