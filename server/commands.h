@@ -8,6 +8,8 @@
 #define KT_SERVER_COMMANDS_H
 
 int kt_cmd_analyze(int argc, char **argv);
+int kt_cmd_check(int argc, char **argv);
+int kt_cmd_export(int argc, char **argv);
 int kt_cmd_serve(int argc, char **argv);
 
 #endif

@@ -11,6 +11,8 @@ static const struct {
 } commands[] = {
     { "analyze", "look for motion in a file", kt_cmd_analyze },
     { "serve", "record, detect and serve the web pages", kt_cmd_serve },
+    { "check", "try every camera and disk of a configuration", kt_cmd_check },
+    { "export", "copy a stretch of one camera into an MP4 file", kt_cmd_export },
 };
 
 static void usage(FILE *to)

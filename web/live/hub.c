@@ -171,6 +171,16 @@ void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, siz
         publish(hub, name, chunk);
 }
 
+bool kt_hub_watched(kt_hub *hub, const char *name)
+{
+    bool watched = false;
+    pthread_mutex_lock(&hub->lock);
+    for (const struct stream *s = *bucket_of(hub, name); s && !watched; s = s->next)
+        watched = s->n_tiles > 0 && strcmp(s->name, name) == 0;
+    pthread_mutex_unlock(&hub->lock);
+    return watched;
+}
+
 /* Hand NOTE to the hub's thread. False: there are too many, it is still ours. */
 static bool post(struct kt_hub *hub, struct hub_note *note)
 {

@@ -12,6 +12,8 @@
 #ifndef KT_LIVE_HUB_H
 #define KT_LIVE_HUB_H
 
+#include <stdbool.h>
+
 #include "server/base/chunk.h"
 #include "server/base/error.h"
 
@@ -32,6 +34,10 @@ void kt_hub_publish(kt_hub *hub, const char *name, struct kt_chunk *chunk);
 /* Newest still of a camera (JPEG, copied) for "stream":"still" tiles. */
 void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, size_t size,
                           int64_t wall_us);
+
+/* Does anybody look at NAME ("camera/still") now? Pictures nobody asked for need not
+ * be made. */
+bool kt_hub_watched(kt_hub *hub, const char *name);
 
 /* A JSON text message to every viewer that may see CAMERA (NULL: all). */
 void kt_hub_publish_text(kt_hub *hub, const char *camera, const char *json);

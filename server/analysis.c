@@ -1,0 +1,411 @@
+#include "server/analysis.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "decoders/decode/decode.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+
+/* A camera's packets are looked at in batches of this age. */
+#define BATCH_US (200 * 1000)
+#define QUEUE_PACKETS 256
+#define QUEUE_BYTES (6u << 20)
+/* A camera whose packets wait longer than this looks at less; shorter than that, more again. */
+#define LAG_HIGH_US (3 * KT_SECOND_US)
+#define LAG_LOW_US (1 * KT_SECOND_US)
+#define LOAD_HOLD_US (10 * KT_SECOND_US)
+
+/* A packet; a change of format when PAR is set; a gap when neither is. */
+struct item {
+    AVPacket *pkt;
+    AVCodecParameters *par;
+    AVRational time_base;
+    int64_t wall_us, queued_us;
+    struct item *next;
+};
+
+struct kt_analysis_camera {
+    /* --- constant after add --- */
+    kt_analysis *pool;
+    char *name, *rules;
+    struct kt_analyzer_params params;   /* par is NULL: see kt_analysis_format() */
+
+    /* --- protected by pool->lock --- */
+    struct item *head, **tail;
+    size_t packets, bytes;
+    bool need_key;                      /* refusing until a key frame */
+    bool queued;                        /* in the run queue */
+    bool running;                       /* on a worker */
+    kt_analysis_camera *next_run;
+    struct kt_analysis_status status;
+
+    /* --- the worker that runs the camera --- */
+    kt_analyzer *analyzer;              /* NULL before the first format, or without decoder */
+    int64_t load_since_us;
+
+    pthread_mutex_t frame_lock;         /* leaf */
+    AVFrame *frame;                     /* protected by frame_lock: newest picture */
+    int64_t frame_us;
+};
+
+struct kt_analysis {
+    /* --- constant after create --- */
+    pthread_t *threads;
+    int n_threads;
+    pthread_mutex_t lock;               /* order: before frame_lock */
+    pthread_cond_t work, idle;
+    /* --- protected by lock --- */
+    kt_analysis_camera *run_head, **run_tail;
+    bool stopping;
+};
+
+static void item_free(struct item **pi)
+{
+    struct item *i = kt_steal_ptr(pi);
+    if (!i)
+        return;
+    av_packet_free(&i->pkt);
+    avcodec_parameters_free(&i->par);
+    free(i);
+}
+
+static void items_free(struct item *list)
+{
+    while (list) {
+        struct item *i = list;
+        list = i->next;
+        item_free(&i);
+    }
+}
+
+/* ------------------------- the workers ------------------------- */
+
+static void schedule(kt_analysis_camera *c)
+{
+    kt_analysis *p = c->pool;
+    if (c->queued || c->running)
+        return;
+    c->queued = true;
+    c->next_run = NULL;
+    *p->run_tail = c;
+    p->run_tail = &c->next_run;
+    pthread_cond_signal(&p->work);
+}
+
+static void keep_frame(kt_analysis_camera *c)
+{
+    int64_t wall_us;
+    AVFrame *frame = av_frame_alloc();
+    if (frame && kt_analyzer_latest(c->analyzer, frame, &wall_us) == 0) {
+        pthread_mutex_lock(&c->frame_lock);
+        AVFrame *old = c->frame;
+        c->frame = frame;
+        c->frame_us = wall_us;
+        pthread_mutex_unlock(&c->frame_lock);
+        frame = old;
+    }
+    av_frame_free(&frame);
+}
+
+static void change_format(kt_analysis_camera *c, const struct item *i)
+{
+    struct kt_error err = { "" };
+    int ret;
+    if (c->analyzer) {
+        ret = kt_analyzer_restart(c->analyzer, i->par, i->time_base);
+        kt_error_set(&err, ret, "%s", kt_strerror(ret));
+    } else {
+        struct kt_analyzer_params p = c->params;
+        p.par = i->par;
+        p.time_base = i->time_base;
+        ret = kt_analyzer_create(&c->analyzer, &p, &err);
+    }
+    if (ret < 0) {
+        kt_warn(c->name, "cannot be analysed: %s", err.text);
+        kt_analyzer_destroy(&c->analyzer);
+    }
+}
+
+static void run_item(kt_analysis_camera *c, const struct item *i)
+{
+    if (i->par)
+        change_format(c, i);
+    else if (c->analyzer && i->pkt)
+        (void)kt_analyzer_packet(c->analyzer, i->pkt, i->wall_us);  /* counted in its stats */
+    else if (c->analyzer)
+        kt_analyzer_gap(c->analyzer);
+}
+
+/* How much to look at, from how late we are. */
+static enum kt_analyzer_load choose_load(kt_analysis_camera *c, enum kt_analyzer_load load,
+                                         int64_t lag_us)
+{
+    const int64_t now = kt_clock_mono_us();
+    const int64_t held = now - c->load_since_us;
+    enum kt_analyzer_load next = load;
+    if (lag_us > LAG_HIGH_US && load < KT_LOAD_OVER && held > LAG_HIGH_US)
+        next = load + 1;
+    else if (lag_us < LAG_LOW_US && load > KT_LOAD_NORMAL && held > LOAD_HOLD_US)
+        next = load - 1;
+    if (next != load && c->analyzer) {
+        c->load_since_us = now;
+        kt_analyzer_set_load(c->analyzer, next);
+        kt_info(c->name, "analysis load %d -> %d", load, next);
+    }
+    return next;
+}
+
+/* Run all that waits in C. Called and left with the pool locked. */
+static void run_camera(kt_analysis *p, kt_analysis_camera *c)
+{
+    struct item *list = c->head;
+    c->head = NULL;
+    c->tail = &c->head;
+    c->packets = c->bytes = 0;
+    c->running = true;
+    enum kt_analyzer_load load = c->status.load;
+    const int64_t lag = list ? kt_clock_mono_us() - list->queued_us : 0;
+    pthread_mutex_unlock(&p->lock);
+
+    load = choose_load(c, load, lag);
+    for (const struct item *i = list; i; i = i->next)
+        run_item(c, i);
+    items_free(list);
+    struct kt_analyzer_stats stats = { 0 };
+    if (c->analyzer) {
+        keep_frame(c);
+        kt_analyzer_stats(c->analyzer, &stats);
+    }
+
+    pthread_mutex_lock(&p->lock);
+    c->status.lag_us = lag;
+    c->status.load = load;
+    c->status.analyzer = stats;
+    c->running = false;
+    pthread_cond_broadcast(&p->idle);
+    if (c->head && kt_clock_mono_us() - c->head->queued_us >= BATCH_US)
+        schedule(c);
+}
+
+static void *worker(void *arg)
+{
+    kt_analysis *p = arg;
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        while (!p->run_head && !p->stopping)
+            pthread_cond_wait(&p->work, &p->lock);
+        kt_analysis_camera *c = p->run_head;
+        if (!c)
+            break;
+        p->run_head = c->next_run;
+        if (!p->run_head)
+            p->run_tail = &p->run_head;
+        c->queued = false;
+        run_camera(p, c);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+int kt_analysis_create(kt_analysis **out, int workers)
+{
+    kt_cleanup(kt_analysis_destroy) kt_analysis *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    const int n = workers > 0 ? workers : get_nprocs();
+    p->run_tail = &p->run_head;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->idle, NULL);
+    p->threads = calloc((size_t)n, sizeof(*p->threads));
+    if (!p->threads)
+        return -ENOMEM;
+    for (; p->n_threads < n; p->n_threads++) {
+        const int ret = pthread_create(&p->threads[p->n_threads], NULL, worker, p);
+        if (ret)
+            return -ret;
+    }
+    *out = kt_steal_ptr(&p);
+    return 0;
+}
+
+void kt_analysis_destroy(kt_analysis **pp)
+{
+    kt_analysis *p = kt_steal_ptr(pp);
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < p->n_threads; i++)
+        pthread_join(p->threads[i], NULL);
+    free(p->threads);
+    pthread_cond_destroy(&p->idle);
+    pthread_cond_destroy(&p->work);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+/* ------------------------- the cameras ------------------------- */
+
+static void camera_free(kt_analysis_camera **pc)
+{
+    kt_analysis_camera *c = kt_steal_ptr(pc);
+    if (!c)
+        return;
+    items_free(c->head);
+    kt_analyzer_destroy(&c->analyzer);
+    av_frame_free(&c->frame);
+    pthread_mutex_destroy(&c->frame_lock);
+    free(c->name);
+    free(c->rules);
+    free(c);
+}
+
+int kt_analysis_add(kt_analysis *pool, kt_analysis_camera **out, const char *name,
+                    const struct kt_analyzer_params *params, struct kt_error *err)
+{
+    /* The analyzer comes with the first format; say now when its rules are wrong. */
+    kt_cleanup(kt_motion_destroy) kt_motion *trial = NULL;
+    const struct kt_motion_params motion = { .rules_json = params->rules_json };
+    const int ret = kt_motion_create(&trial, &motion, err);
+    if (ret < 0)
+        return ret;
+
+    kt_cleanup(camera_free) kt_analysis_camera *c = calloc(1, sizeof(*c));
+    if (!c)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    c->pool = pool;
+    c->tail = &c->head;
+    c->need_key = true;
+    pthread_mutex_init(&c->frame_lock, NULL);
+    c->name = strdup(name);
+    c->rules = strdup(params->rules_json ? params->rules_json : "");
+    if (!c->name || !c->rules)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    c->params = *params;
+    c->params.par = NULL;
+    c->params.rules_json = c->rules;
+    *out = kt_steal_ptr(&c);
+    return 0;
+}
+
+/* Take C out of the run queue; pool locked. */
+static void unschedule(kt_analysis_camera *c)
+{
+    kt_analysis *p = c->pool;
+    for (kt_analysis_camera **i = &p->run_head; *i; i = &(*i)->next_run) {
+        if (*i != c)
+            continue;
+        *i = c->next_run;
+        if (!*i)
+            p->run_tail = i;
+        break;
+    }
+    c->queued = false;
+}
+
+void kt_analysis_remove(kt_analysis_camera **pc)
+{
+    kt_analysis_camera *c = *pc;
+    if (!c)
+        return;
+    kt_analysis *p = c->pool;
+    pthread_mutex_lock(&p->lock);
+    while (c->running)
+        pthread_cond_wait(&p->idle, &p->lock);
+    if (c->queued)
+        unschedule(c);
+    pthread_mutex_unlock(&p->lock);
+    if (c->analyzer)
+        kt_analyzer_gap(c->analyzer);   /* closes its events */
+    camera_free(pc);
+}
+
+/* Queue ITEM (taken over) and wake a worker when it is due; pool locked. */
+static void enqueue(kt_analysis_camera *c, struct item *item, bool now)
+{
+    item->queued_us = kt_clock_mono_us();
+    *c->tail = item;
+    c->tail = &item->next;
+    if (now || item->queued_us - c->head->queued_us >= BATCH_US)
+        schedule(c);
+}
+
+void kt_analysis_format(kt_analysis_camera *c, const AVCodecParameters *par, AVRational time_base)
+{
+    kt_cleanup(item_free) struct item *item = calloc(1, sizeof(*item));
+    if (!item)
+        return;
+    item->time_base = time_base;
+    item->par = avcodec_parameters_alloc();
+    if (!item->par || avcodec_parameters_copy(item->par, par) < 0)
+        return;
+    pthread_mutex_lock(&c->pool->lock);
+    c->need_key = true;
+    enqueue(c, kt_steal_ptr(&item), true);
+    pthread_mutex_unlock(&c->pool->lock);
+}
+
+void kt_analysis_gap(kt_analysis_camera *c)
+{
+    struct item *item = calloc(1, sizeof(*item));
+    if (!item)
+        return;
+    pthread_mutex_lock(&c->pool->lock);
+    c->need_key = true;
+    enqueue(c, item, true);
+    pthread_mutex_unlock(&c->pool->lock);
+}
+
+void kt_analysis_packet(kt_analysis_camera *c, const AVPacket *pkt, int64_t wall_us)
+{
+    const bool key = pkt->flags & AV_PKT_FLAG_KEY;
+    kt_cleanup(item_free) struct item *item = calloc(1, sizeof(*item));
+    if (item)
+        item->pkt = av_packet_clone(pkt);
+    pthread_mutex_lock(&c->pool->lock);
+    const bool full = c->packets >= QUEUE_PACKETS ||
+                      (c->packets > 0 && c->bytes + (size_t)pkt->size > QUEUE_BYTES);
+    if (!item || !item->pkt || full || (c->need_key && !key)) {
+        c->need_key = true;
+        c->status.refused++;
+    } else {
+        c->need_key = false;
+        c->packets++;
+        c->bytes += (size_t)pkt->size;
+        c->status.packets++;
+        item->wall_us = wall_us;
+        enqueue(c, kt_steal_ptr(&item), key);
+    }
+    pthread_mutex_unlock(&c->pool->lock);
+}
+
+void kt_analysis_status(kt_analysis_camera *c, struct kt_analysis_status *out)
+{
+    pthread_mutex_lock(&c->pool->lock);
+    *out = c->status;
+    pthread_mutex_unlock(&c->pool->lock);
+}
+
+int kt_analysis_snapshot(kt_analysis_camera *c, int max_width, uint8_t **out, size_t *size,
+                         int64_t *wall_us)
+{
+    AVFrame *frame = av_frame_alloc();
+    if (!frame)
+        return -ENOMEM;
+    int ret = -EAGAIN;
+    pthread_mutex_lock(&c->frame_lock);
+    if (c->frame)
+        ret = av_frame_ref(frame, c->frame);
+    *wall_us = c->frame_us;
+    pthread_mutex_unlock(&c->frame_lock);
+    if (ret == 0)
+        ret = kt_jpeg_encode(frame, max_width, out, size);
+    av_frame_free(&frame);
+    return ret;
+}

@@ -1,0 +1,357 @@
+#include "server/camera.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "decoders/decode/decode.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "storage/catalog/activity.h"
+
+/* A camera that is away for less than this is a hiccup, not an event. */
+#define OFFLINE_EVENT_US (15 * KT_SECOND_US)
+#define STILL_WIDTH 480
+/* Event numbers that no detector gives: it counts up from 1. */
+#define AWAY_SOURCE (UINT64_MAX / 2)
+#define TROUBLE_SOURCE (AWAY_SOURCE + 1)
+
+struct kt_camera {
+    /* --- constant after start --- */
+    struct kt_camera_config config;
+    struct kt_camera_env env;
+    int64_t started_us;
+    kt_stream *main, *sub;
+    kt_analysis_camera *analysis;
+    /* --- analysis worker sets, others read --- */
+    atomic_int open_events;
+    atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
+    /* --- supervisor thread --- */
+    char last_state[24];
+    int64_t away_since_us;                  /* 0: it is here */
+    bool away_posted;
+    int64_t still_us;                       /* the last still published */
+};
+
+/* ------------------- from analysis, on a worker ------------------- */
+
+static void on_motion(void *user, enum kt_motion_event_phase phase,
+                      const struct kt_motion_event *ev)
+{
+    kt_camera *c = user;
+    if (phase == KT_MOTION_EVENT_BEST)
+        return;                         /* its picture comes by on_thumbnail() */
+    struct kt_event_note note = {
+        .phase = phase == KT_MOTION_EVENT_OPEN ? KT_EVENT_OPEN : KT_EVENT_CLOSE,
+        .source_id = ev->id,
+        .start_us = ev->start_us,
+        .end_us = ev->end_us,
+        .score = ev->score,
+    };
+    snprintf(note.camera, sizeof(note.camera), "%s", c->config.id);
+    snprintf(note.type, sizeof(note.type), "%s", ev->type);
+    snprintf(note.rule, sizeof(note.rule), "%s", ev->rule);
+    snprintf(note.detail, sizeof(note.detail), "{\"box\":[%d,%d,%d,%d],\"best_us\":%lld}",
+             ev->best.x, ev->best.y, ev->best.w, ev->best.h, (long long)ev->best_us);
+    atomic_fetch_add(&c->open_events, phase == KT_MOTION_EVENT_OPEN ? 1 : -1);
+    (void)kt_keeper_post(c->env.keeper, &note);     /* a full queue is counted there */
+}
+
+static void on_thumbnail(void *user, uint64_t event, const uint8_t *jpeg, size_t size)
+{
+    kt_camera *c = user;
+    struct kt_event_note note = { .phase = KT_EVENT_BETTER, .source_id = event };
+    snprintf(note.camera, sizeof(note.camera), "%s", c->config.id);
+    note.jpeg = malloc(size);
+    if (!note.jpeg)
+        return;
+    memcpy(note.jpeg, jpeg, size);
+    note.jpeg_size = size;
+    (void)kt_keeper_post(c->env.keeper, &note);
+}
+
+static void on_second(void *user, int64_t second, uint8_t score,
+                      const uint8_t grid[KT_MOTION_GRID_BYTES])
+{
+    kt_camera *c = user;
+    struct kt_activity a = { .second = second, .score = score };
+    memcpy(a.grid, grid, sizeof(a.grid));
+    (void)kt_catalog_activity_add(c->env.catalog, c->config.id, &a);
+}
+
+/* A lens that is covered is an event too, and a word on the camera's tile. */
+static void on_trouble(void *user, enum kt_trouble trouble, bool now, int64_t since_us)
+{
+    kt_camera *c = user;
+    const unsigned bit = 1u << trouble;
+    if (now)
+        atomic_fetch_or(&c->troubles, bit);
+    else
+        atomic_fetch_and(&c->troubles, ~bit);
+    struct kt_event_note note = { .phase = now ? KT_EVENT_OPEN : KT_EVENT_CLOSE,
+                                  .source_id = TROUBLE_SOURCE + trouble, .start_us = since_us,
+                                  .end_us = now ? 0 : kt_clock_wall_us(), .score = 1 };
+    snprintf(note.camera, sizeof(note.camera), "%s", c->config.id);
+    snprintf(note.type, sizeof(note.type), "%s", kt_trouble_name(trouble));
+    (void)kt_keeper_post(c->env.keeper, &note);
+}
+
+/* ------------------- from the stream, on ingest ------------------- */
+
+static void on_format(void *user, const AVCodecParameters *par, AVRational time_base)
+{
+    kt_camera *c = user;
+    kt_analysis_format(c->analysis, par, time_base);
+}
+
+static void on_packet(void *user, const AVPacket *pkt, int64_t wall_us)
+{
+    kt_camera *c = user;
+    kt_analysis_packet(c->analysis, pkt, wall_us);
+}
+
+static void on_gap(void *user)
+{
+    kt_camera *c = user;
+    kt_analysis_gap(c->analysis);
+}
+
+/* ----------------------------- life ----------------------------- */
+
+/* The catalog and the decoders do not know each other's words. */
+static enum kt_analyzer_mode analyzer_mode(enum kt_analysis_mode mode)
+{
+    switch (mode) {
+    case KT_ANALYSIS_OFF:
+        return KT_ANALYZE_OFF;
+    case KT_ANALYSIS_KEYFRAMES:
+        return KT_ANALYZE_KEYFRAMES;
+    case KT_ANALYSIS_FULL:
+        return KT_ANALYZE_FULL;
+    case KT_ANALYSIS_ADAPTIVE:
+        break;
+    }
+    return KT_ANALYZE_ADAPTIVE;
+}
+
+static int start_stream(kt_camera *c, kt_stream **out, const char *kind, const char *url,
+                        bool analyse, struct kt_error *err)
+{
+    struct kt_stream_params p = {
+        .camera = c->config.id, .kind = kind, .url = url, .transport = c->config.transport,
+        .n_rings = c->env.n_rings, .hub = c->env.hub, .loop = c->env.loop, .user = c,
+    };
+    memcpy(p.rings, c->env.rings, sizeof(p.rings));
+    if (analyse) {
+        p.on_format = on_format;
+        p.on_packet = on_packet;
+        p.on_gap = on_gap;
+    }
+    return kt_stream_start(out, &p, err);
+}
+
+void kt_camera_stop_all(kt_camera **list[], size_t n)
+{
+    kt_cleanup(kt_freep) kt_stream ***streams = calloc(2 * n + 1, sizeof(*streams));
+    size_t n_streams = 0;
+    for (size_t i = 0; streams && i < n; i++) {
+        if (!*list[i])
+            continue;
+        streams[n_streams++] = &(*list[i])->main;
+        streams[n_streams++] = &(*list[i])->sub;
+    }
+    if (streams)
+        kt_stream_stop_all(streams, n_streams);
+    for (size_t i = 0; i < n; i++) {
+        kt_camera *c = kt_steal_ptr(list[i]);
+        if (!c)
+            continue;
+        kt_analysis_remove(&c->analysis);
+        free(c);
+    }
+}
+
+static void camera_free(kt_camera **pc)
+{
+    kt_camera_stop_all((kt_camera **[]){ pc }, 1);
+}
+
+int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
+                    const struct kt_camera_env *env, struct kt_error *err)
+{
+    kt_cleanup(camera_free) kt_camera *c = calloc(1, sizeof(*c));
+    if (!c)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    c->config = *config;
+    c->env = *env;
+    c->started_us = kt_clock_wall_us();
+    if (config->enabled) {
+        const struct kt_analyzer_params params = {
+            .mode = analyzer_mode(config->analysis), .rules_json = c->config.rules,
+            .utc_offset_s = env->utc_offset_s, .user = c, .on_event = on_motion,
+            .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
+        };
+        int ret = kt_analysis_add(env->analysis, &c->analysis, config->id, &params, err);
+        if (ret < 0)
+            return ret;
+        const bool has_sub = config->sub_url[0];
+        ret = start_stream(c, &c->main, "main", config->main_url, !has_sub, err);
+        if (ret == 0 && has_sub)
+            ret = start_stream(c, &c->sub, "sub", config->sub_url, true, err);
+        if (ret < 0)
+            return ret;
+    }
+    *out = kt_steal_ptr(&c);
+    return 0;
+}
+
+const struct kt_camera_config *kt_camera_config(const kt_camera *c)
+{
+    return &c->config;
+}
+
+/* ----------------------------- state ----------------------------- */
+
+/* "frozen", "covered", … while the picture is in trouble, else NULL. */
+static const char *picture_state(kt_camera *c)
+{
+    const unsigned troubles = atomic_load(&c->troubles);
+    for (int t = 1; t <= KT_TROUBLE_LAST; t++)
+        if (troubles & 1u << t)
+            return kt_trouble_name(t) + strlen("camera-");
+    return NULL;
+}
+
+/* One word for what the camera is doing, and why in plain words. */
+static void name_state(kt_camera *c, const struct kt_stream_status *main, struct kt_camera_state *out)
+{
+    const char *picture = picture_state(c);
+    const char *state = "connecting", *why = main->why;
+    switch (main->state) {
+    case KT_INGEST_OFFLINE:
+        state = "offline";
+        break;
+    case KT_INGEST_SILENT:
+        state = "silent";
+        break;
+    case KT_INGEST_STREAMING:
+        state = main->recording ? "recording" : "not-recording";
+        if (!main->recording && c->env.n_rings == 0)
+            why = c->env.no_ring_why;
+        if (picture && main->recording)
+            state = picture;
+        break;
+    case KT_INGEST_CONNECTING:
+        if (main->why[0])
+            state = "offline";      /* trying again: still away */
+        break;
+    }
+    snprintf(out->state, sizeof(out->state), "%s", state);
+    snprintf(out->why, sizeof(out->why), "%s", main->state == KT_INGEST_STREAMING && main->recording ? "" : why);
+}
+
+void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->config = c->config;
+    out->has_sub = c->config.sub_url[0];
+    if (!c->main) {
+        snprintf(out->state, sizeof(out->state), "disabled");
+        return;
+    }
+    struct kt_stream_status s;
+    kt_stream_status(c->main, &s);
+    name_state(c, &s, out);
+    out->recording = s.recording;
+    snprintf(out->codec, sizeof(out->codec), "%s", s.codec);
+    out->width = s.width;
+    out->height = s.height;
+    out->fps = s.fps;
+    out->fps_nominal = s.fps_nominal;
+    out->bitrate = s.bitrate;
+    out->gop_seconds = s.gop_seconds;
+    out->last_frame_us = s.last_frame_us;
+    out->reconnects = s.reconnects;
+    out->lost_packets = s.lost_packets;
+    out->motion_now = atomic_load(&c->open_events) > 0;
+    struct kt_analysis_status a;
+    kt_analysis_status(c->analysis, &a);
+    out->decode_errors = a.analyzer.damaged;
+}
+
+int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, int64_t *wall_us)
+{
+    if (!c->analysis)
+        return -EAGAIN;
+    return kt_analysis_snapshot(c->analysis, max_width, out, n, wall_us);
+}
+
+/* {"op":"state",…} for the browsers, when the word changed. */
+static void tell_state(kt_camera *c, const struct kt_camera_state *s)
+{
+    json_t *msg = json_pack("{s:s,s:s,s:s,s:b,s:s}", "op", "state", "camera", c->config.id, "state",
+                            s->state, "recording", s->recording, "why", s->why);
+    char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
+    if (text)
+        kt_hub_publish_text(c->env.hub, c->config.id, text);
+    free(text);
+    json_decref(msg);
+}
+
+static void post_away(kt_camera *c, enum kt_event_phase phase, int64_t end_us)
+{
+    struct kt_event_note note = { .phase = phase, .source_id = AWAY_SOURCE,
+                                  .start_us = c->away_since_us, .end_us = end_us, .score = 1 };
+    snprintf(note.camera, sizeof(note.camera), "%s", c->config.id);
+    snprintf(note.type, sizeof(note.type), "camera-offline");
+    (void)kt_keeper_post(c->env.keeper, &note);
+}
+
+/* A dead camera is an event too. */
+static void watch_away(kt_camera *c, const struct kt_camera_state *s, int64_t now_us)
+{
+    const bool away = strcmp(s->state, "offline") == 0 || strcmp(s->state, "silent") == 0;
+    if (away && c->away_since_us == 0)
+        c->away_since_us = s->last_frame_us ? s->last_frame_us : c->started_us;
+    if (away && !c->away_posted && now_us - c->away_since_us >= OFFLINE_EVENT_US) {
+        post_away(c, KT_EVENT_OPEN, 0);
+        c->away_posted = true;
+    }
+    if (away || strcmp(s->state, "connecting") == 0)
+        return;
+    if (c->away_posted)
+        post_away(c, KT_EVENT_CLOSE, now_us);
+    c->away_posted = false;
+    c->away_since_us = 0;
+}
+
+/* A new still for those who look at stills, at most one a tick. */
+static void publish_still(kt_camera *c)
+{
+    char name[KT_STREAM_NAME_MAX + 1];
+    snprintf(name, sizeof(name), "%s/still", c->config.id);
+    if (!kt_hub_watched(c->env.hub, name))
+        return;
+    kt_cleanup(kt_freep) uint8_t *jpeg = NULL;
+    size_t size;
+    int64_t wall_us;
+    if (kt_camera_snapshot(c, STILL_WIDTH, &jpeg, &size, &wall_us) < 0 || wall_us == c->still_us)
+        return;
+    kt_hub_publish_still(c->env.hub, c->config.id, jpeg, size, wall_us);
+    c->still_us = wall_us;
+}
+
+void kt_camera_tick(kt_camera *c, int64_t now_us)
+{
+    if (!c->main)
+        return;
+    struct kt_camera_state s;
+    kt_camera_state(c, &s);
+    if (strcmp(s.state, c->last_state) != 0) {
+        tell_state(c, &s);
+        snprintf(c->last_state, sizeof(c->last_state), "%s", s.state);
+    }
+    watch_away(c, &s, now_us);
+    publish_still(c);
+}

@@ -1,0 +1,40 @@
+/*
+ * clips.h - fills the rings that hold only what happened: copies whole records
+ * around events from the ring that holds everything, with pre-roll and
+ * post-roll, so that a long GOP never loses the start of an event.
+ *
+ * Copying happens after the fact, from records that are already on disk: one
+ * low-priority thread, no memory held for pre-roll.
+ *
+ * Threads: both functions from any thread, never blocks.
+ */
+#ifndef KT_SERVER_CLIPS_H
+#define KT_SERVER_CLIPS_H
+
+#include "server/base/text.h"
+#include "storage/ring/ring.h"
+
+typedef struct kt_clips kt_clips;
+
+struct kt_clips_params {
+    kt_ring *from;                      /* borrowed: has everything */
+    kt_ring *to;                        /* borrowed: keeps events */
+    int64_t pre_us, post_us;            /* 0: 5 s and 10 s */
+};
+
+kt_must_check int kt_clips_create(kt_clips **out, const struct kt_clips_params *params);
+
+/* Copies what is due and already on disk, then stops. */
+void kt_clips_destroy(kt_clips **clips);
+
+/*
+ * An event of CAMERA began at START: keep its main stream from pre-roll on until
+ * every event that began has ended and the post-roll is over.
+ * -ENOSPC: more than 1024 cameras at once.
+ */
+int kt_clips_begin(kt_clips *clips, const char *camera, int64_t start_us);
+
+/* An event for which kt_clips_begin() succeeded ended at END. */
+void kt_clips_end(kt_clips *clips, const char *camera, int64_t end_us);
+
+#endif

@@ -1,0 +1,111 @@
+#include "server/probe.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <libavcodec/avcodec.h>
+
+#include "decoders/ingest/ingest.h"
+#include "server/base/clock.h"
+
+struct listener {
+    struct kt_probe *probe;
+    kt_ingest *ingest;
+    int64_t started_us;                 /* monotonic */
+    pthread_mutex_t lock;
+    /* --- protected by lock --- */
+    uint64_t frames, bytes;
+    int64_t first_us, last_us, key_us;
+};
+
+static void on_stream(void *user, const struct kt_ingest_stream *s)
+{
+    struct listener *l = user;
+    struct kt_probe *p = l->probe;
+    pthread_mutex_lock(&l->lock);
+    snprintf(p->codec, sizeof(p->codec), "%s", avcodec_get_name(s->video->codec_id));
+    if (s->audio)
+        snprintf(p->audio, sizeof(p->audio), "%s", avcodec_get_name(s->audio->codec_id));
+    p->width = s->video->width;
+    p->height = s->video->height;
+    p->fps_nominal = s->video_rate.den ? av_q2d(s->video_rate) : 0;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void on_packet(void *user, const AVPacket *pkt, int64_t arrival_us)
+{
+    struct listener *l = user;
+    struct kt_probe *p = l->probe;
+    if (pkt->stream_index != 0)
+        return;
+    pthread_mutex_lock(&l->lock);
+    if (pkt->flags & AV_PKT_FLAG_KEY) {
+        if (l->key_us)
+            p->gop_seconds = (double)(arrival_us - l->key_us) / 1e6;
+        else
+            p->first_frame_us = arrival_us - l->started_us;
+        l->key_us = arrival_us;
+        p->ok = true;
+    }
+    if (!l->first_us)
+        l->first_us = arrival_us;
+    l->last_us = arrival_us;
+    l->frames++;
+    l->bytes += (uint64_t)pkt->size;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void on_state(void *user, enum kt_ingest_state state, const char *why)
+{
+    struct listener *l = user;
+    pthread_mutex_lock(&l->lock);
+    if (state == KT_INGEST_OFFLINE || state == KT_INGEST_SILENT)
+        snprintf(l->probe->why, sizeof(l->probe->why), "%s", why);
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void finish(struct listener *l)
+{
+    struct kt_probe *p = l->probe;
+    const double span = (double)(l->last_us - l->first_us) / 1e6;
+    if (l->frames > 1 && span > 0) {
+        p->fps = (double)(l->frames - 1) / span;
+        p->bitrate = (double)l->bytes * 8 / span;
+    }
+    if (p->ok)
+        p->why[0] = '\0';
+    else if (!p->why[0])
+        snprintf(p->why, sizeof(p->why), "%s", l->frames ? "frames came, but no key frame" :
+                                                           "no frame came");
+    pthread_mutex_destroy(&l->lock);
+}
+
+int kt_probe_run(struct kt_probe *probes, size_t n, int seconds)
+{
+    kt_cleanup(kt_freep) struct listener *list = calloc(n + 1, sizeof(*list));
+    kt_cleanup(kt_freep) kt_ingest ***ingests = calloc(n + 1, sizeof(*ingests));
+    if (!list || !ingests)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct listener *l = &list[i];
+        l->probe = &probes[i];
+        l->started_us = kt_clock_mono_us();
+        pthread_mutex_init(&l->lock, NULL);
+        const struct kt_ingest_params p = {
+            .name = probes[i].name, .url = probes[i].url, .transport = probes[i].transport,
+            .user = l, .on_stream = on_stream, .on_packet = on_packet, .on_state = on_state,
+        };
+        const int ret = kt_ingest_start(&l->ingest, &p);
+        if (ret < 0)
+            snprintf(probes[i].why, sizeof(probes[i].why), "cannot start: %s", strerror(-ret));
+        ingests[i] = &l->ingest;
+    }
+    /* Measuring takes its time; nothing else can shorten it. */
+    const struct timespec deadline = kt_clock_deadline(seconds * KT_SECOND_US);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR)
+        continue;
+    kt_ingest_stop_all(ingests, n);
+    for (size_t i = 0; i < n; i++)
+        finish(&list[i]);
+    return 0;
+}

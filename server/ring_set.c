@@ -1,0 +1,126 @@
+#include "server/ring_set.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "server/base/log.h"
+
+static void setting_key(char out[80], const char *ring)
+{
+    snprintf(out, 80, "ring.%s.uuid", ring);
+}
+
+/* The ring is open: is it the one we know? Remember it when it is new. */
+static int check_identity(kt_ring *ring, const char *name, const char *known, kt_catalog *catalog,
+                          struct kt_error *why)
+{
+    struct kt_ring_status status;
+    kt_ring_status(ring, &status);
+    if (known && strcmp(known, status.uuid) != 0)
+        return kt_error_set(why, -EXDEV, "ring %s: this is another ring's disk (%s, expected %s); "
+                            "if it was replaced on purpose, start once with --new-ring %s", name,
+                            status.uuid, known, name);
+    char key[80];
+    setting_key(key, name);
+    return known ? 0 : kt_catalog_setting_put(catalog, key, status.uuid);
+}
+
+static int open_one(struct kt_ring_set *set, size_t i, kt_catalog *catalog, const char *new_ring,
+                    struct kt_error *err)
+{
+    const struct kt_config_ring *c = &set->config[i];
+    char key[80];
+    setting_key(key, c->name);
+    kt_cleanup(kt_freep) char *known = NULL;
+    const bool expected = !new_ring || strcmp(new_ring, c->name) != 0;
+    int ret = expected ? kt_catalog_setting_get(catalog, key, &known) : -ENOENT;
+    if (ret < 0 && ret != -ENOENT)
+        return kt_error_set(err, ret, "catalog: %s", kt_strerror(ret));
+
+    const struct kt_ring_params p = { .name = c->name, .path = c->path, .size_bytes = c->size_bytes,
+                                      .create = !known };
+    kt_ring *ring = NULL;
+    ret = kt_ring_open(&ring, &p, &set->whys[i]);
+    if (ret == 0)
+        ret = check_identity(ring, c->name, known, catalog, &set->whys[i]);
+    set->web[i].name = c->name;
+    set->web[i].why = set->whys[i].text;
+    if (ret == 0) {
+        set->web[i].ring = ring;
+        return 0;
+    }
+    kt_ring_close(&ring);
+    if (!known)
+        return kt_error_set(err, ret, "%s", set->whys[i].text);
+    kt_error_log("rings", "NOT RECORDING to %s: %s", c->name, set->whys[i].text);
+    return 0;
+}
+
+static void log_open(const struct kt_web_ring *r)
+{
+    struct kt_ring_status s;
+    kt_ring_status(r->ring, &s);
+    kt_info("rings", "%s: %.1f GiB, %llu records, key %.16s…", r->name,
+            (double)s.size_bytes / (1 << 30), (unsigned long long)s.records, s.key_fingerprint);
+}
+
+/* Which open ring plays which part. */
+static void assign(struct kt_ring_set *set)
+{
+    for (size_t i = set->n; i-- > 0;) {
+        if (!set->web[i].ring) {
+            if (set->config[i].only != KT_RING_ONLY_EVENTS)
+                snprintf(set->why, sizeof(set->why), "%.*s", (int)sizeof(set->why) - 1,
+                         set->whys[i].text);
+            continue;
+        }
+        log_open(&set->web[i]);
+        if (set->config[i].only == KT_RING_ONLY_EVENTS)
+            set->events = set->web[i].ring;
+        else
+            set->all = set->web[i].ring;
+    }
+}
+
+int kt_ring_set_open(struct kt_ring_set **out, const kt_config *config, kt_catalog *catalog,
+                     const char *new_ring, struct kt_error *err)
+{
+    kt_cleanup(kt_ring_set_close) struct kt_ring_set *set = calloc(1, sizeof(*set));
+    if (!set)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    set->n = config->n_rings;
+    set->config = config->rings;
+    set->web = calloc(set->n + 1, sizeof(*set->web));
+    set->whys = calloc(set->n + 1, sizeof(*set->whys));
+    if (!set->web || !set->whys)
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < set->n; i++) {
+        const int ret = open_one(set, i, catalog, new_ring, err);
+        if (ret < 0)
+            return ret;
+    }
+    assign(set);
+    *out = kt_steal_ptr(&set);
+    return 0;
+}
+
+void kt_ring_set_close(struct kt_ring_set **pset)
+{
+    struct kt_ring_set *set = kt_steal_ptr(pset);
+    if (!set)
+        return;
+    for (size_t i = 0; set->web && i < set->n; i++)
+        kt_ring_close(&set->web[i].ring);
+    free(set->web);
+    free(set->whys);
+    free(set);
+}
+
+size_t kt_ring_set_recorders(const struct kt_ring_set *set, kt_ring **out, size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->n && n < max; i++)
+        if (set->web[i].ring && set->config[i].only != KT_RING_ONLY_EVENTS)
+            out[n++] = set->web[i].ring;
+    return n;
+}
