@@ -9,6 +9,7 @@
 
 int kt_cmd_analyze(int argc, char **argv);
 int kt_cmd_check(int argc, char **argv);
+int kt_cmd_discover(int argc, char **argv);
 int kt_cmd_export(int argc, char **argv);
 int kt_cmd_serve(int argc, char **argv);
 
