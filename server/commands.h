@@ -12,5 +12,6 @@ int kt_cmd_check(int argc, char **argv);
 int kt_cmd_discover(int argc, char **argv);
 int kt_cmd_export(int argc, char **argv);
 int kt_cmd_serve(int argc, char **argv);
+int kt_cmd_user(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@ static const struct {
     { "analyze", "look for motion in a file", kt_cmd_analyze },
     { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
     { "serve", "record, detect and serve the web pages", kt_cmd_serve },
+    { "user", "add and list people, set passwords", kt_cmd_user },
     { "check", "try every camera and disk of a configuration", kt_cmd_check },
     { "export", "copy a stretch of one camera into an MP4 file", kt_cmd_export },
 };

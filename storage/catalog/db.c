@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "server/base/clock.h"
@@ -24,6 +26,7 @@ struct job {
 struct kt_catalog {
     /* --- writer thread, after open --- */
     sqlite3 *writer;
+    int lock_fd;                        /* flock()ed while this process writes or checkpoints */
     pthread_t thread;
     bool started;
 
@@ -146,18 +149,32 @@ static void run_one(sqlite3 *db, struct job *j)
         j->ret = ret;
 }
 
-/* One transaction for all of LIST. */
-static void run_all(sqlite3 *db, struct job *list)
+/* `kentongan user` may write beside the daemon. SQLite before 3.51.3 can lose a WAL that
+ * two connections write and checkpoint at the same moment: only one process does at a time. */
+static int lock_writer(kt_catalog *c, int how)
 {
-    int ret = kt_db_run(db, "BEGIN IMMEDIATE", "");
+    int ret;
+    do
+        ret = flock(c->lock_fd, how);
+    while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : 0;
+}
+
+/* One transaction for all of LIST. */
+static void run_all(kt_catalog *c, struct job *list)
+{
+    sqlite3 *db = c->writer;
+    int ret = lock_writer(c, LOCK_EX);
+    if (ret == 0)
+        ret = kt_db_run(db, "BEGIN IMMEDIATE", "");
     for (struct job *j = list; j && ret == 0; j = j->next)
         run_one(db, j);
     if (ret == 0)
-        ret = kt_db_run(db, "COMMIT", "");
-    if (ret == 0)
-        return;
-    (void)kt_db_run(db, "ROLLBACK", "");
-    for (struct job *j = list; j; j = j->next)
+        ret = kt_db_run(db, "COMMIT", "");      /* checkpoints, too */
+    if (ret < 0)
+        (void)kt_db_run(db, "ROLLBACK", "");
+    (void)lock_writer(c, LOCK_UN);
+    for (struct job *j = list; j && ret < 0; j = j->next)
         j->ret = ret;
 }
 
@@ -199,7 +216,7 @@ static void *writer(void *arg)
     pthread_mutex_lock(&c->lock);
     for (struct job *list; (list = take(c));) {
         pthread_mutex_unlock(&c->lock);
-        run_all(c->writer, list);
+        run_all(c, list);
         pthread_mutex_lock(&c->lock);
         finish(c, list);
     }
@@ -310,6 +327,51 @@ void kt_db_hash_leave(kt_catalog *c)
     pthread_mutex_unlock(&c->lock);
 }
 
+static int read_all(sqlite3_stmt *stmt, size_t size, kt_db_row read, void **list, size_t *n)
+{
+    int ret;
+    while ((ret = kt_db_step(stmt)) > 0) {
+        ret = kt_db_grow(list, *n, size);
+        if (ret == 0)
+            ret = read(stmt, (char *)*list + *n * size);
+        if (ret < 0)
+            break;
+        ++*n;
+    }
+    return ret;
+}
+
+int kt_db_select(kt_catalog *c, size_t size, kt_db_row read, void (*forget)(void *item), void *out,
+                 size_t *n, const char *sql, const char *fmt, ...)
+{
+    void *list = NULL;
+    size_t count = 0;
+    va_list ap;
+    sqlite3 *db = kt_db_borrow(c);
+    va_start(ap, fmt);
+    sqlite3_stmt *stmt = prepare(db, sql, fmt, ap);
+    va_end(ap);
+    const int ret = read_all(stmt, size, read, &list, &count);
+    kt_db_finalize(&stmt);
+    kt_db_return(c, db);
+    if (ret < 0) {
+        for (size_t i = 0; forget && i < count; i++)
+            forget((char *)list + i * size);
+        free(list);
+        return ret;
+    }
+    *(void **)out = list;
+    *n = count;
+    return 0;
+}
+
+int kt_db_strdup(sqlite3_stmt *stmt, int i, char **out)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, i);
+    *out = text ? strdup(text) : NULL;
+    return text && !*out ? -ENOMEM : 0;
+}
+
 /* ------------------------- life ------------------------- */
 
 static int open_connection(sqlite3 **out, const char *path, int flags, struct kt_error *err)
@@ -323,9 +385,25 @@ static int open_connection(sqlite3 **out, const char *path, int flags, struct kt
     return 0;
 }
 
+static int open_lock(kt_catalog *c, const char *path, struct kt_error *err)
+{
+    kt_cleanup(kt_freep) char *name = NULL;
+    if (asprintf(&name, "%s-writer", path) < 0) {
+        name = NULL;
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    }
+    c->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (c->lock_fd < 0)
+        return kt_error_set(err, -errno, "catalog %s: %s", name, strerror(errno));
+    return lock_writer(c, LOCK_EX);
+}
+
 static int open_writer(kt_catalog *c, const char *path, struct kt_error *err)
 {
-    int ret = open_connection(&c->writer, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    int ret = open_lock(c, path, err);
+    if (ret < 0)
+        return ret;
+    ret = open_connection(&c->writer, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (ret < 0)
         return ret;
     (void)chmod(path, 0600);            /* camera passwords live here */
@@ -333,7 +411,9 @@ static int open_writer(kt_catalog *c, const char *path, struct kt_error *err)
         kt_db_run(c->writer, "PRAGMA synchronous = FULL", "") < 0 ||
         kt_db_run(c->writer, "PRAGMA foreign_keys = ON", "") < 0)
         return kt_error_set(err, -EIO, "catalog %s: %s", path, sqlite3_errmsg(c->writer));
-    return kt_db_migrate(c->writer, err);
+    ret = kt_db_migrate(c->writer, err);
+    (void)lock_writer(c, LOCK_UN);
+    return ret;
 }
 
 static int open_readers(kt_catalog *c, const char *path, struct kt_error *err)
@@ -356,6 +436,7 @@ int kt_catalog_open(kt_catalog **out, const char *path, struct kt_error *err)
     if (!c)
         return kt_error_set(err, -ENOMEM, "out of memory");
     c->tail = &c->head;
+    c->lock_fd = -1;
     pthread_mutex_init(&c->lock, NULL);
     int ret = kt_cond_init(&c->work);
     if (ret == 0)
@@ -388,7 +469,10 @@ void kt_catalog_close(kt_catalog **pc)
     }
     for (int i = 0; i < READERS; i++)
         sqlite3_close(c->reader[i]);
-    sqlite3_close(c->writer);
+    if (c->lock_fd >= 0)
+        (void)lock_writer(c, LOCK_EX);
+    sqlite3_close(c->writer);           /* the last connection checkpoints */
+    kt_closep(&c->lock_fd);
     pthread_cond_destroy(&c->work);
     pthread_cond_destroy(&c->finished);
     pthread_mutex_destroy(&c->lock);

@@ -58,6 +58,17 @@ static inline void kt_db_finalize(sqlite3_stmt **stmt)
 /* Bring the schema to this version. -EINVAL with ERR for a newer one. */
 kt_must_check int kt_db_migrate(sqlite3 *db, struct kt_error *err);
 
+/* Read one row into ITEM, which is zeroed. 0 or negative errno. */
+typedef int (*kt_db_row)(sqlite3_stmt *stmt, void *item);
+
+/* All rows of SQL as one malloc'd block of N items of SIZE bytes (*OUT NULL for none).
+ * FORGET frees what READ put into an item, when it comes to an error; may be NULL. */
+kt_must_check int kt_db_select(kt_catalog *c, size_t size, kt_db_row read, void (*forget)(void *item),
+                               void *out, size_t *n, const char *sql, const char *fmt, ...);
+
+/* Column I as a malloc'd string, NULL for NULL. -ENOMEM. */
+kt_must_check int kt_db_strdup(sqlite3_stmt *stmt, int i, char **out);
+
 /* Room for one more element of LIST (N used), in powers of two. */
 kt_must_check int kt_db_grow(void *plist, size_t n, size_t size);
 

@@ -1,4 +1,4 @@
-#include "storage/catalog/people.h"
+#include "storage/catalog/accounts.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -6,6 +6,7 @@
 
 #include "server/base/clock.h"
 #include "storage/catalog/db.h"
+#include "storage/catalog/people_private.h"
 
 #define SESSION_IDLE_US (12 * 3600 * KT_SECOND_US)
 #define SESSION_MAX_US (7 * 24 * 3600 * KT_SECOND_US)
@@ -37,7 +38,7 @@ int kt_role_parse(const char *name, enum kt_role *role)
 
 /* ------------------------------ passwords ------------------------------ */
 
-static bool acceptable(const char *password)
+bool kt_people_acceptable(const char *username, const char *password)
 {
     /* The commonest of those that are long enough; the rest is length. */
     static const char *const common[] = {
@@ -51,10 +52,10 @@ static bool acceptable(const char *password)
     for (size_t i = 0; i < KT_ARRAY_SIZE(common); i++)
         if (strcasecmp(password, common[i]) == 0)
             return false;
-    return true;
+    return strcasecmp(password, username) != 0;
 }
 
-static bool good_username(const char *name)
+bool kt_people_good_username(const char *name)
 {
     const size_t n = strlen(name);
     if (n == 0 || n > KT_USERNAME_MAX)
@@ -65,7 +66,7 @@ static bool good_username(const char *name)
     return true;
 }
 
-static int hash_password(kt_catalog *c, const char *password, char out[crypto_pwhash_STRBYTES])
+int kt_people_hash(kt_catalog *c, const char *password, char out[crypto_pwhash_STRBYTES])
 {
     if (sodium_init() < 0)
         return -EIO;
@@ -93,12 +94,12 @@ static int add_user(sqlite3 *db, void *arg)
 
 int kt_catalog_user_add(kt_catalog *c, const char *username, const char *password, enum kt_role role)
 {
-    if (!good_username(username))
+    if (!kt_people_good_username(username))
         return -EINVAL;
-    if (!acceptable(password))
+    if (!kt_people_acceptable(username, password))
         return -ERANGE;
     char hash[crypto_pwhash_STRBYTES];
-    const int ret = hash_password(c, password, hash);
+    const int ret = kt_people_hash(c, password, hash);
     if (ret < 0)
         return ret;
     struct user_arg u = { username, hash, role };
@@ -119,20 +120,19 @@ static int set_password(sqlite3 *db, void *arg)
 
 int kt_catalog_user_set_password(kt_catalog *c, const char *username, const char *password)
 {
-    if (!acceptable(password))
+    if (!kt_people_acceptable(username, password))
         return -ERANGE;
     char hash[crypto_pwhash_STRBYTES];
-    const int ret = hash_password(c, password, hash);
+    const int ret = kt_people_hash(c, password, hash);
     if (ret < 0)
         return ret;
     struct user_arg u = { .username = username, .hash = hash };
     return kt_db_write(c, set_password, &u);
 }
 
-#define USER_COLUMNS "user.id, username, role, disabled, cameras, user.created, last_login"
-
-static int read_user(sqlite3_stmt *stmt, struct kt_user *u)
+int kt_people_read_user(sqlite3_stmt *stmt, void *item)
 {
+    struct kt_user *u = item;
     memset(u, 0, sizeof(*u));
     u->id = sqlite3_column_int64(stmt, 0);
     kt_db_text(stmt, 1, u->username, sizeof(u->username));
@@ -141,39 +141,28 @@ static int read_user(sqlite3_stmt *stmt, struct kt_user *u)
     const char *cameras = (const char *)sqlite3_column_text(stmt, 4);
     u->created_us = sqlite3_column_int64(stmt, 5);
     u->last_login_us = sqlite3_column_int64(stmt, 6);
+    u->has_totp = sqlite3_column_int(stmt, 7);
     u->cameras = cameras ? strdup(cameras) : NULL;
     return cameras && !u->cameras ? -ENOMEM : 0;
 }
 
-static int read_users(sqlite3_stmt *stmt, struct kt_user **out, size_t *n)
+static void forget_user(void *item)
 {
-    struct kt_user *list = NULL;
-    size_t count = 0;
-    int ret;
-    while ((ret = kt_db_step(stmt)) > 0) {
-        ret = kt_db_grow(&list, count, sizeof(*list));
-        if (ret == 0)
-            ret = read_user(stmt, &list[count++]);
-        if (ret < 0)
-            break;
-    }
-    if (ret < 0) {
-        kt_user_list_free(&list, count);
-        return ret;
-    }
-    *out = list;
-    *n = count;
-    return 0;
+    free(((struct kt_user *)item)->cameras);
 }
 
 int kt_catalog_user_list(kt_catalog *c, struct kt_user **out, size_t *n)
 {
-    sqlite3 *db = kt_db_borrow(c);
-    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT " USER_COLUMNS " FROM user ORDER BY username", "");
-    const int ret = read_users(stmt, out, n);
-    kt_db_finalize(&stmt);
-    kt_db_return(c, db);
-    return ret;
+    return kt_db_select(c, sizeof(**out), kt_people_read_user, forget_user, out, n,
+                        "SELECT " KT_USER_COLUMNS " FROM user ORDER BY username", "");
+}
+
+int kt_catalog_user_get(kt_catalog *c, const char *username, struct kt_user **out)
+{
+    size_t n = 0;
+    const int ret = kt_db_select(c, sizeof(**out), kt_people_read_user, forget_user, out, &n,
+                                 "SELECT " KT_USER_COLUMNS " FROM user WHERE username = ?", "s", username);
+    return ret < 0 ? ret : n ? 0 : -ENOENT;
 }
 
 void kt_user_list_free(struct kt_user **plist, size_t n)
@@ -215,6 +204,7 @@ int kt_catalog_bootstrap_admin(kt_catalog *c, char **password)
 struct login_arg {
     const char *username, *address;
     int64_t user, now_us;
+    int64_t totp_step;                  /* the code's, 0: none was needed */
     const uint8_t *token;               /* NULL: it failed */
 };
 
@@ -238,9 +228,17 @@ static int finish_login(sqlite3 *db, void *arg)
         const int ret = count_failure(db, "user", l->username, l->now_us);
         return ret < 0 ? ret : count_failure(db, "address", l->address, l->now_us);
     }
+    int ret = 0;
+    if (l->totp_step) {                 /* each code opens one session only */
+        ret = kt_db_run(db, "UPDATE user SET totp_step = ?1 WHERE id = ?2 AND totp_step < ?1", "ii",
+                        l->totp_step, l->user);
+        if (ret == 0 && sqlite3_changes(db) == 0)
+            return -EACCES;
+    }
     char key[160];
     snprintf(key, sizeof(key), "user:%.128s", l->username);
-    int ret = kt_db_run(db, "DELETE FROM throttle WHERE key = ?", "s", key);
+    if (ret == 0)
+        ret = kt_db_run(db, "DELETE FROM throttle WHERE key = ?", "s", key);
     if (ret == 0)
         ret = kt_db_run(db, "UPDATE user SET last_login = ? WHERE id = ?", "ii", l->now_us, l->user);
     if (ret == 0)
@@ -267,30 +265,33 @@ static int must_wait(sqlite3 *db, const char *username, const char *address, int
     return until > now_us ? (int)((until - now_us) / KT_SECOND_US + 1) : 0;
 }
 
-/* The user's id and hash; 0 and a hash of nothing when there is none. */
-static int64_t find_hash(sqlite3 *db, const char *username, char hash[crypto_pwhash_STRBYTES])
+/* The account that somebody says to be: id 0 and a hash of nothing when there is none. */
+struct claim {
+    int64_t id;
+    char hash[crypto_pwhash_STRBYTES];
+    uint8_t totp[KT_TOTP_SECRET_BYTES];
+    bool has_totp;
+    int64_t last_step;
+};
+
+static void find_claim(sqlite3 *db, const char *username, struct claim *who)
 {
     /* Verified in vain, so that unknown names take as long as known ones. */
     static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
                                  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    int64_t id = 0;
-    snprintf(hash, crypto_pwhash_STRBYTES, "%s", nobody);
-    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT id, hash FROM user WHERE username = ? AND NOT disabled",
-                                       "s", username);
+    *who = (struct claim){ .id = 0 };
+    snprintf(who->hash, sizeof(who->hash), "%s", nobody);
+    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT id, hash, totp, totp_step FROM user WHERE username = ?"
+                                           " AND NOT disabled", "s", username);
     if (kt_db_step(stmt) > 0) {
-        id = sqlite3_column_int64(stmt, 0);
-        kt_db_text(stmt, 1, hash, crypto_pwhash_STRBYTES);
+        who->id = sqlite3_column_int64(stmt, 0);
+        kt_db_text(stmt, 1, who->hash, sizeof(who->hash));
+        who->has_totp = sqlite3_column_bytes(stmt, 2) == KT_TOTP_SECRET_BYTES;
+        if (who->has_totp)
+            memcpy(who->totp, sqlite3_column_blob(stmt, 2), KT_TOTP_SECRET_BYTES);
+        who->last_step = sqlite3_column_int64(stmt, 3);
     }
     kt_db_finalize(&stmt);
-    return id;
-}
-
-static bool verify(kt_catalog *c, const char *hash, const char *password)
-{
-    kt_db_hash_enter(c);
-    const bool ok = crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
-    kt_db_hash_leave(c);
-    return ok;
 }
 
 static void token_hash(const uint8_t token[32], uint8_t out[32])
@@ -298,33 +299,60 @@ static void token_hash(const uint8_t token[32], uint8_t out[32])
     crypto_hash_sha256(out, token, 32);
 }
 
-int kt_catalog_login(kt_catalog *c, const char *username, const char *password, const char *address,
-                     char token[KT_TOKEN_SIZE], int *retry_s)
+/* Is it them? Hash slots are held while looking whether to wait, too: of many guesses
+ * sent at once, those behind the first few meet the failures of those before. */
+static int check_claim(kt_catalog *c, const char *username, const char *password, const char *address,
+                       struct claim *who, int *retry_s)
+{
+    kt_db_hash_enter(c);
+    sqlite3 *db = kt_db_borrow(c);
+    *retry_s = must_wait(db, username, address, kt_clock_wall_us());
+    if (*retry_s == 0)
+        find_claim(db, username, who);
+    kt_db_return(c, db);
+    int ret = -EBUSY;
+    if (*retry_s == 0)
+        ret = strlen(password) <= PASSWORD_MAX &&
+              crypto_pwhash_str_verify(who->hash, password, strlen(password)) == 0 && who->id ? 0 : -EACCES;
+    if (ret == -EACCES) {
+        struct login_arg l = { .username = username, .address = address, .now_us = kt_clock_wall_us() };
+        const int counted = kt_db_write(c, finish_login, &l);
+        ret = counted < 0 ? counted : ret;
+    }
+    kt_db_hash_leave(c);
+    return ret;
+}
+
+int kt_catalog_login_code(kt_catalog *c, const char *username, const char *password, const char *code,
+                          const char *address, char token[KT_TOKEN_SIZE], int *retry_s)
 {
     if (sodium_init() < 0)
         return -EIO;
-    char hash[crypto_pwhash_STRBYTES];
-    struct login_arg l = { .username = username, .address = address, .now_us = kt_clock_wall_us() };
-    sqlite3 *db = kt_db_borrow(c);
-    *retry_s = must_wait(db, username, address, l.now_us);
-    if (*retry_s == 0)
-        l.user = find_hash(db, username, hash);
-    kt_db_return(c, db);
-    if (*retry_s)
-        return -EBUSY;
-    const bool ok = strlen(password) <= PASSWORD_MAX && verify(c, hash, password) && l.user;
-
-    uint8_t random[32], stored[32];
-    randombytes_buf(random, sizeof(random));
-    token_hash(random, stored);
-    l.token = ok ? stored : NULL;
-    const int ret = kt_db_write(c, finish_login, &l);
+    struct claim who;
+    int ret = check_claim(c, username, password, address, &who, retry_s);
     if (ret < 0)
         return ret;
-    if (!ok)
-        return -EACCES;
-    kt_hex(token, random, sizeof(random));
-    return 0;
+    struct login_arg l = { .username = username, .address = address, .user = who.id,
+                           .now_us = kt_clock_wall_us() };
+    if (who.has_totp) {
+        if (!code || !code[0])
+            return -ENOKEY;
+        ret = kt_totp_check(who.totp, sizeof(who.totp), code,
+                            l.now_us / KT_SECOND_US / KT_TOTP_STEP_S, who.last_step, &l.totp_step);
+        sodium_memzero(who.totp, sizeof(who.totp));
+    }
+    uint8_t stored[32];
+    if (ret == 0)
+        ret = kt_people_make_token(token, stored);
+    l.token = ret == 0 ? stored : NULL;
+    const int written = kt_db_write(c, finish_login, &l);
+    return written < 0 ? written : ret;
+}
+
+int kt_catalog_login(kt_catalog *c, const char *username, const char *password, const char *address,
+                     char token[KT_TOKEN_SIZE], int *retry_s)
+{
+    return kt_catalog_login_code(c, username, password, NULL, address, token, retry_s);
 }
 
 /* ------------------------------ sessions ------------------------------ */
@@ -340,7 +368,7 @@ static int touch_session(sqlite3 *db, void *arg)
     return kt_db_run(db, "UPDATE session SET seen = ? WHERE token = ?", "ib", s->now_us, s->hash, 32);
 }
 
-static int read_token(const char *token, uint8_t hash[32])
+int kt_people_read_token(const char *token, uint8_t hash[32])
 {
     uint8_t raw[32];
     if (kt_unhex(raw, sizeof(raw), token) < 0)
@@ -349,22 +377,33 @@ static int read_token(const char *token, uint8_t hash[32])
     return 0;
 }
 
+int kt_people_make_token(char token[KT_TOKEN_SIZE], uint8_t hash[32])
+{
+    uint8_t random[32];
+    if (sodium_init() < 0)
+        return -EIO;
+    randombytes_buf(random, sizeof(random));
+    token_hash(random, hash);
+    kt_hex(token, random, sizeof(random));
+    return 0;
+}
+
 int kt_catalog_session_user(kt_catalog *c, const char *token, struct kt_user **out)
 {
     struct session_arg s = { .now_us = kt_clock_wall_us() };
-    if (read_token(token, s.hash) < 0)
+    if (kt_people_read_token(token, s.hash) < 0)
         return -ENOENT;
     sqlite3 *db = kt_db_borrow(c);
     sqlite3_stmt *stmt = kt_db_prepare(db,
-        "SELECT " USER_COLUMNS ", seen FROM session JOIN user ON user.id = session.user"
+        "SELECT " KT_USER_COLUMNS ", seen FROM session JOIN user ON user.id = session.user"
         " WHERE token = ? AND NOT disabled AND seen >= ? AND session.created >= ?", "bii", s.hash, 32,
         s.now_us - SESSION_IDLE_US, s.now_us - SESSION_MAX_US);
     int ret = kt_db_step(stmt);
     int64_t seen = 0;
     struct kt_user *user = ret > 0 ? calloc(1, sizeof(*user)) : NULL;
     if (user) {
-        ret = read_user(stmt, user);
-        seen = sqlite3_column_int64(stmt, 7);
+        ret = kt_people_read_user(stmt, user);
+        seen = sqlite3_column_int64(stmt, 8);
     } else if (ret >= 0) {
         ret = ret > 0 ? -ENOMEM : -ENOENT;
     }
@@ -389,55 +428,7 @@ static int end_session(sqlite3 *db, void *arg)
 int kt_catalog_logout(kt_catalog *c, const char *token)
 {
     struct session_arg s = { .now_us = 0 };
-    if (read_token(token, s.hash) < 0)
+    if (kt_people_read_token(token, s.hash) < 0)
         return -ENOENT;
     return kt_db_write(c, end_session, &s);
-}
-
-/* ------------------------------ audit ------------------------------ */
-
-struct audit_arg {
-    int64_t time_us;
-    char who[KT_USERNAME_MAX + 1], address[64], action[48], object[160], detail[512];
-};
-
-/* The hash covers the previous row's, so that a row that is changed or removed shows. */
-static void audit_hash(const uint8_t previous[32], const struct audit_arg *a, uint8_t out[32])
-{
-    crypto_hash_sha256_state state;
-    char time[32];
-    const int n = snprintf(time, sizeof(time), "%lld", (long long)a->time_us);
-    const char *const fields[] = { a->who, a->address, a->action, a->object, a->detail };
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, previous, 32);
-    crypto_hash_sha256_update(&state, (const uint8_t *)time, (size_t)n + 1);
-    for (size_t i = 0; i < KT_ARRAY_SIZE(fields); i++)      /* with the NUL: no two rows read alike */
-        crypto_hash_sha256_update(&state, (const uint8_t *)fields[i], strlen(fields[i]) + 1);
-    crypto_hash_sha256_final(&state, out);
-}
-
-static int add_audit(sqlite3 *db, void *arg)
-{
-    const struct audit_arg *a = arg;
-    uint8_t previous[32] = { 0 }, hash[32];
-    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1", "");
-    if (kt_db_step(stmt) > 0 && sqlite3_column_bytes(stmt, 0) == 32)
-        memcpy(previous, sqlite3_column_blob(stmt, 0), 32);
-    kt_db_finalize(&stmt);
-    audit_hash(previous, a, hash);
-    return kt_db_run(db, "INSERT INTO audit (time, who, address, action, object, detail, previous, hash)"
-                     " VALUES (?,?,?,?,?,?,?,?)", "isssssbb", a->time_us, a->who, a->address, a->action,
-                     a->object, a->detail, previous, 32, hash, 32);
-}
-
-int kt_catalog_audit(kt_catalog *c, const char *who, const char *address, const char *action,
-                     const char *object, const char *detail)
-{
-    struct audit_arg a = { .time_us = kt_clock_wall_us() };
-    snprintf(a.who, sizeof(a.who), "%s", who ? who : "");
-    snprintf(a.address, sizeof(a.address), "%s", address ? address : "");
-    snprintf(a.action, sizeof(a.action), "%s", action);
-    snprintf(a.object, sizeof(a.object), "%s", object ? object : "");
-    snprintf(a.detail, sizeof(a.detail), "%s", detail ? detail : "");
-    return kt_db_queue(c, add_audit, &a, sizeof(a));
 }

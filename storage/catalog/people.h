@@ -35,6 +35,7 @@ struct kt_user {
     bool disabled;
     char *cameras;                  /* JSON list of camera ids, or NULL: all */
     int64_t created_us, last_login_us;
+    bool has_totp;                  /* a code is asked for besides the password */
 };
 
 /* -EEXIST name taken; -EINVAL bad name; -ERANGE password shorter than 8 or
@@ -53,6 +54,8 @@ void kt_user_list_free(struct kt_user **list, size_t n);
  */
 kt_must_check int kt_catalog_login(kt_catalog *c, const char *username, const char *password,
                                    const char *address, char token[KT_TOKEN_SIZE], int *retry_s);
+/* -ENOKEY: the account has a second factor, see accounts.h. */
+
 /* The user of a session that is alive; prolongs it. *OUT is malloc'd (free with
  * kt_user_list_free(&u, 1)). -ENOENT. Cheap: called for every request. */
 kt_must_check int kt_catalog_session_user(kt_catalog *c, const char *token, struct kt_user **out);
