@@ -9,7 +9,8 @@ int kt_ingest_start(kt_ingest **out, const struct kt_ingest_params *params)
 {
     if (!params->url || !params->on_stream || !params->on_packet || !params->on_state)
         return -EINVAL;
-    return kt_ingest_libav_start(out, params);
+    const bool libav = !params->loop || (params->transport && !strcmp(params->transport, "libav"));
+    return libav ? kt_ingest_libav_start(out, params) : kt_ingest_loop_start(out, params);
 }
 
 void kt_ingest_stop(kt_ingest **ingest)

@@ -1,14 +1,16 @@
 /*
  * ingest.h - one RTSP session to packets. Reconnects for ever, by itself.
  *
- * A session calls back from its own thread; the callbacks must not block
- * (offer to a bounded queue and return) and must not call kt_ingest_stop().
+ * A session calls back from its loop's thread, or from a thread of its own with
+ * libavformat; the callbacks must not block (offer to a bounded queue and return:
+ * all sessions of a loop wait meanwhile) and must not call kt_ingest_stop().
  *
  * Units: *_us; arrival is CLOCK_MONOTONIC µs.
  */
 #ifndef KT_INGEST_INGEST_H
 #define KT_INGEST_INGEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <libavcodec/packet.h>
 #include <libavcodec/codec_par.h>
@@ -18,8 +20,15 @@
 
 typedef struct kt_ingest kt_ingest;
 
-/* One epoll thread that serves any number of sessions. Sessions stop before it. */
+/*
+ * One epoll thread that serves any number of sessions with the RTSP client of our
+ * own (a second thread looks up host names). Sessions stop before it.
+ * Destroying may wait for a name server that does not answer.
+ */
 typedef struct kt_ingest_loop kt_ingest_loop;
+
+kt_must_check int kt_ingest_loop_create(kt_ingest_loop **out);
+void kt_ingest_loop_destroy(kt_ingest_loop **loop);
 
 enum kt_ingest_state {
     KT_INGEST_CONNECTING = 1,
@@ -44,6 +53,7 @@ struct kt_ingest_params {
     kt_ingest_loop *loop;           /* borrowed; NULL: libavformat in a thread of its own */
     int64_t connect_timeout_us;     /* 0: 8 s */
     int64_t silence_timeout_us;     /* 0: 10 s without a packet ends the session */
+    bool no_audio;                  /* do not even ask for it */
     int64_t backoff_min_us, backoff_max_us; /* 0: 0.5 s, 30 s; doubled each time, with spread */
     void *user;
     /* A session begins: new parameters. Everything later belongs to it. */
@@ -53,12 +63,28 @@ struct kt_ingest_params {
     void (*on_state)(void *user, enum kt_ingest_state state, const char *why);
 };
 
+/* What a session has done since it was started, through all reconnections. */
+struct kt_ingest_stats {
+    enum kt_ingest_state state;
+    char why[160];                  /* of SILENT and OFFLINE */
+    uint64_t sessions;              /* that reached streaming */
+    uint64_t frames, key_frames;    /* of the video */
+    uint64_t bytes;                 /* of video packets; libav: of video frames */
+    uint64_t lost_packets, incomplete_frames;   /* libav: always 0, it does not tell */
+    int64_t last_frame_us, last_key_us;         /* monotonic; 0 never */
+    bool has_camera_clock;
+    int64_t camera_clock_offset_us; /* the camera's clock minus ours (RTCP) */
+};
+
 /* Start; *OUT is the caller's. Strings are copied. */
 kt_must_check int kt_ingest_start(kt_ingest **out, const struct kt_ingest_params *params);
 
 /* Interrupt whatever it does, join, free. Returns within 1 s. No callback runs
  * after it returns. Any thread but the session's own. */
 void kt_ingest_stop(kt_ingest **ingest);
+
+/* At most half a second old. Any thread. */
+void kt_ingest_get_stats(kt_ingest *ingest, struct kt_ingest_stats *stats);
 
 /* As kt_ingest_stop() for many at once (interrupts all, then joins all). */
 void kt_ingest_stop_all(kt_ingest **list[], size_t n);

@@ -9,12 +9,9 @@
 #include <string.h>
 #include <libavformat/avformat.h>
 
+#include "decoders/ingest/audio.h"
 #include "decoders/ingest/session.h"
 #include "server/base/clock.h"
-
-#define WORKED_US (10 * KT_SECOND_US)           /* a session that lasted so long was a good one */
-#define NO_KEY_US (10 * KT_SECOND_US)           /* frames but none to start with: say so ... */
-#define NO_KEY_GIVE_UP_US (360 * KT_SECOND_US)  /* ... and in the end try a new session */
 
 struct session {
     kt_ingest base;
@@ -28,17 +25,10 @@ struct session {
     AVFormatContext *av;
     int video, audio;               /* stream indexes, -1: none */
     int64_t deadline_us;            /* of the blocking call in progress */
-    int64_t begun_us, last_key_us;
-    enum kt_ingest_state state;
+    struct kt_watch watch;
+    kt_audio *transcoder;           /* G.711 only */
+    int64_t now_us;
 };
-
-static void say(struct session *s, enum kt_ingest_state state, const char *why)
-{
-    if (s->state == state && state != KT_INGEST_OFFLINE)
-        return;
-    s->state = state;
-    s->params.on_state(s->params.user, state, why);
-}
 
 static int interrupted(void *user)
 {
@@ -86,10 +76,32 @@ static int choose_tracks(struct session *s)
         const enum AVMediaType type = s->av->streams[i]->codecpar->codec_type;
         if (type == AVMEDIA_TYPE_VIDEO && s->video < 0)
             s->video = (int)i;
-        else if (type == AVMEDIA_TYPE_AUDIO && s->audio < 0)
+        else if (type == AVMEDIA_TYPE_AUDIO && s->audio < 0 && !s->params.no_audio)
             s->audio = (int)i;
     }
     return s->video < 0 ? -ENOENT : 0;
+}
+
+static void on_aac(void *user, const AVPacket *pkt)
+{
+    struct session *s = user;
+    AVPacket *copy = av_packet_clone(pkt);
+    if (!copy)
+        return;
+    copy->stream_index = 1;
+    s->params.on_packet(s->params.user, copy, s->now_us);
+    av_packet_free(&copy);
+}
+
+/* What is done with the audio; without it there is still video. */
+static const AVCodecParameters *prepare_audio(struct session *s, const AVCodecParameters *par)
+{
+    if (!kt_audio_needed(par->codec_id))
+        return par;
+    if (kt_audio_create(&s->transcoder, par->codec_id, par->sample_rate,
+                        par->ch_layout.nb_channels, s, on_aac) < 0)
+        return NULL;
+    return kt_audio_parameters(s->transcoder);
 }
 
 static void announce(struct session *s)
@@ -100,62 +112,72 @@ static void announce(struct session *s)
         .video = video->codecpar,
         .video_time_base = video->time_base,
         .video_rate = video->avg_frame_rate.num ? video->avg_frame_rate : video->r_frame_rate,
-        .audio = audio ? audio->codecpar : NULL,
+        .audio = audio ? prepare_audio(s, audio->codecpar) : NULL,
         .audio_time_base = audio ? audio->time_base : (AVRational){ 0, 1 },
     };
     s->params.on_stream(s->params.user, &stream);
 }
 
+static void count(struct session *s, const AVPacket *pkt)
+{
+    const bool key = pkt->flags & AV_PKT_FLAG_KEY;
+    s->watch.last_frame_us = s->now_us;
+    if (key)
+        s->watch.last_key_us = s->now_us;
+    pthread_mutex_lock(&s->base.stats_lock);
+    struct kt_ingest_stats *stats = &s->base.stats;
+    stats->frames++;
+    stats->key_frames += key;
+    stats->bytes += (uint64_t)pkt->size;
+    stats->last_frame_us = s->watch.last_frame_us;
+    stats->last_key_us = s->watch.last_key_us;
+    pthread_mutex_unlock(&s->base.stats_lock);
+}
+
 static void deliver(struct session *s, AVPacket *pkt)
 {
-    const int64_t now = kt_clock_mono_us();
+    s->now_us = kt_clock_mono_us();
     if (pkt->stream_index == s->video) {
         pkt->stream_index = 0;
-        if (pkt->flags & AV_PKT_FLAG_KEY) {
-            s->last_key_us = now;
-            say(s, KT_INGEST_STREAMING, "");
-        }
-    } else if (pkt->stream_index == s->audio) {
-        pkt->stream_index = 1;
-    } else {
+        count(s, pkt);
+    } else if (pkt->stream_index != s->audio) {
         return;
+    } else if (s->transcoder) {
+        kt_audio_push(s->transcoder, pkt->data, (size_t)pkt->size, pkt->pts);
+        return;
+    } else {
+        pkt->stream_index = 1;
     }
-    s->params.on_packet(s->params.user, pkt, now);
+    s->params.on_packet(s->params.user, pkt, s->now_us);
 }
 
 /* Until the camera or we end it; the reason for a person goes to WHY. */
 static void read_packets(struct session *s, char why[KT_INGEST_WHY_SIZE])
 {
     AVPacket *pkt = av_packet_alloc();
-    s->begun_us = s->last_key_us = kt_clock_mono_us();
-    for (int ret = pkt ? 0 : -ENOMEM; ; av_packet_unref(pkt)) {
+    int ret = pkt ? 0 : -ENOMEM;
+    kt_watch_begin(&s->watch, kt_clock_mono_us());
+    while (ret >= 0) {
         s->deadline_us = kt_clock_mono_us() + s->params.silence_timeout_us;
+        ret = av_read_frame(s->av, pkt);
+        if (ret == AVERROR_EOF)
+            snprintf(why, KT_INGEST_WHY_SIZE, "the camera ended the session");
+        else if (ret < 0)
+            explain(s, why, ret, "waiting for video");
+        else
+            deliver(s, pkt);
         if (ret >= 0)
-            ret = av_read_frame(s->av, pkt);
-        if (ret < 0) {
-            if (ret == AVERROR_EOF)
-                snprintf(why, KT_INGEST_WHY_SIZE, "the camera ended the session");
-            else
-                explain(s, why, ret, "waiting for video");
-            break;
-        }
-        deliver(s, pkt);
-        const int64_t without_key = kt_clock_mono_us() - s->last_key_us;
-        if (s->state == KT_INGEST_CONNECTING && without_key > NO_KEY_US)
-            say(s, KT_INGEST_SILENT, "the camera sends no key frame");
-        if (without_key > NO_KEY_GIVE_UP_US && s->state == KT_INGEST_SILENT) {
-            snprintf(why, KT_INGEST_WHY_SIZE, "no key frame for six minutes");
-            break;
-        }
+            ret = kt_watch_check(&s->watch, kt_clock_mono_us(), why);
+        av_packet_unref(pkt);
     }
     av_packet_free(&pkt);
-    if (kt_clock_mono_us() - s->begun_us > WORKED_US)
+    if (kt_watch_worked(&s->watch, kt_clock_mono_us()))
         kt_backoff_reset(&s->backoff);
 }
 
 static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
 {
-    say(s, KT_INGEST_CONNECTING, "");
+    kt_watch_say(&s->watch, KT_INGEST_CONNECTING, "");
     const int ret = open_input(s);
     if (ret < 0) {
         explain(s, why, ret, "connecting");
@@ -167,6 +189,7 @@ static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
     }
     s->deadline_us = kt_clock_mono_us() + KT_SECOND_US / 2;     /* for TEARDOWN */
     avformat_close_input(&s->av);
+    kt_audio_destroy(&s->transcoder);
 }
 
 static void wait_before_retry(struct session *s)
@@ -187,7 +210,7 @@ static void *session_main(void *user)
         run_once(s, why);
         if (atomic_load(&s->stop))
             break;
-        say(s, KT_INGEST_OFFLINE, why);
+        kt_watch_say(&s->watch, KT_INGEST_OFFLINE, why);
         wait_before_retry(s);
     }
     return NULL;
@@ -206,6 +229,7 @@ static void free_session(struct session *s)
 {
     pthread_cond_destroy(&s->stopped);
     pthread_mutex_destroy(&s->lock);
+    kt_ingest_free_base(&s->base);
     kt_ingest_params_free(&s->params);
     free(s);
 }
@@ -229,7 +253,8 @@ int kt_ingest_libav_start(kt_ingest **out, const struct kt_ingest_params *params
         free(s);
         return ret;
     }
-    s->base.ops = &libav_ops;
+    kt_ingest_init_base(&s->base, &libav_ops);
+    s->watch = (struct kt_watch){ .params = &s->params, .ingest = &s->base };
     atomic_init(&s->stop, false);
     pthread_mutex_init(&s->lock, NULL);
     kt_cond_init(&s->stopped);

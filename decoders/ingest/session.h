@@ -5,6 +5,8 @@
 #ifndef KT_INGEST_SESSION_H
 #define KT_INGEST_SESSION_H
 
+#include <pthread.h>
+
 #include "decoders/ingest/ingest.h"
 
 #define KT_INGEST_WHY_SIZE 160
@@ -18,9 +20,41 @@ struct kt_ingest_ops {
 /* Each transport's object begins with this. */
 struct kt_ingest {
     const struct kt_ingest_ops *ops;
+    pthread_mutex_t stats_lock;             /* leaf */
+    struct kt_ingest_stats stats;           /* protected by stats_lock */
 };
 
 int kt_ingest_libav_start(kt_ingest **out, const struct kt_ingest_params *params);
+int kt_ingest_loop_start(kt_ingest **out, const struct kt_ingest_params *params);
+
+void kt_ingest_init_base(kt_ingest *ingest, const struct kt_ingest_ops *ops);
+void kt_ingest_free_base(kt_ingest *ingest);
+
+/*
+ * What a session is worth, judged by its frames: alive means frames that decode,
+ * never a TCP connection. The same for both transports.
+ */
+struct kt_watch {
+    const struct kt_ingest_params *params;
+    kt_ingest *ingest;
+    enum kt_ingest_state state;
+    int64_t begun_us;                       /* PLAY was answered; 0: not yet */
+    int64_t last_frame_us, last_key_us;     /* 0: none yet in this session */
+};
+
+/* Tell a state, once, and keep it in the statistics. */
+void kt_watch_say(struct kt_watch *watch, enum kt_ingest_state state, const char *why);
+void kt_watch_begin(struct kt_watch *watch, int64_t now_us);
+
+/*
+ * Look at the times of the last frames. Returns 0, or -ETIMEDOUT with WHY when the
+ * session is to be given up.
+ */
+kt_must_check int kt_watch_check(struct kt_watch *watch, int64_t now_us,
+                                 char why[KT_INGEST_WHY_SIZE]);
+
+/* Did the session work well enough to forget earlier failures? */
+bool kt_watch_worked(const struct kt_watch *watch, int64_t now_us);
 
 /* Fill in the defaults of header ingest.h and copy the strings. */
 kt_must_check int kt_ingest_params_copy(struct kt_ingest_params *to,

@@ -125,7 +125,7 @@ static void report(struct camera *c, int n, int64_t cpu, int64_t took)
 
 int main(int argc, char **argv)
 {
-    const char *transport = "libav", *file = NULL;
+    const char *transport = "tcp", *file = NULL;
     int seconds = 10, opt;
     while ((opt = getopt(argc, argv, "t:s:o:v")) != -1) {
         if (opt == 't')
@@ -142,14 +142,15 @@ int main(int argc, char **argv)
     const int n = argc - optind;
     struct camera *c = calloc((size_t)n, sizeof(*c));
     kt_ingest ***list = calloc((size_t)n, sizeof(*list));
-    if (n == 0 || !c || !list)
+    kt_ingest_loop *loop = NULL;
+    if (n == 0 || !c || !list || kt_ingest_loop_create(&loop) < 0)
         return 2;
     for (int i = 0; i < n; i++) {
         c[i].url = argv[optind + i];
         list[i] = &c[i].ingest;
         if (i == 0 && file)
             c[i].file = fopen(file, "wb");
-        if (start(&c[i], transport, NULL) < 0)
+        if (start(&c[i], transport, loop) < 0)
             return 1;
     }
     wait_us(3 * KT_SECOND_US);          /* connecting is not what is measured */
@@ -165,6 +166,7 @@ int main(int argc, char **argv)
     }
     report(c, n, used, took);
     kt_debug("bench", "stopped in %d ms", (int)(stopped / 1000));
+    kt_ingest_loop_destroy(&loop);
     free(list);
     free(c);
     return 0;

@@ -1,0 +1,80 @@
+#include "decoders/ingest/depay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void kt_depay_init(struct kt_depay *d, const struct kt_sdp_media *media)
+{
+    d->codec = media->codec;
+    d->size_length = media->size_length;
+    d->index_length = media->index_length;
+    d->index_delta_length = media->index_delta_length;
+}
+
+void kt_depay_free(struct kt_depay *d)
+{
+    free(d->buf);
+    d->buf = NULL;
+    d->size = d->cap = 0;
+}
+
+bool kt_depay_append(struct kt_depay *d, const void *data, size_t size)
+{
+    if (size > KT_DEPAY_FRAME_MAX - d->size) {
+        d->damaged = true;
+        return false;
+    }
+    if (d->size + size > d->cap) {
+        size_t cap = d->cap ? d->cap : 16 << 10;
+        while (cap < d->size + size)
+            cap *= 2;
+        uint8_t *buf = realloc(d->buf, cap);
+        if (!buf) {
+            d->damaged = true;
+            return false;
+        }
+        d->buf = buf;
+        d->cap = cap;
+    }
+    if (size)
+        memcpy(d->buf + d->size, data, size);
+    d->size += size;
+    return true;
+}
+
+void kt_depay_emit(struct kt_depay *d)
+{
+    const struct kt_frame frame = { d->buf, d->size, d->pts, d->key };
+    if (d->damaged)
+        d->dropped++;
+    else if (d->size)
+        d->on_frame(d->user, &frame);
+    d->size = 0;
+    d->damaged = d->key = false;
+}
+
+/* G.711: a packet is a frame. */
+static void push_plain(struct kt_depay *d, const struct kt_rtp_packet *packet)
+{
+    const struct kt_frame frame = { packet->payload, packet->size, packet->pts, true };
+    if (packet->size)
+        d->on_frame(d->user, &frame);
+}
+
+void kt_depay_push(struct kt_depay *d, const struct kt_rtp_packet *packet)
+{
+    switch (d->codec) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+        kt_depay_push_nal(d, packet);
+        break;
+    case AV_CODEC_ID_AAC:
+        kt_depay_push_aac(d, packet);
+        break;
+    case AV_CODEC_ID_MJPEG:
+        kt_depay_push_jpeg(d, packet);
+        break;
+    default:
+        push_plain(d, packet);
+    }
+}

@@ -1,0 +1,62 @@
+/*
+ * depay.h - RTP payloads to frames: H.264 (RFC 6184), H.265 (RFC 7798), JPEG
+ * (RFC 2435), AAC (RFC 3640), G.711 (RFC 3551).
+ *
+ * H.264 and H.265 frames come out as Annex B with all their NAL units, SEI
+ * included, in the order sent. A frame that misses a packet is not delivered
+ * but counted.
+ *
+ * Pure and bounded; safe for any bytes. Threads: none of its own.
+ */
+#ifndef KT_INGEST_DEPAY_H
+#define KT_INGEST_DEPAY_H
+
+#include "decoders/ingest/rtp.h"
+#include "decoders/ingest/sdp.h"
+
+#define KT_DEPAY_FRAME_MAX (8 << 20)    /* no camera's frame is larger */
+
+struct kt_frame {
+    const uint8_t *data;        /* valid during the callback */
+    size_t size;
+    int64_t pts;                /* in the clock rate of the track */
+    bool key;
+};
+
+struct kt_depay {
+    void *user;
+    void (*on_frame)(void *user, const struct kt_frame *frame);
+    enum AVCodecID codec;
+    int size_length, index_length, index_delta_length;
+    /* --- the frame being put together --- */
+    uint8_t *buf;
+    size_t size, cap;
+    int64_t pts;
+    bool open;                  /* there is one */
+    bool damaged, key, picture; /* picture: it holds a coded slice */
+    bool fragment;              /* in the middle of a fragmented unit */
+    bool look_again;            /* units may hide behind start codes inside a unit */
+    bool parameters;            /* it holds a sequence parameter set */
+    bool marker_unreliable;     /* this camera marks the end of slices, not of frames */
+    bool ended;                 /* the last packet completed a frame with time .pts */
+    size_t expected;            /* AAC: size of the fragmented unit */
+    /* --- JPEG --- */
+    uint8_t tables[128], quality;
+    bool has_tables;
+    uint64_t dropped;           /* incomplete frames */
+};
+
+/* MEDIA is read now only. Codecs: those that sdp.h finds. */
+void kt_depay_init(struct kt_depay *depay, const struct kt_sdp_media *media);
+void kt_depay_free(struct kt_depay *depay);
+void kt_depay_push(struct kt_depay *depay, const struct kt_rtp_packet *packet);
+
+/* ---- for the files of the single formats ---- */
+
+bool kt_depay_append(struct kt_depay *depay, const void *data, size_t size);
+void kt_depay_emit(struct kt_depay *depay);     /* the frame in buf, unless damaged */
+void kt_depay_push_nal(struct kt_depay *depay, const struct kt_rtp_packet *packet);
+void kt_depay_push_aac(struct kt_depay *depay, const struct kt_rtp_packet *packet);
+void kt_depay_push_jpeg(struct kt_depay *depay, const struct kt_rtp_packet *packet);
+
+#endif

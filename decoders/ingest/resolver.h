@@ -1,0 +1,42 @@
+/*
+ * resolver.h - host names to addresses, in a thread of its own, because
+ * getaddrinfo(3) blocks for as long as the name server likes.
+ *
+ * Threads: kt_resolver_* may be called from any one thread (the loop's).
+ */
+#ifndef KT_INGEST_RESOLVER_H
+#define KT_INGEST_RESOLVER_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "server/base/cleanup.h"
+
+#define KT_RESOLVER_ADDRESSES 4
+
+typedef struct kt_resolver kt_resolver;
+typedef struct kt_lookup kt_lookup;
+
+struct kt_address {
+    struct sockaddr_storage address;
+    socklen_t size;
+};
+
+/* WAKE_FD is an eventfd that is written when a lookup is done. */
+kt_must_check int kt_resolver_create(kt_resolver **out, int wake_fd);
+/* Waits for the lookup in progress. Cancel the others first. */
+void kt_resolver_destroy(kt_resolver **resolver);
+
+/* An address in digits is no lookup: 1 at once, 0 when it is a name. */
+int kt_resolver_numeric(const char *host, const char *port, struct kt_address *out);
+
+kt_must_check int kt_resolver_start(kt_resolver *resolver, kt_lookup **out, const char *host,
+                                    const char *port);
+/* The number of addresses, 0 not yet, or -EHOSTUNREACH. */
+int kt_resolver_result(kt_resolver *resolver, kt_lookup *lookup,
+                       struct kt_address out[KT_RESOLVER_ADDRESSES]);
+/* Forget a lookup, done or not. */
+void kt_resolver_cancel(kt_resolver *resolver, kt_lookup **lookup);
+
+#endif
