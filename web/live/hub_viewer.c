@@ -445,9 +445,24 @@ static void drain_answers(struct viewer *v)
         v->dead = true;
 }
 
+/* After the goodbye: wslay reads no more, but the end must still be seen. */
+static void discard(struct viewer *v)
+{
+    uint8_t buf[4096];
+    ssize_t got;
+    while ((got = recv(v->pub.fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+        ;
+    if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        v->dead = true;
+}
+
 void hub_viewer_readable(struct viewer *v)
 {
     v->read_budget = READ_ROUND;
+    if (!wslay_event_want_read(v->ws)) {
+        discard(v);
+        return;
+    }
     if (wslay_event_recv(v->ws) < 0)
         v->dead = true;
     drain_answers(v);
