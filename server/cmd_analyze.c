@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "server/commands.h"
 
 #define RULES_MAX (1 << 20)
+#define LEARN_STEP_US 160000        /* the first ten seconds make the first background */
 
 struct analysis {
     const char *video, *rules_path, *mask_dir;
@@ -23,18 +25,22 @@ struct analysis {
     kt_decoder *decoder;
     kt_motion *motion;
     FILE *out;
-    int64_t frames, start_us, t_us;
+    bool cold;
+    int learnt;
+    int64_t frames, start_us, t_us, learnt_us;
     json_t *pending;                /* event lines that follow the frame's line */
 };
 
 static void usage(FILE *to)
 {
-    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR]\n\n"
+    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--cold]\n\n"
           "Runs the motion detection of `serve` over a file and prints a JSON object a line:\n"
           "one for each frame, and one for each event as it closes.\n"
           "VIDEO is anything FFmpeg reads, pictures too (in%06d.jpg).\n\n"
           "  --rules FILE  zones, lines and limits as JSON, see docs/motion.md\n"
-          "  --masks DIR   write the foreground of each frame as DIR/000001.pgm, …\n", to);
+          "  --masks DIR   write the foreground of each frame as DIR/000001.pgm, …\n"
+          "  --cold        start knowing nothing, as `serve` does; otherwise the first ten\n"
+          "                seconds are looked at beforehand to learn the place\n", to);
 }
 
 static int read_text(const char *path, char **out)
@@ -152,13 +158,18 @@ static void set_time(struct analysis *a, int64_t pts)
     a->t_us = t;
 }
 
-static int look(struct analysis *a, const struct kt_luma *luma)
+static struct kt_motion_picture picture_of(const struct kt_luma *luma)
 {
-    const struct kt_motion_picture pic = {
+    return (struct kt_motion_picture){
         .luma = luma->data, .cb = luma->cb, .cr = luma->cr, .w = luma->width, .h = luma->height,
         .source_w = luma->source_width, .source_h = luma->source_height, .key = luma->key,
         .damaged = luma->damaged,
     };
+}
+
+static int look(struct analysis *a, const struct kt_luma *luma)
+{
+    const struct kt_motion_picture pic = picture_of(luma);
     struct kt_motion_result result;
     set_time(a, luma->pts);
     a->frames++;
@@ -170,7 +181,19 @@ static int look(struct analysis *a, const struct kt_luma *luma)
     return a->mask_dir ? write_mask(a, &result, luma->source_width, luma->source_height) : 0;
 }
 
-static int take_all(struct analysis *a)
+/* A picture every LEARN_STEP_US; 1 when enough are learnt. */
+static int learn(struct analysis *a, const struct kt_luma *luma)
+{
+    const struct kt_motion_picture pic = picture_of(luma);
+    set_time(a, luma->pts);
+    if (a->frames++ > 0 && a->t_us - a->learnt_us < LEARN_STEP_US)
+        return 0;
+    a->learnt_us = a->t_us;
+    const int ret = kt_motion_learn(a->motion, &pic);
+    return ret < 0 ? ret : ++a->learnt == KT_MOTION_LEARN_MAX;
+}
+
+static int take_all(struct analysis *a, int (*use)(struct analysis *, const struct kt_luma *))
 {
     for (;;) {
         struct kt_luma luma;
@@ -178,13 +201,14 @@ static int take_all(struct analysis *a)
         if (ret == -EAGAIN)
             return 0;
         if (ret == 0)
-            ret = look(a, &luma);
-        if (ret < 0)
+            ret = use(a, &luma);
+        if (ret != 0)
             return ret;
     }
 }
 
-static int run(struct analysis *a)
+/* Decode the video from where it is to its end, or until USE returns 1. */
+static int decode_all(struct analysis *a, int (*use)(struct analysis *, const struct kt_luma *))
 {
     kt_cleanup(av_packet_free) AVPacket *pkt = av_packet_alloc();
     if (!pkt)
@@ -193,17 +217,46 @@ static int run(struct analysis *a)
     while ((ret = av_read_frame(a->input, pkt)) >= 0) {
         if (pkt->stream_index == a->stream) {
             (void)kt_decoder_send(a->decoder, pkt);     /* damage costs frames, not the run */
-            ret = take_all(a);
+            ret = take_all(a, use);
         }
         av_packet_unref(pkt);
-        if (ret < 0)
-            return ret;
+        if (ret != 0 && ret != AVERROR_EOF)
+            return ret < 0 ? ret : 0;
     }
-    if (ret != AVERROR_EOF)
+    if (ret != AVERROR_EOF && use == look)
         fprintf(stderr, "kentongan analyze: %s: %s after frame %" PRId64 "\n", a->video,
                 kt_strerror(ret), a->frames);
     (void)kt_decoder_send(a->decoder, NULL);
-    ret = take_all(a);
+    ret = take_all(a, use);
+    return ret < 0 ? ret : 0;
+}
+
+static void close_video(struct analysis *a)
+{
+    kt_decoder_destroy(&a->decoder);
+    avformat_close_input(&a->input);
+    a->frames = 0;
+    a->t_us = 0;
+}
+
+/* A file, or numbered pictures; not a pipe. */
+static bool can_reopen(const struct analysis *a)
+{
+    return (a->input->pb && (a->input->pb->seekable & AVIO_SEEKABLE_NORMAL)) ||
+           (a->input->iformat->flags & AVFMT_NOFILE);
+}
+
+static int run(struct analysis *a)
+{
+    int ret = open_video(a);
+    if (ret == 0 && !a->cold && can_reopen(a)) {
+        ret = decode_all(a, learn);
+        close_video(a);
+        if (ret == 0)
+            ret = open_video(a);
+    }
+    if (ret == 0)
+        ret = decode_all(a, look);
     kt_motion_finish(a->motion);
     print_events(a);
     return ret;
@@ -229,9 +282,7 @@ static int analyze(struct analysis *a)
         fprintf(stderr, "kentongan analyze: %s: %s\n", a->mask_dir, strerror(errno));
         return 1;
     }
-    ret = open_video(a);
-    if (ret == 0)
-        ret = run(a);
+    ret = run(a);
     if (ret < 0) {
         fprintf(stderr, "kentongan analyze: %s: %s\n", a->video, kt_strerror(ret));
         return 1;
@@ -247,7 +298,7 @@ int kt_cmd_analyze(int argc, char **argv)
 {
     static const struct option options[] = {
         { "rules", required_argument, NULL, 'r' }, { "masks", required_argument, NULL, 'm' },
-        { "help", no_argument, NULL, 'h' }, { 0 },
+        { "cold", no_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
     };
     struct analysis a = { .stream = -1, .out = stdout };
     int c;
@@ -257,6 +308,8 @@ int kt_cmd_analyze(int argc, char **argv)
             a.rules_path = optarg;
         else if (c == 'm')
             a.mask_dir = optarg;
+        else if (c == 'c')
+            a.cold = true;
         else {
             usage(c == 'h' ? stdout : stderr);
             return c == 'h' ? 0 : 2;
