@@ -8,6 +8,7 @@
 #include "decoders/motion/background.h"
 #include "decoders/motion/components.h"
 #include "decoders/motion/events.h"
+#include "decoders/motion/light.h"
 #include "decoders/motion/motion.h"
 #include "decoders/motion/rules.h"
 #include "decoders/motion/tracks.h"
@@ -21,7 +22,8 @@ struct kt_motion {
     kt_background *background;      /* the next four: NULL until the first picture */
     kt_components *components;
     kt_tracks *tracks;
-    uint8_t *mask, *hold, *absorb;
+    uint8_t *mask, *hold, *absorb, *relit;
+    bool has_relit;
     int w, h;
     int64_t t_us;
     struct kt_rules *rules;
@@ -53,8 +55,9 @@ static void drop_stages(kt_motion *m)
     free(m->mask);
     free(m->hold);
     free(m->absorb);
+    free(m->relit);
     free(m->ignored);
-    m->mask = m->hold = m->absorb = m->ignored = NULL;
+    m->mask = m->hold = m->absorb = m->relit = m->ignored = NULL;
     m->w = m->h = 0;
 }
 
@@ -93,8 +96,10 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     m->mask = calloc((size_t)pic->w, (size_t)pic->h);
     m->hold = calloc((size_t)pic->w, (size_t)pic->h);
     m->absorb = calloc((size_t)pic->w, (size_t)pic->h);
+    m->relit = calloc((size_t)pic->w, (size_t)pic->h);
     m->ignored = calloc((size_t)pic->w, (size_t)pic->h);
-    if (ret == 0 && (!m->mask || !m->hold || !m->absorb || !m->ignored))
+    if (ret == 0 && (!m->mask || !m->hold || !m->absorb || !m->relit ||
+                     !m->ignored))
         ret = -ENOMEM;
     if (ret < 0) {
         drop_stages(m);
@@ -207,6 +212,8 @@ static void fill_hints(kt_motion *m, const struct kt_blob *blob, int n)
         kt_components_paint(m->components, m->hold, blob, hold, n);
         kt_components_paint(m->components, m->absorb, blob, absorb, n);
     }
+    for (size_t i = 0; m->has_relit && i < bytes; i++)
+        m->absorb[i] |= m->relit[i];
 }
 
 /* The mask of PIC, cleaned, and its blobs. */
@@ -219,7 +226,14 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
             m->mask[i] &= (uint8_t)~m->ignored[i];
     kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
     const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
-    return kt_components_find(m->components, m->mask, min_area, blob);
+    const int n = kt_components_find(m->components, m->mask, min_area, blob);
+    const uint8_t *typical = kt_background_typical(m->background);
+    bool changed = false;
+    memset(m->relit, 0, (size_t)m->w * (size_t)m->h);
+    for (int i = 0; i < n; i++)
+        changed |= kt_light_remove(pic->luma, typical, m->w, m->h, &blob[i], m->mask, m->relit);
+    m->has_relit = changed;
+    return changed ? kt_components_find(m->components, m->mask, min_area, blob) : n;
 }
 
 /* A thing that has been at its place for a while. */

@@ -1,0 +1,119 @@
+/* light.c - block by block, then the blob as a whole. */
+#include <math.h>
+#include <stddef.h>
+
+#include "decoders/motion/light.h"
+
+#define BLOCK KT_LIGHT_BLOCK
+#define FILLED 16                   /* foreground pixels that make a block count */
+#define MIN_BLOCKS 5                /* of a blob; with fewer, each must be light */
+#define NOISE 3.0                   /* grey levels that no fit explains */
+#define UNEXPLAINED 0.22            /* of the mean change: more is a thing */
+#define MIN_GAIN 0.15
+#define MAX_GAIN 4.0
+#define LIGHT_SHARE 0.18            /* fewer blocks with edges of their own: light */
+#define THING_SHARE 0.40            /* more: a thing, all of it; between them … */
+#define LARGE 0.12                  /* … what covers so much of the picture is both */
+
+enum block { EMPTY = 0, LIGHT, THING };
+
+/* Sums over a block; x and y run from -3.5 to 3.5. */
+struct sums {
+    double i, b, ii, bb, ib, ix, iy, bx, by;
+};
+
+static void sum_block(struct sums *s, const uint8_t *luma, const uint8_t *typical, int w)
+{
+    int si = 0, sb = 0, sii = 0, sbb = 0, sib = 0, six = 0, siy = 0, sbx = 0, sby = 0;
+    for (int y = 0; y < BLOCK; y++, luma += w, typical += w)
+        for (int x = 0; x < BLOCK; x++) {
+            const int i = luma[x], b = typical[x];
+            si += i;
+            sb += b;
+            sii += i * i;
+            sbb += b * b;
+            sib += i * b;
+            six += i * (2 * x - 7);
+            siy += i * (2 * y - 7);
+            sbx += b * (2 * x - 7);
+            sby += b * (2 * y - 7);
+        }
+    *s = (struct sums){ si, sb, sii, sbb, sib, six / 2.0, siy / 2.0, sbx / 2.0, sby / 2.0 };
+}
+
+/* Fit I = gain * B + plane. The gain is found first and the plane in the rest:
+ * not the best fit, but one that needs no solving and errs towards THING. */
+static enum block judge(const struct sums *s)
+{
+    const double n = BLOCK * BLOCK, xx = n * (BLOCK * BLOCK - 1) / 12.0;
+    const double vb = s->bb - s->b * s->b / n - (s->bx * s->bx + s->by * s->by) / xx;
+    const double cov = s->ib - s->i * s->b / n - (s->ix * s->bx + s->iy * s->by) / xx;
+    const double vi = s->ii - s->i * s->i / n - (s->ix * s->ix + s->iy * s->iy) / xx;
+    double gain = vb > n * NOISE * NOISE / 4 ? cov / vb : 1;
+    gain = fmin(MAX_GAIN, fmax(MIN_GAIN, gain));
+    const double rest = sqrt(fmax(0, vi - 2 * gain * cov + gain * gain * vb) / n);
+    const double change = fabs(s->i - s->b) / n;
+    return rest > NOISE + UNEXPLAINED * change ? THING : LIGHT;
+}
+
+static int filled(const uint8_t *mask, int w)
+{
+    int n = 0;
+    for (int y = 0; y < BLOCK; y++, mask += w)
+        for (int x = 0; x < BLOCK; x++)
+            n += mask[x] & 1;
+    return n;
+}
+
+static void move_block(uint8_t *mask, uint8_t *relit, int w)
+{
+    for (int y = 0; y < BLOCK; y++, mask += w, relit += w)
+        for (int x = 0; x < BLOCK; x++) {
+            relit[x] |= mask[x];
+            mask[x] = 0;
+        }
+}
+
+#define MAX_SIDE 128                /* blocks; pictures are at most 320 wide, mostly */
+
+bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
+                     const struct kt_blob *blob, uint8_t *mask, uint8_t *relit)
+{
+    static const int dx[4] = { 1, -1, 0, 0 }, dy[4] = { 0, 0, 1, -1 };
+    enum block kind[MAX_SIDE][MAX_SIDE];
+    const int bx0 = blob->x0 / BLOCK, by0 = blob->y0 / BLOCK;
+    const int nx = blob->x1 / BLOCK - bx0 + 1, ny = blob->y1 / BLOCK - by0 + 1;
+    int light = 0, thing = 0;
+    if (blob->area < FILLED || nx > MAX_SIDE || ny > MAX_SIDE)
+        return false;
+    for (int y = 0; y < ny; y++)
+        for (int x = 0; x < nx; x++) {
+            const ptrdiff_t at = (ptrdiff_t)(by0 + y) * BLOCK * w + (bx0 + x) * BLOCK;
+            struct sums s;
+            kind[y][x] = EMPTY;
+            if ((bx0 + x + 1) * BLOCK > w || (by0 + y + 1) * BLOCK > h ||
+                filled(mask + at, w) < FILLED)
+                continue;
+            sum_block(&s, luma + at, typical + at, w);
+            kind[y][x] = judge(&s);
+            *(kind[y][x] == LIGHT ? &light : &thing) += 1;
+        }
+    const int total = light + thing;
+    const bool all = total < MIN_BLOCKS ? thing == 0 : thing < LIGHT_SHARE * total;
+    const bool mixed = blob->area > LARGE * w * h && thing < THING_SHARE * total;
+    if (total == 0 || (!all && !mixed))
+        return false;
+    for (int y = 0; y < ny; y++)
+        for (int x = 0; x < nx; x++) {
+            int beside = 0;
+            for (int d = 0; d < 4; d++) {
+                const int u = x + dx[d], v = y + dy[d];
+                beside += u >= 0 && v >= 0 && u < nx && v < ny && kind[v][u] == THING;
+            }
+            const ptrdiff_t at = (ptrdiff_t)(by0 + y) * BLOCK * w + (bx0 + x) * BLOCK;
+            const bool whole = (bx0 + x + 1) * BLOCK <= w && (by0 + y + 1) * BLOCK <= h;
+            if (whole && (all || (kind[y][x] != THING && beside < 2)))
+                move_block(mask + at, relit + at, w);
+        }
+    return true;
+}
