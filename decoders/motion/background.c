@@ -17,18 +17,16 @@
 
 #define SAMPLES 12
 #define COLOUR_SAMPLES 8
-#define RADIUS 14                   /* grey levels */
-#define COLOUR_RADIUS 8             /* Cb and Cr together */
 #define REFERENCE_STEP_US 40000     /* rates below are per picture at 25 a second */
 #define LEARN_RATE 16               /* of 256, at that rate */
 #define DIFFUSE_RATE 16
-#define ABSORB_RATE 6
+#define ABSORB_RATE 16
 #define DECAY_US 160000             /* flicker is forgotten by one every so often */
 #define RANDOM_BYTES 8192
 #define MODE_WINDOW 16              /* the first background is the densest so many levels */
 #define START_US (4 * KT_SECOND_US) /* a start without learning collects pictures so long */
 #define START_STEP_US 160000
-#define SETTLE_US (1500 * 1000)
+#define SETTLE_US (800 * 1000)
 
 struct plane {
     int w, h;
@@ -228,8 +226,37 @@ static void samples_from_learnt(kt_background *bg, uint8_t *sample, size_t n, in
     }
 }
 
+static int by_mean(const void *a, const void *b)
+{
+    const int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+/* Pictures in another light than most would mix two places into one: drop them. */
+static void drop_odd_light(kt_background *bg)
+{
+    const size_t n = plane_bytes(&bg->luma);
+    int mean[KT_MOTION_LEARN_MAX], sorted[KT_MOTION_LEARN_MAX], kept = 0;
+    for (int i = 0; i < bg->n_learnt; i++) {
+        uint64_t sum = 0;
+        for (size_t p = 0; p < n; p++)
+            sum += bg->learnt[i][p];
+        mean[i] = sorted[i] = (int)(sum * 16 / n);
+    }
+    qsort(sorted, (size_t)bg->n_learnt, sizeof(sorted[0]), by_mean);
+    const int median = sorted[bg->n_learnt / 2], slack = 3 * 16 + median / 32;
+    for (int i = 0; i < bg->n_learnt; i++) {
+        if (abs(mean[i] - median) <= slack)
+            bg->learnt[kept++] = bg->learnt[i];
+        else
+            free(bg->learnt[i]);
+    }
+    bg->n_learnt = kept;
+}
+
 static void start_from_learnt(kt_background *bg)
 {
+    drop_odd_light(bg);
     const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
     samples_from_learnt(bg, bg->luma.sample, n, SAMPLES, 0, bg->typical);
     samples_from_learnt(bg, bg->colour.sample, c, COLOUR_SAMPLES, n, NULL);
@@ -311,7 +338,7 @@ static void compare_colour(kt_background *bg, const struct kt_motion_picture *pi
         const size_t at = (size_t)y * (size_t)p->w;
         sample_rows(p, p->sample, y, b);
         sample_rows(p, p->second, y, r);
-        bg->k->radius(p->radius + at, p->blink + at, NULL, COLOUR_RADIUS, p->w);
+        bg->k->radius_colour(p->radius + at, p->blink + at, p->w);
         bg->k->match_colour(p->fg + at, pic->cb + at, pic->cr + at, b, r, p->samples,
                             p->radius + at, p->w);
     }
@@ -325,7 +352,8 @@ static void compare_luma(kt_background *bg, const struct kt_motion_picture *pic,
         const size_t at = (size_t)y * (size_t)p->w;
         const uint8_t *changed = bg->colour.fg + (size_t)(y / 2) * (size_t)bg->colour.w;
         sample_rows(p, p->sample, y, s);
-        bg->k->radius(p->radius + at, p->blink + at, colour ? changed : NULL, RADIUS, p->w);
+        bg->k->radius(p->radius + at, p->blink + at, bg->typical + at, colour ? changed : NULL,
+                      p->w);
         bg->k->match(p->fg + at, pic->luma + at, s, p->samples, p->radius + at, p->w);
     }
 }
@@ -349,9 +377,38 @@ static void vote(kt_background *bg, uint8_t *dst, const uint8_t *src, int reach,
     }
 }
 
-enum kt_background_state kt_background_compare(kt_background *bg,
-                                               const struct kt_motion_picture *pic, int64_t t_us,
-                                               uint8_t *mask)
+void kt_background_regain(kt_background *bg, double gain, double offset)
+{
+    uint8_t to[256];
+    const size_t n = plane_bytes(&bg->luma);
+    for (int v = 0; v < 256; v++) {
+        const double x = gain * v + offset + 0.5;
+        to[v] = (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
+    }
+    for (size_t i = 0; i < n * SAMPLES; i++)
+        bg->luma.sample[i] = to[bg->luma.sample[i]];
+    for (size_t i = 0; i < n; i++)
+        bg->typical[i] = to[bg->typical[i]];
+    bg->collecting = false;         /* what was collected looks different now */
+    drop_learnt(bg);
+}
+
+void kt_background_relight(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                           bool now)
+{
+    drop_learnt(bg);
+    start(bg, pic, t_us);
+    if (now)
+        bg->settle_until_us = t_us + SETTLE_US;
+}
+
+bool kt_background_settling(const kt_background *bg, int64_t t_us)
+{
+    return bg->started && t_us < bg->settle_until_us;
+}
+
+void kt_background_compare(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                           uint8_t *mask)
 {
     if (bg->started && bg->has_colour != (pic->cb != NULL))
         kt_background_reset(bg);
@@ -362,7 +419,6 @@ enum kt_background_state kt_background_compare(kt_background *bg,
     compare_luma(bg, pic, pic->cb != NULL);
     vote(bg, bg->half, bg->luma.fg, 1, 4);
     vote(bg, mask, bg->half, 2, 12);
-    return KT_BACKGROUND_STEADY;
 }
 
 /* RATE per picture of REFERENCE_STEP_US, for one that took STEP_US. */

@@ -32,18 +32,22 @@ void kt_background_destroy(kt_background **bg);
 /* Keep PIC for the first background. */
 kt_must_check int kt_background_learn(kt_background *bg, const struct kt_motion_picture *pic);
 
-enum kt_background_state {
-    KT_BACKGROUND_STEADY = 0,
-    KT_BACKGROUND_SETTLING,         /* the light or the camera just changed: MASK is empty */
-};
-
 /*
- * Compare with PIC and write 0 or 255 into MASK (W x H), noise and holes removed.
+ * Compare with PIC and write 0 or 255 into MASK (W x H), noise removed.
  * Nothing is learnt yet: kt_background_adapt() follows, or not (a look ahead).
  */
-enum kt_background_state kt_background_compare(kt_background *bg,
-                                               const struct kt_motion_picture *pic, int64_t t_us,
-                                               uint8_t *mask);
+void kt_background_compare(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                           uint8_t *mask);
+
+/* The whole place became brighter or darker: it now looks like GAIN * before + OFFSET. */
+void kt_background_regain(kt_background *bg, double gain, double offset);
+
+/* The light of the whole place changed: PIC is the background from now on. When
+ * it changed just NOW, it settles for a moment, in which nothing should be made of
+ * differences. */
+void kt_background_relight(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
+                           bool now);
+bool kt_background_settling(const kt_background *bg, int64_t t_us);
 
 /* Learn from the picture last compared. */
 void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,

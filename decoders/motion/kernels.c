@@ -10,14 +10,20 @@ static inline unsigned distance(uint8_t a, uint8_t b)
     return a > b ? (unsigned)(a - b) : (unsigned)(b - a);
 }
 
-static void radius_c(uint8_t *radius, const uint8_t *blink, const uint8_t *colour, unsigned base,
-                     int n)
+static void radius_c(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
+                     const uint8_t *colour, int n)
 {
     for (int x = 0; x < n; x++) {
-        unsigned r = base + (blink[x] >> 3);
+        unsigned r = 8 + (typical[x] >> 4) + (blink[x] >> 3);
         r = r > RADIUS_MAX ? RADIUS_MAX : r;
         radius[x] = (uint8_t)(colour && colour[x >> 1] ? r >> 1 : r);
     }
+}
+
+static void radius_colour_c(uint8_t *radius, const uint8_t *blink, int n)
+{
+    for (int x = 0; x < n; x++)
+        radius[x] = (uint8_t)(8 + (blink[x] >> 3));
 }
 
 static void match_c(uint8_t *fg, const uint8_t *px, const uint8_t *const *sample, int samples,
@@ -97,6 +103,7 @@ static void approach_c(uint8_t *typical, const uint8_t *px, const uint8_t *barre
 const struct kt_kernels kt_kernels_c = {
     .name = "c",
     .radius = radius_c,
+    .radius_colour = radius_colour_c,
     .match = match_c,
     .match_colour = match_colour_c,
     .count = count_c,

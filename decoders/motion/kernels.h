@@ -17,10 +17,16 @@
 struct kt_kernels {
     const char *name;
 
-    /* How far a sample may lie off: BASE + BLINK / 8, at most 60, and half of
-     * that where the colour (COLOUR, half as wide, or NULL) has changed. */
-    void (*radius)(uint8_t *radius, const uint8_t *blink, const uint8_t *colour, unsigned base,
-                   int n);
+    /*
+     * How far a sample may lie off: 8 and a sixteenth of TYPICAL, for what is
+     * bright varies more, and an eighth of BLINK; at most 60, and half of that
+     * where the colour (COLOUR, half as wide, or NULL) has changed.
+     */
+    void (*radius)(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
+                   const uint8_t *colour, int n);
+
+    /* The same for colour: 8 and an eighth of BLINK. */
+    void (*radius_colour)(uint8_t *radius, const uint8_t *blink, int n);
 
     /* FG is 255 where fewer than KT_KERNEL_NEEDED of SAMPLES samples lie
      * within RADIUS of PX. SAMPLE[i] points at row i of samples. */

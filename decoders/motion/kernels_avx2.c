@@ -42,23 +42,35 @@ AVX2 static inline __m256i twice(const uint8_t *p)
     return _mm256_set_m128i(_mm_unpackhi_epi8(half, half), _mm_unpacklo_epi8(half, half));
 }
 
-AVX2 static void radius_avx2(uint8_t *radius, const uint8_t *blink, const uint8_t *colour,
-                             unsigned base, int n)
+/* Each byte shifted right by BITS, of which KEEP is the mask of what can remain. */
+#define SHIFT(v, bits, keep) \
+    _mm256_and_si256(_mm256_srli_epi16(v, bits), _mm256_set1_epi8(keep))
+
+AVX2 static void radius_avx2(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
+                             const uint8_t *colour, int n)
 {
-    const __m256i most = _mm256_set1_epi8(60), low5 = _mm256_set1_epi8(31);
-    const __m256i low7 = _mm256_set1_epi8(127), vbase = _mm256_set1_epi8((char)base);
+    const __m256i most = _mm256_set1_epi8(60), base = _mm256_set1_epi8(8);
     int x = 0;
     for (; x + BLOCK <= n; x += BLOCK) {
-        const __m256i b = _mm256_and_si256(_mm256_srli_epi16(load(blink + x), 3), low5);
-        __m256i r = _mm256_min_epu8(_mm256_adds_epu8(b, vbase), most);
-        if (colour) {
-            const __m256i half = _mm256_and_si256(_mm256_srli_epi16(r, 1), low7);
-            r = _mm256_blendv_epi8(r, half, twice(colour + (x >> 1)));
-        }
+        const __m256i more = _mm256_add_epi8(SHIFT(load(blink + x), 3, 31),
+                                             SHIFT(load(typical + x), 4, 15));
+        __m256i r = _mm256_min_epu8(_mm256_add_epi8(more, base), most);
+        if (colour)
+            r = _mm256_blendv_epi8(r, SHIFT(r, 1, 127), twice(colour + (x >> 1)));
         store(radius + x, r);
     }
     if (x < n)
-        kt_kernels_c.radius(radius + x, blink + x, colour ? colour + (x >> 1) : NULL, base, n - x);
+        kt_kernels_c.radius(radius + x, blink + x, typical + x, colour ? colour + (x >> 1) : NULL,
+                            n - x);
+}
+
+AVX2 static void radius_colour_avx2(uint8_t *radius, const uint8_t *blink, int n)
+{
+    const __m256i base = _mm256_set1_epi8(8);
+    int x = 0;
+    for (; x + BLOCK <= n; x += BLOCK)
+        store(radius + x, _mm256_add_epi8(SHIFT(load(blink + x), 3, 31), base));
+    kt_kernels_c.radius_colour(radius + x, blink + x, n - x);
 }
 
 AVX2 static inline void match_block(uint8_t *fg, const uint8_t *px, const uint8_t *const *sample,
@@ -199,6 +211,7 @@ AVX2 static void approach_avx2(uint8_t *typical, const uint8_t *px, const uint8_
 const struct kt_kernels kt_kernels_avx2 = {
     .name = "avx2",
     .radius = radius_avx2,
+    .radius_colour = radius_colour_avx2,
     .match = match_avx2,
     .match_colour = match_colour_avx2,
     .count = count_avx2,

@@ -13,9 +13,12 @@
 #define MAX_GAIN 4.0
 #define LIGHT_SHARE 0.18            /* fewer blocks with edges of their own: light */
 #define THING_SHARE 0.40            /* more: a thing, all of it; between them … */
+#define CLUSTER 6                   /* blocks of a thing's edges, at least */
 #define LARGE 0.12                  /* … what covers so much of the picture is both */
 
-enum block { EMPTY = 0, LIGHT, THING };
+enum block { EMPTY = 0, LIGHT, THING, SEEN };
+
+static const int dx[4] = { 1, -1, 0, 0 }, dy[4] = { 0, 0, 1, -1 };
 
 /* Sums over a block; x and y run from -3.5 to 3.5. */
 struct sums {
@@ -56,6 +59,14 @@ static enum block judge(const struct sums *s)
     return rest > NOISE + UNEXPLAINED * change ? THING : LIGHT;
 }
 
+/* Where block X, Y begins; the last ones end with the picture. */
+static ptrdiff_t block_at(int x, int y, int w, int h)
+{
+    const int px = x * BLOCK + BLOCK <= w ? x * BLOCK : w - BLOCK;
+    const int py = y * BLOCK + BLOCK <= h ? y * BLOCK : h - BLOCK;
+    return (ptrdiff_t)py * w + px;
+}
+
 static int filled(const uint8_t *mask, int w)
 {
     int n = 0;
@@ -76,33 +87,76 @@ static void move_block(uint8_t *mask, uint8_t *relit, int w)
 
 #define MAX_SIDE 128                /* blocks; pictures are at most 320 wide, mostly */
 
+/* Blocks connected to the one at X, Y: turn FROM into TO; returns how many. */
+static int flood(enum block *kind, int nx, int ny, int x, int y, enum block from, enum block to)
+{
+    struct {
+        int8_t x, y;
+    } todo[MAX_SIDE * MAX_SIDE];
+    int n = 0, done = 0;
+    kind[y * MAX_SIDE + x] = to;
+    todo[n].x = (int8_t)x;
+    todo[n++].y = (int8_t)y;
+    for (; done < n; done++)
+        for (int d = 0; d < 4; d++) {
+            const int u = todo[done].x + dx[d], v = todo[done].y + dy[d];
+            if (u < 0 || v < 0 || u >= nx || v >= ny || kind[v * MAX_SIDE + u] != from)
+                continue;
+            kind[v * MAX_SIDE + u] = to;
+            todo[n].x = (int8_t)u;
+            todo[n++].y = (int8_t)v;
+        }
+    return done;
+}
+
+/* A thing in changing light has its edges together, errors lie about: of the THING
+ * blocks only clusters stay. Returns whether there are any. */
+static bool keep_clusters(enum block *kind, int nx, int ny)
+{
+    bool any = false;
+    for (int y = 0; y < ny; y++)
+        for (int x = 0; x < nx; x++) {
+            if (kind[y * MAX_SIDE + x] != THING)
+                continue;
+            const bool stays = flood(kind, nx, ny, x, y, THING, SEEN) >= CLUSTER;
+            any |= stays;
+            if (!stays)
+                flood(kind, nx, ny, x, y, SEEN, LIGHT);
+        }
+    for (int y = 0; y < ny; y++)
+        for (int x = 0; x < nx; x++)
+            if (kind[y * MAX_SIDE + x] == SEEN)
+                kind[y * MAX_SIDE + x] = THING;
+    return any;
+}
+
 bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
                      const struct kt_blob *blob, uint8_t *mask, uint8_t *relit)
 {
-    static const int dx[4] = { 1, -1, 0, 0 }, dy[4] = { 0, 0, 1, -1 };
     enum block kind[MAX_SIDE][MAX_SIDE];
     const int bx0 = blob->x0 / BLOCK, by0 = blob->y0 / BLOCK;
     const int nx = blob->x1 / BLOCK - bx0 + 1, ny = blob->y1 / BLOCK - by0 + 1;
     int light = 0, thing = 0;
-    if (blob->area < FILLED || nx > MAX_SIDE || ny > MAX_SIDE)
+    if (blob->area < FILLED || w < BLOCK || h < BLOCK || nx > MAX_SIDE || ny > MAX_SIDE)
         return false;
     for (int y = 0; y < ny; y++)
         for (int x = 0; x < nx; x++) {
-            const ptrdiff_t at = (ptrdiff_t)(by0 + y) * BLOCK * w + (bx0 + x) * BLOCK;
+            const ptrdiff_t at = block_at(bx0 + x, by0 + y, w, h);
             struct sums s;
             kind[y][x] = EMPTY;
-            if ((bx0 + x + 1) * BLOCK > w || (by0 + y + 1) * BLOCK > h ||
-                filled(mask + at, w) < FILLED)
+            if (filled(mask + at, w) < FILLED)
                 continue;
             sum_block(&s, luma + at, typical + at, w);
             kind[y][x] = judge(&s);
             *(kind[y][x] == LIGHT ? &light : &thing) += 1;
         }
     const int total = light + thing;
-    const bool all = total < MIN_BLOCKS ? thing == 0 : thing < LIGHT_SHARE * total;
+    bool all = total < MIN_BLOCKS ? thing == 0 : thing < LIGHT_SHARE * total;
     const bool mixed = blob->area > LARGE * w * h && thing < THING_SHARE * total;
     if (total == 0 || (!all && !mixed))
         return false;
+    if (mixed)
+        all = !keep_clusters(&kind[0][0], nx, ny);
     for (int y = 0; y < ny; y++)
         for (int x = 0; x < nx; x++) {
             int beside = 0;
@@ -110,9 +164,8 @@ bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
                 const int u = x + dx[d], v = y + dy[d];
                 beside += u >= 0 && v >= 0 && u < nx && v < ny && kind[v][u] == THING;
             }
-            const ptrdiff_t at = (ptrdiff_t)(by0 + y) * BLOCK * w + (bx0 + x) * BLOCK;
-            const bool whole = (bx0 + x + 1) * BLOCK <= w && (by0 + y + 1) * BLOCK <= h;
-            if (whole && (all || (kind[y][x] != THING && beside < 2)))
+            const ptrdiff_t at = block_at(bx0 + x, by0 + y, w, h);
+            if (all || (kind[y][x] != THING && beside < 2))
                 move_block(mask + at, relit + at, w);
         }
     return true;

@@ -16,6 +16,10 @@
 
 #define HOLD_US (180 * KT_SECOND_US) /* what stopped is part of the place after this */
 #define YOUNG_US 2500000            /* what has not moved by now is no visitor */
+#define RELIT_SHARE 0.4             /* of the picture: the light changed everywhere */
+#define UNIFORM_SHARE 0.75
+#define THINGS_SHARE 0.02
+#define FOLLOW_PICTURES 3
 #define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
 
 struct kt_motion {
@@ -23,7 +27,9 @@ struct kt_motion {
     kt_components *components;
     kt_tracks *tracks;
     uint8_t *mask, *hold, *absorb, *relit;
-    bool has_relit;
+    bool has_relit;                 /* something is set in relit */
+    int relit_pictures;             /* in a row in which much was relit, … */
+    int64_t relit_us;               /* … since then */
     int w, h;
     int64_t t_us;
     struct kt_rules *rules;
@@ -216,6 +222,65 @@ static void fill_hints(kt_motion *m, const struct kt_blob *blob, int n)
         m->absorb[i] |= m->relit[i];
 }
 
+/* Shares of the picture that are relit, and that are things. */
+static void shares(const kt_motion *m, double *relit, double *things)
+{
+    const size_t n = (size_t)m->w * (size_t)m->h;
+    size_t nr = 0, nt = 0;
+    for (size_t i = 0; i < n; i++) {
+        nr += m->relit[i] & 1;
+        nt += m->mask[i] & 1;
+    }
+    *relit = (double)nr / (double)n;
+    *things = (double)nt / (double)n;
+}
+
+/* What makes the background look like PIC where it is relit: least squares. */
+static void follow_gain(kt_motion *m, const struct kt_motion_picture *pic)
+{
+    const uint8_t *typical = kt_background_typical(m->background);
+    const size_t n = (size_t)m->w * (size_t)m->h;
+    int64_t k = 0, si = 0, sb = 0, sbb = 0, sib = 0;
+    for (size_t p = 0; p < n; p++) {
+        const int on = m->relit[p] & 1, i = pic->luma[p], b = typical[p];
+        k += on;
+        si += on * i;
+        sb += on * b;
+        sbb += on * b * b;
+        sib += on * i * b;
+    }
+    const double var = (double)sbb - (double)sb * (double)sb / (double)k;
+    double gain = var > 0 ? ((double)sib - (double)si * (double)sb / (double)k) / var : 1;
+    gain = fmin(4, fmax(0.25, gain));
+    kt_background_regain(m->background, gain, ((double)si - gain * (double)sb) / (double)k);
+}
+
+/*
+ * When the light changes nearly everywhere at once (exposure, lamps), the
+ * background is made brighter or darker with it. When it changes over much of the
+ * picture otherwise (a cloud's edge, day to night), what is there now is the new
+ * background; but not at once while a thing stands in it.
+ */
+static void follow_light(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us)
+{
+    double relit, things;
+    if (kt_background_settling(m->background, t_us)) {
+        kt_background_relight(m->background, pic, t_us, false);
+        return;
+    }
+    shares(m, &relit, &things);
+    if (relit <= RELIT_SHARE) {
+        m->relit_pictures = 0;
+        return;
+    }
+    if (m->relit_pictures++ == 0)
+        m->relit_us = t_us;
+    if (relit > UNIFORM_SHARE && m->relit_pictures <= FOLLOW_PICTURES)
+        follow_gain(m, pic);
+    else if (things < THINGS_SHARE || t_us - m->relit_us > KT_SECOND_US)
+        kt_background_relight(m->background, pic, t_us, true);
+}
+
 /* The mask of PIC, cleaned, and its blobs. */
 static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
                       struct kt_blob blob[KT_BLOBS_MAX])
@@ -233,6 +298,11 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     for (int i = 0; i < n; i++)
         changed |= kt_light_remove(pic->luma, typical, m->w, m->h, &blob[i], m->mask, m->relit);
     m->has_relit = changed;
+    if (kt_background_settling(m->background, t_us)) {
+        m->has_relit = true;
+        memset(m->mask, 0, (size_t)m->w * (size_t)m->h);
+        return 0;
+    }
     return changed ? kt_components_find(m->components, m->mask, min_area, blob) : n;
 }
 
@@ -301,6 +371,10 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     fill_hints(m, blob, n);
     const struct kt_background_hints hints = { .hold = m->hold, .absorb = m->absorb };
     kt_background_adapt(m->background, pic, t_us, &hints);
+    if (m->has_relit)
+        follow_light(m, pic, t_us);
+    else
+        m->relit_pictures = 0;
     return 0;
 }
 
