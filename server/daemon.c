@@ -302,6 +302,8 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
         ret = kt_keeper_create(&d->keeper, &events);
     if (ret == 0)
         ret = kt_analysis_create(&d->analysis, 0);
+    if (ret == 0)
+        ret = kt_ingest_loop_create(&d->loop);
     if (ret < 0)
         return kt_error_set(err, ret, "cannot start the workers: %s", kt_strerror(ret));
     return 0;
@@ -398,6 +400,7 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_web_stop(&d->web);
     stop_cameras(d);
     free(d->cameras);
+    kt_ingest_loop_destroy(&d->loop);
     kt_analysis_destroy(&d->analysis);
     kt_keeper_destroy(&d->keeper);
     kt_clips_destroy(&d->clips);
