@@ -1,0 +1,215 @@
+/* hold.c - from a ring into the vault. */
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "storage/ring/clip.h"
+#include "storage/vault/mp4_hash.h"
+#include "storage/vault/vault_file.h"
+#include "storage/vault/vault_private.h"
+
+#define STRETCH_US (30 * 60 * KT_SECOND_US)     /* at most this much in one file */
+
+struct copying {
+    kt_vault *vault;
+    kt_ring *ring;
+    const struct kt_hold *hold;
+    uint32_t stream;
+    struct kt_segment *stretches;       /* what is still to be copied */
+    size_t n;
+    uint64_t done, total;
+    kt_vault_progress progress;
+    void *user;
+    uint8_t *buf;
+};
+
+/* ------------------------------ what there is to do ------------------------------ */
+
+/* End of what was copied already: files of a hold are made in order of time. */
+static int copied_until(const struct copying *c, int64_t *until_us, uint64_t *bytes)
+{
+    struct kt_hold_file *files = NULL;
+    size_t n = 0;
+    const int ret = kt_catalog_hold_files(kt_vault_catalog(c->vault), c->hold->id, &files, &n);
+    for (size_t i = 0; i < n; i++) {
+        *until_us = files[i].end_us > *until_us ? files[i].end_us : *until_us;
+        *bytes += files[i].size_bytes;
+    }
+    kt_hold_file_list_free(&files, n);
+    return ret;
+}
+
+static int open_stretch(const struct copying *c, const struct kt_segment *s, kt_clip **out)
+{
+    const int64_t end = s->start_us + s->duration_us;
+    return kt_clip_open(out, c->ring, c->stream, s->start_us, end < c->hold->to_us ? end : c->hold->to_us);
+}
+
+/* The bytes of all stretches. */
+static int measure(struct copying *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
+        struct kt_clip_info info;
+        const int ret = open_stretch(c, &c->stretches[i], &clip);
+        if (ret < 0)
+            return ret;
+        kt_clip_info(clip, &info);
+        c->total += info.size;
+    }
+    return 0;
+}
+
+static int plan(struct copying *c, struct kt_error *err)
+{
+    char name[KT_STREAM_NAME_MAX + 1];
+    snprintf(name, sizeof(name), "%s/%s", c->hold->camera, c->hold->stream);
+    int ret = kt_ring_find_stream(c->ring, name, &c->stream);
+    if (ret < 0)
+        return kt_error_set(err, -ENOENT, "nothing is recorded of %s", name);
+    int64_t from = c->hold->from_us;
+    ret = copied_until(c, &from, &c->done);
+    if (ret < 0 || from >= c->hold->to_us)
+        return ret;
+    ret = kt_clip_segments(c->ring, c->stream, from, c->hold->to_us, STRETCH_US, &c->stretches, &c->n);
+    if (ret < 0 && ret != -ENOENT)
+        return kt_error_set(err, ret, "%s: %s", name, kt_strerror(ret));
+    if (c->n == 0 && c->done == 0)
+        return kt_error_set(err, -ENOENT, "nothing is recorded of %s at that time", name);
+    c->total = c->done;
+    return measure(c);
+}
+
+/* ------------------------------ one stretch ------------------------------ */
+
+static int put_bytes(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_mp4_hash *hash)
+{
+    uint64_t at = 0;
+    for (;;) {
+        const ssize_t n = kt_clip_read(clip, at, c->buf, KT_VAULT_BUFFER);
+        if (n <= 0)
+            return (int)n;
+        int ret = kt_vault_file_append(file, c->buf, (size_t)n);
+        if (ret == 0)
+            ret = kt_mp4_hash_feed(hash, c->buf, (size_t)n);
+        if (ret < 0)
+            return ret;
+        at += (uint64_t)n;
+        c->done += (uint64_t)n;
+        if (c->progress && c->progress(c->user, c->done, c->total))
+            return -ECANCELED;
+    }
+}
+
+/* The ring's records that STRETCH was made of, with the hash of each as it is in the log. */
+static char *describe_records(struct copying *c, const struct kt_segment *s)
+{
+    struct kt_record *recs = NULL;
+    size_t n = 0;
+    if (kt_ring_query(c->ring, c->stream, s->start_us, s->start_us + s->duration_us, SIZE_MAX, &recs, &n) < 0)
+        return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (recs[i].seq >= s->first_seq && recs[i].seq <= s->last_seq)
+            (void)json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)recs[i].seq,
+                (json_int_t)recs[i].start_us, (json_int_t)recs[i].end_us, (json_int_t)recs[i].frames,
+                (json_int_t)recs[i].size));
+    free(recs);
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
+static void name_file(const struct copying *c, int64_t start_us, char *out, size_t cap)
+{
+    const time_t t = (time_t)(start_us / KT_SECOND_US);
+    struct tm tm;
+    char when[32];
+    gmtime_r(&t, &tm);
+    strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &tm);
+    snprintf(out, cap, "hold-%lld-%s-%s-%s.%03dZ.mp4", (long long)c->hold->id, c->hold->camera,
+             c->hold->stream, when, (int)(start_us % KT_SECOND_US / 1000));
+}
+
+/* Write the stretch to disk under its name, and then list it. */
+static int copy_to_file(struct copying *c, const struct kt_segment *s, kt_clip *clip,
+                        struct kt_hold_file *row)
+{
+    kt_cleanup(kt_vault_file_discard) kt_vault_file *file = NULL;
+    kt_cleanup(kt_mp4_hash_free) kt_mp4_hash *hash = NULL;
+    struct kt_vault_file_info info;
+    struct kt_mp4_facts facts;
+    int ret = kt_mp4_hash_create(&hash);
+    if (ret == 0)
+        ret = kt_vault_file_create(&file, kt_vault_dir(c->vault), row->name, row->start_us);
+    if (ret == 0)
+        ret = put_bytes(c, clip, file, hash);
+    if (ret == 0)
+        ret = kt_mp4_hash_finish(hash, &facts);
+    if (ret == 0)
+        ret = kt_vault_file_commit(&file, &info);
+    if (ret < 0)
+        return ret;
+    row->size_bytes = info.size_bytes;
+    row->frames = facts.frames;
+    memcpy(row->sha256, info.sha256, sizeof(row->sha256));
+    memcpy(row->stream_hash, facts.stream_hash, sizeof(row->stream_hash));
+    ret = kt_catalog_hold_file_add(kt_vault_catalog(c->vault), row);
+    if (ret < 0)                        /* a file without a row is nobody's */
+        (void)unlinkat(kt_vault_dir(c->vault), row->name, 0);
+    return ret;
+}
+
+static int copy_stretch(struct copying *c, const struct kt_segment *s)
+{
+    kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
+    struct kt_clip_info info;
+    int ret = open_stretch(c, s, &clip);
+    if (ret < 0)
+        return ret;
+    kt_clip_info(clip, &info);
+    struct kt_hold_file row = { .hold = c->hold->id, .start_us = info.start_us, .end_us = info.end_us,
+                                .run = s->run };
+    snprintf(row.mime, sizeof(row.mime), "%s", info.mime);
+    name_file(c, info.start_us, row.name, sizeof(row.name));
+    kt_cleanup(kt_freep) char *records = describe_records(c, s);
+    row.records = records;
+    return copy_to_file(c, s, clip, &row);
+}
+
+/* ------------------------------ all of them ------------------------------ */
+
+static int copy_all(struct copying *c, struct kt_error *err)
+{
+    const uint64_t before = c->done, needed = c->total - c->done;
+    int ret = kt_vault_reserve(c->vault, needed);
+    if (ret < 0)
+        return kt_error_set(err, ret, "the vault has no room for %.1f MB more: let go of something first",
+                            (double)needed / 1e6);
+    uint64_t kept = 0;
+    for (size_t i = 0; ret == 0 && i < c->n; i++) {
+        ret = copy_stretch(c, &c->stretches[i]);
+        if (ret == 0)
+            kept = c->done - before;
+    }
+    kt_vault_unreserve(c->vault, needed - (kept < needed ? kept : needed));
+    if (ret == -ESTALE)
+        (void)kt_error_set(err, ret, "the oldest part was overwritten before it could be copied");
+    else if (ret < 0)
+        (void)kt_error_set(err, ret, "copying stopped: %s", kt_strerror(ret));
+    return ret;
+}
+
+int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
+                  kt_vault_progress progress, void *user, struct kt_error *err)
+{
+    struct copying c = { .vault = vault, .ring = ring, .hold = hold, .progress = progress, .user = user };
+    c.buf = malloc(KT_VAULT_BUFFER);
+    int ret = c.buf ? plan(&c, err) : -ENOMEM;
+    if (ret == 0)
+        ret = copy_all(&c, err);
+    free(c.stretches);
+    free(c.buf);
+    return ret;
+}
