@@ -12,8 +12,8 @@
 #include "server/base/clock.h"
 #include "storage/ring/clip.h"
 
-#define HLS_TARGET_US (6 * KT_SECOND_US)
-#define PLAYER_TARGET_US (2 * KT_SECOND_US)
+#define HLS_TARGET_US (5 * KT_SECOND_US)
+#define PLAYER_TARGET_US (KT_SECOND_US * 3 / 2)    /* a GOP of 2 s is one segment */
 #define PLAYLIST_MAX_US (INT64_C(86400) * 2 * KT_SECOND_US)
 #define CLIP_MAX_US (INT64_C(86400) * KT_SECOND_US)
 #define WINDOW_US (1800 * KT_SECOND_US)     /* looked through at once for the player's list */

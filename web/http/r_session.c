@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "storage/catalog/accounts.h"
 
 #define LOGINS_AT_ONCE 4        /* passwords being checked or waiting for it; more: come again */
 #define COOKIE_AGE_S (30 * 86400)
@@ -51,12 +52,14 @@ static enum MHD_Result logged_in(struct web_request *r, const char *token)
 }
 
 static enum MHD_Result check_password(struct web_request *r, const char *username,
-                                      const char *password)
+                                      const char *password, const char *code)
 {
     char token[KT_TOKEN_SIZE];
     int retry_s = 0;
-    const int ret = kt_catalog_login(r->web->params.catalog, username, password, r->address, token,
-                                     &retry_s);
+    const int ret = kt_catalog_login_code(r->web->params.catalog, username, password, code,
+                                          r->address, token, &retry_s);
+    if (ret == -ENOKEY)
+        return web_problem(r, 401, "code-needed", "the code of the telephone is needed too");
     if (ret == -EBUSY)
         return web_problem_retry(r, 429, "too-many", "too many wrong passwords", retry_s > 0 ? retry_s : 1);
     if (ret == -EACCES)
@@ -70,22 +73,22 @@ static enum MHD_Result check_password(struct web_request *r, const char *usernam
 
 enum MHD_Result web_login(struct web_request *r)
 {
-    static const char *const keys[] = { "username", "password", NULL };
-    const char *username, *password;
+    static const char *const keys[] = { "username", "password", "code", NULL };
+    const char *username, *password, *code = NULL;
     size_t username_size, password_size;
     enum MHD_Result result;
     json_t *body = web_body(r, keys, &result);
     if (!body)
         return result;
-    if (json_unpack(body, "{s:s%, s:s%}", "username", &username, &username_size, "password",
-                    &password, &password_size) < 0 ||
+    if (json_unpack(body, "{s:s%, s:s%, s?s}", "username", &username, &username_size, "password",
+                    &password, &password_size, "code", &code) < 0 ||
         username_size == 0 || username_size > KT_USERNAME_MAX || password_size > 256)
         result = web_problem(r, 400, "bad-request", "username and password are needed");
     else if (atomic_fetch_add(&r->web->logins, 1) >= LOGINS_AT_ONCE) {
         atomic_fetch_sub(&r->web->logins, 1);
         result = web_problem_retry(r, 429, "too-many", "many are logging in just now", 2);
     } else {
-        result = check_password(r, username, password);
+        result = check_password(r, username, password, code);
         atomic_fetch_sub(&r->web->logins, 1);
     }
     json_decref(body);
@@ -114,6 +117,8 @@ static enum MHD_Result replace_password(struct web_request *r, const char *old, 
     char token[KT_TOKEN_SIZE];
     int retry_s = 0;
     int ret = kt_catalog_login(c, r->user->username, old, r->address, token, &retry_s);
+    if (ret == -ENOKEY)                     /* the password is right: that is what was asked */
+        ret = 0;
     if (ret == -EBUSY)
         return web_problem_retry(r, 429, "too-many", "too many wrong passwords", retry_s > 0 ? retry_s : 1);
     if (ret == -EACCES)
@@ -128,6 +133,9 @@ static enum MHD_Result replace_password(struct web_request *r, const char *old, 
     web_audit(r, "password", r->user->username, NULL);
     web_live_revoke(r->web, r->user->username, NULL);
     ret = kt_catalog_login(c, r->user->username, new, r->address, token, &retry_s);
+    if (ret == -ENOKEY)                     /* logs in again, with a code */
+        return reply_cookie(r, MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT),
+                            204, "", 0);
     if (ret < 0)
         return web_problem_errno(r, ret);
     return reply_cookie(r, MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT),
@@ -185,4 +193,35 @@ enum MHD_Result web_put_settings(struct web_request *r)
     const int ret = kt_catalog_setting_put(r->web->params.catalog, key, text);
     free(text);
     return ret < 0 ? web_problem_errno(r, ret) : web_reply_empty(r, 204);
+}
+
+/* ------------------------------ second factor ------------------------------ */
+
+enum MHD_Result web_begin_totp(struct web_request *r)
+{
+    char secret[KT_TOTP_TEXT_SIZE], uri[256];
+    const int ret = kt_catalog_totp_begin(r->web->params.catalog, r->user->username, secret);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    snprintf(uri, sizeof(uri), "otpauth://totp/Kentongan?secret=%s&issuer=Kentongan", secret);
+    return web_reply_json(r, 200, json_pack("{s:s, s:s}", "secret", secret, "uri", uri));
+}
+
+enum MHD_Result web_confirm_totp(struct web_request *r)
+{
+    static const char *const keys[] = { "code", NULL };
+    const char *code = "";
+    enum MHD_Result result;
+    json_t *body = web_body(r, keys, &result);
+    if (!body)
+        return result;
+    int ret = json_unpack(body, "{s:s}", "code", &code) < 0 ? -EINVAL :
+              kt_catalog_totp_confirm(r->web->params.catalog, r->user->username, code);
+    json_decref(body);
+    if (ret == -EACCES)
+        return web_problem(r, 400, "bad-code", "the code is wrong");
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    web_audit(r, "totp-on", r->user->username, NULL);
+    return web_reply_empty(r, 204);
 }

@@ -10,6 +10,7 @@
 #define API "/api/v1"
 #define CAMERA API "/cameras/{id}"
 #define EVENT API "/events/{event}"
+#define USER API "/users/{username}"
 
 const struct web_route web_routes[] = {
     { "GET", "/healthz", web_health, ANYBODY, SCOPE_NONE, NULL },
@@ -20,6 +21,9 @@ const struct web_route web_routes[] = {
     { "GET", API "/session", web_who_am_i, LOGGED_IN, SCOPE_NONE, NULL },
     { "DELETE", API "/session", web_logout, ANYBODY, SCOPE_NONE, "logout" },
     { "PUT", API "/session/password", web_change_password, LOGGED_IN, SCOPE_NONE, "password" },
+    { "POST", API "/session/totp", web_begin_totp, LOGGED_IN, SCOPE_NONE, NULL },
+    { "PUT", API "/session/totp", web_confirm_totp, LOGGED_IN, SCOPE_NONE, "totp-on" },
+    { "DELETE", API "/session/all", web_end_own_sessions, LOGGED_IN, SCOPE_NONE, "logout-all" },
     { "GET", API "/session/settings", web_get_settings, LOGGED_IN, SCOPE_NONE, NULL },
     { "PUT", API "/session/settings", web_put_settings, LOGGED_IN, SCOPE_NONE, NULL },
 
@@ -52,5 +56,14 @@ const struct web_route web_routes[] = {
     { "GET", API "/logs", web_logs, ADMIN, SCOPE_NONE, NULL },
     { "GET", API "/users", web_list_users, ADMIN, SCOPE_NONE, NULL },
     { "POST", API "/users", web_add_user, ADMIN, SCOPE_NONE, "user-add" },
+    { "PATCH", USER, web_change_user, ADMIN, SCOPE_NONE, "user-change" },
+    { "DELETE", USER, web_delete_user, ADMIN, SCOPE_NONE, "user-delete" },
+    { "DELETE", USER "/sessions", web_end_user_sessions, ADMIN, SCOPE_NONE, "logout-all" },
+    { "DELETE", USER "/totp", web_drop_user_totp, ADMIN, SCOPE_NONE, "totp-remove" },
+    { "GET", API "/invitations", web_list_invitations, HEAD | ADMIN, SCOPE_NONE, NULL },
+    { "POST", API "/invitations", web_invite, HEAD | ADMIN, SCOPE_NONE, "invite" },
+    { "DELETE", API "/invitations/{invitation}", web_withdraw_invitation, HEAD | ADMIN, SCOPE_NONE, "invite-withdraw" },
+    { "POST", API "/invitation/look", web_look_invitation, ANYBODY, SCOPE_NONE, NULL },
+    { "POST", API "/invitation/accept", web_accept_invitation, ANYBODY, SCOPE_NONE, "invitation-used" },
 };
 const size_t web_n_routes = KT_ARRAY_SIZE(web_routes);

@@ -183,7 +183,10 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_keyframe, web_clip, web_search_activity, web_list_events, web_mark_seen, web_get_event,
     web_change_event, web_thumbnail, web_event_clip, web_timeline, web_live, web_system,
     web_metrics, web_health, web_list_users, web_add_user, web_openapi, web_test_camera,
-    web_discover, web_logs;
+    web_discover, web_logs, web_change_user, web_delete_user, web_end_user_sessions,
+    web_end_own_sessions, web_drop_user_totp, web_list_invitations, web_invite,
+    web_withdraw_invitation, web_look_invitation, web_accept_invitation, web_begin_totp,
+    web_confirm_totp;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);
