@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "server/config_place.h"
@@ -222,6 +223,11 @@ static int add_password(char url[KT_URL_MAX], const char *password)
     return 0;
 }
 
+static bool is_rtsp(const char *url)
+{
+    return strncasecmp(url, "rtsp://", 7) == 0 || strncasecmp(url, "rtsps://", 8) == 0;
+}
+
 static int read_addresses(const struct reader *r, int i, const struct yaml_camera *y,
                           struct kt_camera_config *c)
 {
@@ -230,9 +236,9 @@ static int read_addresses(const struct reader *r, int i, const struct yaml_camer
         ret = expand(r, i, "sub", y->sub, c->sub_url, sizeof(c->sub_url));
     if (ret < 0)
         return ret;
-    if (!strstr(c->main_url, "://"))
+    if (!is_rtsp(c->main_url))
         return refuse(r, "cameras", i, "main", "no address: rtsp://… is expected");
-    if (c->sub_url[0] && !strstr(c->sub_url, "://"))
+    if (c->sub_url[0] && !is_rtsp(c->sub_url))
         return refuse(r, "cameras", i, "sub", "no address: rtsp://… is expected");
     if (!y->password_file)
         return 0;
@@ -388,8 +394,17 @@ static void collect(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
         snprintf(c->first, sizeof(c->first), "%s", strncmp(line, "Load: ", 6) == 0 ? line + 6 : line);
 }
 
-static int parse(const char *path, const char *text, size_t size, struct yaml_file **out,
-                 struct kt_error *err)
+/* libcyaml's back-trace names the entry before an unknown key: look for the key itself. */
+static int refuse_key(const kt_config_place *place, const struct complaint *c, const char *key,
+                      struct kt_error *err)
+{
+    char at[KT_URL_MAX];
+    kt_config_place_find_key(place, key, (size_t)atoi(c->place), at, sizeof(at));
+    return kt_error_set(err, -EINVAL, "%sthere is no key '%s' here", at, key);
+}
+
+static int parse(const char *path, const kt_config_place *place, const char *text, size_t size,
+                 struct yaml_file **out, struct kt_error *err)
 {
     struct complaint complaint = { "", "" };
     const cyaml_config_t cyaml = { .log_fn = collect, .log_ctx = &complaint,
@@ -397,6 +412,9 @@ static int parse(const char *path, const char *text, size_t size, struct yaml_fi
     cyaml_data_t *data = NULL;
     const cyaml_err_t ret = cyaml_load_data((const uint8_t *)text, size, &cyaml, &file_value, &data,
                                             NULL);
+    static const char unknown[] = "Unexpected key: ";
+    if (ret != CYAML_OK && strncmp(complaint.first, unknown, strlen(unknown)) == 0)
+        return refuse_key(place, &complaint, complaint.first + strlen(unknown), err);
     if (ret != CYAML_OK)
         return kt_error_set(err, -EINVAL, "%s:%s: %s", path,
                             complaint.place[0] ? complaint.place : "1:1",
@@ -444,7 +462,7 @@ int kt_config_load(kt_config **out, const char *path, struct kt_error *err)
     if (ret < 0)
         return ret;
     kt_cleanup(yaml_freep) struct yaml_file *y = NULL;
-    ret = parse(path, text, size, &y, err);
+    ret = parse(path, place, text, size, &y, err);
     if (ret < 0)
         return ret;
     kt_cleanup(kt_config_free) kt_config *config = calloc(1, sizeof(*config));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 struct kt_config_place {
@@ -111,4 +112,25 @@ void kt_config_place_find(const kt_config_place *p, const char *section, int ind
         at = next;
     const size_t line = at ? at->start_mark.line : 0, column = at ? at->start_mark.column : 0;
     snprintf(out, cap, "%s:%zu:%zu: ", p->path, line + 1, column + 1);
+}
+
+void kt_config_place_find_key(const kt_config_place *p, const char *key, size_t line, char *out,
+                              size_t cap)
+{
+    yaml_document_t *doc = (yaml_document_t *)&p->doc;
+    const yaml_node_t *node;
+    yaml_mark_t best = { .line = SIZE_MAX };
+    for (int i = 1; (node = yaml_document_get_node(doc, i)); i++) {
+        if (node->type != YAML_MAPPING_NODE)
+            continue;
+        for (yaml_node_pair_t *k = node->data.mapping.pairs.start; k < node->data.mapping.pairs.top; k++) {
+            const yaml_node_t *name = yaml_document_get_node(doc, k->key);
+            const yaml_mark_t at = name->start_mark;
+            if (strcmp(scalar(name), key) == 0 && at.line + 1 >= line && at.line < best.line)
+                best = at;
+        }
+    }
+    if (best.line == SIZE_MAX)
+        best = (yaml_mark_t){ .line = line ? line - 1 : 0 };
+    snprintf(out, cap, "%s:%zu:%zu: ", p->path, best.line + 1, best.column + 1);
 }

@@ -24,4 +24,8 @@ void kt_config_place_free(kt_config_place **place);
 void kt_config_place_find(const kt_config_place *place, const char *section, int index,
                           const char *key, char *out, size_t cap);
 
+/* As kt_config_place_find() for a KEY that some mapping has: the first at or after LINE. */
+void kt_config_place_find_key(const kt_config_place *place, const char *key, size_t line,
+                              char *out, size_t cap);
+
 #endif
