@@ -6,6 +6,8 @@ what a recorder must make of it (see tests/integration/test_hostile.py):
   restarts   the same, in several runs
   flagged    nothing worth recording comes: the state says so, and why, within 15 s
   refused    it never gets as far as a session; offline, with the reason
+`share` is how much of the time must be recorded at least of what restarts, `damaged` says that
+frames themselves arrive broken or not at all.
 """
 import os
 import random
@@ -32,6 +34,7 @@ class Mode:
     expects = "records"
     video, audio = "plain.h264", None
     sprop, timeout, reports = "all", 60, True
+    share, damaged = 0.5, False
     password = None                 # (user, password): ask for digest authentication
 
     def __init__(self, server, visit):
@@ -399,6 +402,7 @@ class BackwardSteps(Mode):
 @mode("no-timestamps")
 class NoTimestamps(Mode):
     """Every packet has timestamp 0."""
+    expects = "restarts"
 
     def timestamp(self, n):
         return 0
@@ -574,6 +578,7 @@ class TrailingZeros(Mode):
 @mode("broken-frames")
 class BrokenFrames(Mode):
     """One frame in seven is noise, between good ones."""
+    damaged = True
 
     def unit(self, n):
         unit = super().unit(n)
@@ -813,6 +818,7 @@ class PlayInfoWrong(Mode):
 class HalfClose(Mode):
     """After 5 s it stops sending but keeps the connection half open."""
     expects = "restarts"
+    share = 0.3
 
     def send_frame(self, c):
         if c.sent == 50:
@@ -826,6 +832,7 @@ class HalfClose(Mode):
 class Stops(Mode):
     """After 5 s nothing comes any more, on a connection that stays."""
     expects = "restarts"
+    share = 0.15
 
     def send_frame(self, c):
         if c.sent < 50:
@@ -836,6 +843,7 @@ class Stops(Mode):
 class HangsUp(Mode):
     """Hangs up every 5 s."""
     expects = "restarts"
+    share = 0.4
 
     def send_frame(self, c):
         if c.sent == 50:
@@ -904,6 +912,7 @@ class OtherSource(Mode):
 @mode("lost-packets")
 class LostPackets(Mode):
     """One packet in twenty is missing, even over TCP."""
+    damaged = True
 
     def send_packet(self, c, track, packet):
         if random.random() >= 0.05:
@@ -936,6 +945,7 @@ class UdpGood(Udp):
 @mode("udp-lossy")
 class UdpLossy(Udp):
     """Over UDP: one packet in twenty is lost, one in twenty comes late, some come twice."""
+    damaged = True
 
     def send_packet(self, c, track, packet):
         dice = random.random()

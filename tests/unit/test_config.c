@@ -76,7 +76,7 @@ static const struct {
     { STORAGE "cameras:\n  - { id: a, main: 'http://h/1' }\n", ":7:20: no address" },
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', sub: 'file:///etc/passwd' }\n", ":7:37: no address" },
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', transport: pigeon }\n", "pigeon" },
-    { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', colour: red }\n", ":7:38: there is no key 'colour'" },
+    { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', colour: red }\n", ":7:32: there is no key 'colour'" },
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', analysis: sometimes }\n", ":7:" },
     { STORAGE "storage: {}\n", ":6:1: 'storage' stands here twice" },
     { "server: { listen: '0.0.0.0:1', language: jv }\n" STORAGE, ":1:42: 'jv'" },
