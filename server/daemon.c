@@ -13,15 +13,20 @@
 #include "server/camera.h"
 #include "server/clips.h"
 #include "server/ring_set.h"
+#include "storage/catalog/activity.h"
 #include "storage/catalog/people.h"
 
 #define TICK_US KT_SECOND_US
+#define FORGET_TICKS 3600
+/* The story of what happened outlives its pictures by a month. */
+#define KEEP_LONGER_US (30 * 24 * 3600 * KT_SECOND_US)
 
 struct kt_daemon {
     /* --- constant after start --- */
     struct kt_daemon_params params;
     int64_t started_us;
     int utc_offset_s;
+    uint64_t ticks;                     /* main thread */
     kt_catalog *catalog;
     struct kt_ring_set *rings;
     kt_hub *hub;
@@ -238,6 +243,30 @@ static char *site_system(void *user)
     return text;
 }
 
+static char *site_log(void *user, size_t limit)
+{
+    static const char *const levels[] = { [KT_LOG_ERROR] = "error", [KT_LOG_WARN] = "warning",
+                                          [KT_LOG_INFO] = "info", [KT_LOG_DEBUG] = "debug" };
+    struct kt_log_line *lines = calloc(KT_LOG_KEPT, sizeof(*lines));
+    json_t *items = json_array();
+    if (!lines || !items) {
+        free(lines);
+        json_decref(items);
+        return NULL;
+    }
+    const size_t n = kt_log_recent(lines, limit < KT_LOG_KEPT ? limit : KT_LOG_KEPT);
+    for (size_t i = 0; i < n; i++) {
+        char when[KT_RFC3339_SIZE];
+        kt_rfc3339_format(when, lines[i].wall_us);
+        json_array_append_new(items, json_pack("{s:s,s:s,s:s}", "time", when, "level",
+                                               levels[lines[i].level], "text", lines[i].text));
+    }
+    free(lines);
+    char *text = json_dumps(items, JSON_COMPACT);
+    json_decref(items);
+    return text;
+}
+
 /* ------------------------- events to clips ------------------------- */
 
 /* Only what was seen is worth keeping longer; a camera that is away has no video. */
@@ -342,7 +371,7 @@ static int start_web(kt_daemon *d, struct kt_error *err)
         .n_rings = d->rings->n,
         .site = { .user = d, .cameras = site_cameras, .snapshot = site_snapshot,
                   .camera_put = site_camera_put, .camera_delete = site_camera_delete,
-                  .system_json = site_system },
+                  .system_json = site_system, .log_json = site_log },
     };
     return kt_web_start(&d->web, &p, err);
 }
@@ -439,8 +468,26 @@ static void reload(kt_daemon *d)
     kt_info("configuration", "read again: %zu cameras", d->n_cameras);
 }
 
+/* Events and activity older than the oldest video that is left are forgotten. */
+static void forget(kt_daemon *d)
+{
+    int64_t oldest = 0;
+    for (size_t i = 0; i < d->rings->n; i++) {
+        struct kt_ring_status s;
+        if (!d->rings->web[i].ring)
+            return;                     /* a disk that is away may come back with its video */
+        kt_ring_status(d->rings->web[i].ring, &s);
+        if (s.oldest_us && (!oldest || s.oldest_us < oldest))
+            oldest = s.oldest_us;
+    }
+    if (oldest)
+        (void)kt_catalog_expire(d->catalog, oldest - KEEP_LONGER_US);   /* again in an hour */
+}
+
 static void tick(kt_daemon *d)
 {
+    if (d->ticks++ % FORGET_TICKS == FORGET_TICKS - 1)
+        forget(d);
     /* Cameras come and go under change_lock: holding it, the list is ours to walk. */
     pthread_mutex_lock(&d->change_lock);
     const int64_t now = kt_clock_wall_us();

@@ -283,4 +283,9 @@ void kt_stream_status(kt_stream *s, struct kt_stream_status *out)
     pthread_mutex_lock(&s->lock);
     *out = s->status;
     pthread_mutex_unlock(&s->lock);
+    struct kt_ingest_stats stats;
+    kt_ingest_get_stats(s->ingest, &stats);
+    out->lost_packets = stats.lost_packets;
+    out->has_camera_clock = stats.has_camera_clock;
+    out->camera_clock_offset_us = stats.camera_clock_offset_us;
 }

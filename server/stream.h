@@ -44,6 +44,8 @@ struct kt_stream_status {
     double fps, fps_nominal, bitrate, gop_seconds;
     int64_t last_frame_us;              /* wall time of the newest frame, 0: none yet */
     uint64_t reconnects, refused_chunks, bad_packets, lost_packets;
+    bool has_camera_clock;
+    int64_t camera_clock_offset_us;     /* the camera's clock minus ours */
     bool recording;                     /* the last chunk was taken by a healthy ring */
 };
 

@@ -1,5 +1,6 @@
 #include "server/base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -7,6 +8,34 @@
 #include "server/base/clock.h"
 
 static atomic_int log_level = KT_LOG_INFO;
+
+/* What is shown in the browser: the newest lines. */
+static struct {
+    pthread_mutex_t lock;
+    struct kt_log_line line[KT_LOG_KEPT];
+    size_t count;                       /* lines ever kept */
+} kept = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void keep(int64_t wall_us, enum kt_log_level level, const char *text)
+{
+    pthread_mutex_lock(&kept.lock);
+    struct kt_log_line *l = &kept.line[kept.count++ % KT_LOG_KEPT];
+    l->wall_us = wall_us;
+    l->level = level;
+    snprintf(l->text, sizeof(l->text), "%.*s", KT_LOG_TEXT - 1, text);
+    pthread_mutex_unlock(&kept.lock);
+}
+
+size_t kt_log_recent(struct kt_log_line *out, size_t max)
+{
+    pthread_mutex_lock(&kept.lock);
+    const size_t have = kept.count < KT_LOG_KEPT ? kept.count : KT_LOG_KEPT;
+    const size_t n = have < max ? have : max;
+    for (size_t i = 0; i < n; i++)
+        out[i] = kept.line[(kept.count - n + i) % KT_LOG_KEPT];
+    pthread_mutex_unlock(&kept.lock);
+    return n;
+}
 
 void kt_log_set_level(enum kt_log_level level)
 {
@@ -46,7 +75,9 @@ void kt_log(enum kt_log_level level, const char *area, const char *fmt, ...)
     va_end(ap);
     snprintf(raw, sizeof(raw), "%s: %s", area, text);
     escape(clean, sizeof(clean), raw);
-    kt_rfc3339_format(when, kt_clock_wall_us());
+    const int64_t now = kt_clock_wall_us();
+    kt_rfc3339_format(when, now);
+    keep(now, level, clean);
     const int n = snprintf(line, sizeof(line), "%s %s %s\n", when, names[level], clean);
     /* One write(2) per line: lines of different threads never mix. */
     if (n > 0 && write(STDERR_FILENO, line, strlen(line)) < 0)

@@ -12,6 +12,9 @@
 #ifndef KT_BASE_LOG_H
 #define KT_BASE_LOG_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "server/base/cleanup.h"
 
 enum kt_log_level {
@@ -26,6 +29,18 @@ void kt_log_set_level(enum kt_log_level level);
 
 /* AREA names who speaks: "camera gerbang", "ring video", "http". */
 void kt_log(enum kt_log_level level, const char *area, const char *fmt, ...) kt_printf(3, 4);
+
+#define KT_LOG_KEPT 512         /* newest lines kept in memory */
+#define KT_LOG_TEXT 320
+
+struct kt_log_line {
+    int64_t wall_us;
+    enum kt_log_level level;
+    char text[KT_LOG_TEXT];     /* "AREA: …", cut to size, control characters escaped */
+};
+
+/* Copy the newest lines, at most MAX, oldest first, to OUT. Returns how many. */
+size_t kt_log_recent(struct kt_log_line *out, size_t max);
 
 #define kt_error_log(area, ...) kt_log(KT_LOG_ERROR, area, __VA_ARGS__)
 #define kt_warn(area, ...) kt_log(KT_LOG_WARN, area, __VA_ARGS__)
