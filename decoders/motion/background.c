@@ -24,6 +24,7 @@
 #define DECAY_US 160000             /* flicker is forgotten by one every so often */
 #define RANDOM_BYTES 8192
 #define MODE_WINDOW 16              /* the first background is the densest so many levels */
+#define FEW_TURNS 9                 /* in a learnt pixel: leaving and coming back twice, and noise */
 #define START_US (4 * KT_SECOND_US) /* a start without learning collects pictures so long */
 #define START_STEP_US 160000
 #define SETTLE_US (800 * 1000)
@@ -182,9 +183,9 @@ int kt_background_learn(kt_background *bg, const struct kt_motion_picture *pic)
 /*
  * The SAMPLES values of one pixel from N pictures: those in the densest window
  * of MODE_WINDOW levels, spread over it. What passes is seldom as often at one
- * level as what stays.
+ * level as what stays. Returns how much the pixel flickers, as blink.
  */
-static void densest(const uint8_t *value, int n, uint8_t *out, int samples)
+static uint8_t densest(const uint8_t *value, int n, uint8_t *out, int samples)
 {
     uint8_t seen[256] = { 0 }, in[KT_MOTION_LEARN_MAX];
     int low = 255, high = 0;
@@ -203,22 +204,30 @@ static void densest(const uint8_t *value, int n, uint8_t *out, int samples)
             best = v;
         }
     }
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (value[i] <= best && value[i] > best - MODE_WINDOW)
+    int kept = 0, turns = 0;
+    bool was = true;
+    for (int i = 0; i < n; i++) {
+        const bool inside = value[i] <= best && value[i] > best - MODE_WINDOW;
+        if (inside)
             in[kept++] = value[i];
+        turns += inside != was;
+        was = inside;
+    }
     for (int i = 0; i < samples; i++)
         out[i] = in[i * kept / samples % kept];
+    /* What passes comes and goes once or twice; what sways does so all the time. */
+    return (uint8_t)(turns > FEW_TURNS ? (turns < 16 ? 10 * turns : 160) : 0);
 }
 
 static void samples_from_learnt(kt_background *bg, uint8_t *sample, size_t n, int samples,
-                                size_t offset, uint8_t *typical)
+                                size_t offset, uint8_t *typical, uint8_t *blink)
 {
     uint8_t value[KT_MOTION_LEARN_MAX], chosen[SAMPLES];
     for (size_t p = 0; p < n; p++) {
         for (int i = 0; i < bg->n_learnt; i++)
             value[i] = bg->learnt[i][offset + p];
-        densest(value, bg->n_learnt, chosen, samples);
+        const uint8_t flicker = densest(value, bg->n_learnt, chosen, samples);
+        blink[p] = flicker > blink[p] ? flicker : blink[p];
         for (int i = 0; i < samples; i++)
             sample[(size_t)i * n + p] = chosen[i];
         if (typical)
@@ -258,9 +267,12 @@ static void start_from_learnt(kt_background *bg)
 {
     drop_odd_light(bg);
     const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
-    samples_from_learnt(bg, bg->luma.sample, n, SAMPLES, 0, bg->typical);
-    samples_from_learnt(bg, bg->colour.sample, c, COLOUR_SAMPLES, n, NULL);
-    samples_from_learnt(bg, bg->colour.second, c, COLOUR_SAMPLES, n + c, NULL);
+    samples_from_learnt(bg, bg->luma.sample, n, SAMPLES, 0, bg->typical,
+                        bg->luma.blink);
+    samples_from_learnt(bg, bg->colour.sample, c, COLOUR_SAMPLES, n, NULL,
+                        bg->colour.blink);
+    samples_from_learnt(bg, bg->colour.second, c, COLOUR_SAMPLES, n + c, NULL,
+                        bg->colour.blink);
     drop_learnt(bg);
 }
 

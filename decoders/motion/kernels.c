@@ -14,7 +14,7 @@ static void radius_c(uint8_t *radius, const uint8_t *blink, const uint8_t *typic
                      const uint8_t *colour, int n)
 {
     for (int x = 0; x < n; x++) {
-        unsigned r = 8 + (typical[x] >> 4) + (blink[x] >> 3);
+        unsigned r = 6 + (typical[x] >> 4) + (blink[x] >> 3);
         r = r > RADIUS_MAX ? RADIUS_MAX : r;
         radius[x] = (uint8_t)(colour && colour[x >> 1] ? r >> 1 : r);
     }

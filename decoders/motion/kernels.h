@@ -18,7 +18,7 @@ struct kt_kernels {
     const char *name;
 
     /*
-     * How far a sample may lie off: 8 and a sixteenth of TYPICAL, for what is
+     * How far a sample may lie off: 6 and a sixteenth of TYPICAL, for what is
      * bright varies more, and an eighth of BLINK; at most 60, and half of that
      * where the colour (COLOUR, half as wide, or NULL) has changed.
      */

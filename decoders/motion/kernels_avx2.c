@@ -49,7 +49,7 @@ AVX2 static inline __m256i twice(const uint8_t *p)
 AVX2 static void radius_avx2(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
                              const uint8_t *colour, int n)
 {
-    const __m256i most = _mm256_set1_epi8(60), base = _mm256_set1_epi8(8);
+    const __m256i most = _mm256_set1_epi8(60), base = _mm256_set1_epi8(6);
     int x = 0;
     for (; x + BLOCK <= n; x += BLOCK) {
         const __m256i more = _mm256_add_epi8(SHIFT(load(blink + x), 3, 31),

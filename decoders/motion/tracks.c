@@ -13,10 +13,12 @@
 
 #include "decoders/motion/tracks.h"
 
-#define CONFIRM_US 300000           /* seen at least this long, … */
+#define CONFIRM_US 400000           /* seen at least this long, … */
 #define CONFIRM_HITS 3
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
 #define REST 0.015f                 /* moves of less than this share are standing still */
+#define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
+#define OLD_US 2500000
 #define LOST_TENTATIVE_US 500000
 #define LOST_MISSES 2               /* pictures: they may be seconds apart */
 #define LOST_CONFIRMED_US 1500000
@@ -153,10 +155,28 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
     return -1;
 }
 
+/* A flicker that was here for long is no part of the thing that now covers it. */
+static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
+{
+    t->hits = t->gaps = 0;
+    t->far = t->path = t->vx = t->vy = 0;
+    t->first_us = t->last_us = t->moved_us = ts->t_us;
+    t->x0 = b.x0;
+    t->y0 = b.y0;
+    t->x1 = b.x1;
+    t->y1 = b.y1;
+    t->start_cx = t->rest_cx = t->foot_x = t->last_foot_x = t->first_x = (b.x0 + b.x1) / 2;
+    t->start_cy = t->rest_cy = (b.y0 + b.y1) / 2;
+    t->foot_y = t->last_foot_y = t->first_y = b.y1;
+}
+
 static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
 {
+    if (!t->confirmed && ts->t_us - t->first_us > OLD_US && area > 3 * t->area)
+        begin_again(ts, t, b);
     const float dt = (float)(ts->t_us - t->last_us) / 1e6f;
     const float cx = (b.x0 + b.x1) / 2, cy = (b.y0 + b.y1) / 2;
+    t->path += hypotf(cx - (t->x0 + t->x1) / 2, cy - (t->y0 + t->y1) / 2);
     if (dt > 0) {
         const float vx = (cx - (t->x0 + t->x1) / 2) / dt, vy = (cy - (t->y0 + t->y1) / 2) / dt;
         const float a = t->hits < 3 ? 0.5f : 0.25f;
@@ -185,8 +205,10 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
 
 static void confirm(const kt_tracks *ts, struct kt_track *t)
 {
-    if (t->hits >= CONFIRM_HITS && ts->t_us - t->first_us >= CONFIRM_US &&
-        t->far >= CONFIRM_FAR * ts->diagonal)
+    const float away = hypotf((t->x0 + t->x1) / 2 - t->start_cx, (t->y0 + t->y1) / 2 - t->start_cy);
+    if (t->hits >= CONFIRM_HITS && t->hits >= 2 * t->gaps &&
+        ts->t_us - t->first_us >= CONFIRM_US && t->far >= CONFIRM_FAR * ts->diagonal &&
+        away >= CONFIRM_STRAIGHT * t->path)
         t->confirmed = true;
 }
 
@@ -195,6 +217,7 @@ static void miss(kt_tracks *ts, struct kt_track *t)
 {
     const int64_t limit = t->confirmed ? LOST_CONFIRMED_US : LOST_TENTATIVE_US;
     t->misses++;
+    t->gaps++;
     if (ts->t_us - t->last_us > limit && t->misses >= LOST_MISSES)
         t->ended = true;
 }

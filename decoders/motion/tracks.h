@@ -27,9 +27,11 @@ struct kt_track {
     float first_x, first_y;         /* foot point (bottom middle) when first seen */
     float foot_x, foot_y, last_foot_x, last_foot_y; /* now, and in the picture before */
     float far;                      /* farthest that the centre was from where it began */
+    float path;                     /* how far it went in all, there and back */
     int area, best_area;            /* pixels of its blobs now, and at most */
     int hits;                       /* pictures in which it was seen */
     int misses;                     /* pictures since */
+    int gaps;                       /* pictures in all in which it was not seen */
     int64_t first_us, last_us;      /* first and last seen */
     float start_cx, start_cy;       /* centre when first seen */
     float rest_cx, rest_cy;         /* centre when it last went somewhere, … */
