@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "server/config_alerts.h"
 #include "server/config_place.h"
 
 #define MAX_FILE_BYTES (4u << 20)
@@ -48,6 +49,7 @@ struct yaml_camera {
 struct yaml_file {
     struct yaml_server *server;
     struct yaml_storage *storage;
+    struct kt_yaml_alerts *alerts;
     struct yaml_camera *cameras;
     unsigned cameras_count;
 };
@@ -116,6 +118,7 @@ static const cyaml_schema_value_t camera_value = {
 static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING_PTR("server", PTR_OPT, struct yaml_file, server, server_fields),
     CYAML_FIELD_MAPPING_PTR("storage", CYAML_FLAG_POINTER, struct yaml_file, storage, storage_fields),
+    CYAML_FIELD_MAPPING_PTR("alerts", PTR_OPT, struct yaml_file, alerts, kt_yaml_alerts_fields),
     CYAML_FIELD_SEQUENCE("cameras", PTR_OPT, struct yaml_file, cameras, &camera_value, 0, 1024),
     CYAML_FIELD_END,
 };
@@ -354,11 +357,24 @@ static int read_storage(const struct reader *r, const struct yaml_storage *y, kt
     return config->vault_path ? 0 : -ENOMEM;
 }
 
+static int read_alerts(const struct reader *r, const struct kt_yaml_alerts *y, kt_config *config)
+{
+    struct kt_alerts_complaint c = { .index = -1 };
+    if (!y)
+        return 0;
+    const int ret = kt_config_alerts_read(&config->alerts, y, &c);
+    return ret == -EINVAL ? refuse(r, c.index < 0 ? "alerts" : "alerts.channels", c.index, c.key, "%s", c.text)
+                          : ret;
+}
+
 static int read_all(const struct reader *r, const struct yaml_file *y, kt_config *config)
 {
     int ret = read_server(r, y->server, config);
     if (ret == 0)
         ret = read_storage(r, y->storage, config);
+    if (ret < 0)
+        return ret;
+    ret = read_alerts(r, y->alerts, config);
     if (ret < 0)
         return ret;
     config->cameras = calloc(y->cameras_count + 1, sizeof(*config->cameras));
@@ -522,6 +538,7 @@ void kt_config_free(kt_config **pc)
         free(c->rings[i].path);
     }
     free(c->rings);
+    kt_config_alerts_free(&c->alerts);
     free(c->cameras);
     free(c->listen);
     free(c->timezone);

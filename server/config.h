@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/alerts/alerts.h"
 #include "server/base/error.h"
 #include "storage/catalog/catalog.h"
 
@@ -38,6 +39,7 @@ typedef struct kt_config {
     uint64_t vault_max_bytes;
     struct kt_camera_config *cameras;
     size_t n_cameras;
+    struct kt_alerts_config *alerts;    /* NULL: none */
 } kt_config;
 
 /*

@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/announce.h"
 #include "server/camera.h"
 #include "server/clips.h"
 #include "server/ring_set.h"
@@ -31,6 +32,8 @@ struct kt_daemon {
     struct kt_ring_set *rings;
     kt_hub *hub;
     kt_keeper *keeper;
+    kt_alerts *alerts;                  /* NULL: none configured, like announce */
+    kt_announce *announce;
     kt_clips *clips;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
@@ -279,12 +282,45 @@ static void on_event(void *user, const struct kt_event *ev, bool closed, const u
                      size_t jpeg_size)
 {
     kt_daemon *d = user;
+    if (d->announce)
+        kt_announce_event(d->announce, ev, jpeg, jpeg_size);
     if (!d->clips || !worth_keeping(ev))
         return;
     if (closed)
         kt_clips_end(d->clips, ev->camera, ev->end_us);
     else if (kt_clips_begin(d->clips, ev->camera, ev->start_us) < 0)
         kt_warn("clips", "%s: too many cameras at once", ev->camera);
+}
+
+static void on_picture(void *user, const struct kt_event *ev, const uint8_t *jpeg, size_t jpeg_size)
+{
+    kt_daemon *d = user;
+    if (d->announce)
+        kt_announce_event(d->announce, ev, jpeg, jpeg_size);
+}
+
+static void camera_name(void *user, const char *id, char *out, size_t cap)
+{
+    kt_daemon *d = user;
+    out[0] = '\0';
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->n_cameras; i++)
+        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
+            snprintf(out, cap, "%s", kt_camera_config(d->cameras[i])->name);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static int start_alerts(kt_daemon *d)
+{
+    const struct kt_alerts_params alerts = { .config = d->config->alerts, .catalog = d->catalog,
+                                             .language = d->config->language,
+                                             .utc_offset_s = d->utc_offset_s };
+    if (!d->config->alerts)
+        return 0;
+    const int ret = kt_alerts_create(&d->alerts, &alerts);
+    const struct kt_announce_params announce = { .alerts = d->alerts, .rings = d->rings, .user = d,
+                                                 .name = camera_name };
+    return ret == 0 ? kt_announce_create(&d->announce, &announce) : ret;
 }
 
 /* ------------------------- start and stop ------------------------- */
@@ -322,11 +358,13 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
     if (ret < 0)
         return kt_error_set(err, ret, "live hub: %s", kt_strerror(ret));
     const struct kt_keeper_params events = { .catalog = d->catalog, .hub = d->hub, .user = d,
-                                             .on_event = on_event };
+                                             .on_event = on_event, .on_picture = on_picture };
     if (d->rings->all && d->rings->events) {
         const struct kt_clips_params clips = { .from = d->rings->all, .to = d->rings->events };
         ret = kt_clips_create(&d->clips, &clips);
     }
+    if (ret == 0)
+        ret = start_alerts(d);
     if (ret == 0)
         ret = kt_keeper_create(&d->keeper, &events);
     if (ret == 0)
@@ -432,6 +470,8 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_ingest_loop_destroy(&d->loop);
     kt_analysis_destroy(&d->analysis);
     kt_keeper_destroy(&d->keeper);
+    kt_announce_destroy(&d->announce);
+    kt_alerts_destroy(&d->alerts);
     kt_clips_destroy(&d->clips);
     kt_hub_destroy(&d->hub);
     kt_ring_set_close(&d->rings);
@@ -494,6 +534,8 @@ static void tick(kt_daemon *d)
     for (size_t i = 0; i < d->n_cameras; i++)
         kt_camera_tick(d->cameras[i], now);
     pthread_mutex_unlock(&d->change_lock);
+    if (d->announce)
+        kt_announce_tick(d->announce, now);
 }
 
 void kt_daemon_run(kt_daemon *d)

@@ -89,6 +89,8 @@ static void store(kt_keeper *e, struct kt_event *row, const struct kt_event_note
     tell_browsers(e, row, phase);
     if (e->params.on_event && n->phase != KT_EVENT_BETTER)
         e->params.on_event(e->params.user, row, row->end_us != 0, n->jpeg, n->jpeg_size);
+    if (e->params.on_picture && !had_thumbnail && row->has_thumbnail && !row->end_us)
+        e->params.on_picture(e->params.user, row, n->jpeg, n->jpeg_size);
 }
 
 static void fill(struct kt_event *row, const struct kt_event_note *n)

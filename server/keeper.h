@@ -49,6 +49,9 @@ struct kt_keeper_params {
     /* On the keeper's thread, after the row is on disk. CLOSED says that it is over. */
     void (*on_event)(void *user, const struct kt_event *event, bool closed,
                      const uint8_t *jpeg, size_t jpeg_size);
+    /* Likewise, when an event that is not over got its first picture; may be NULL. */
+    void (*on_picture)(void *user, const struct kt_event *event, const uint8_t *jpeg,
+                       size_t jpeg_size);
 };
 
 kt_must_check int kt_keeper_create(kt_keeper **out, const struct kt_keeper_params *params);

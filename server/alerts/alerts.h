@@ -30,6 +30,7 @@ enum kt_alert_kind {
     KT_ALERT_MOTION = 1,        /* and lines crossed, loitering: what the rules found */
     KT_ALERT_CAMERA_OFFLINE,
     KT_ALERT_CAMERA_BACK,
+    KT_ALERT_CAMERA_TROUBLE,    /* frozen, covered, dark, moved */
     KT_ALERT_NOT_RECORDING,     /* urgent */
     KT_ALERT_RECORDING,         /* again */
     KT_ALERT_DISK,              /* urgent: failing, full, gone */

@@ -15,7 +15,8 @@
 
 static const char *const kind_names[KT_ALERT_KINDS] = {
     [KT_ALERT_MOTION] = "motion",               [KT_ALERT_CAMERA_OFFLINE] = "camera-offline",
-    [KT_ALERT_CAMERA_BACK] = "camera-back",     [KT_ALERT_NOT_RECORDING] = "not-recording",
+    [KT_ALERT_CAMERA_BACK] = "camera-back",     [KT_ALERT_CAMERA_TROUBLE] = "camera-trouble",
+    [KT_ALERT_NOT_RECORDING] = "not-recording",
     [KT_ALERT_RECORDING] = "recording",         [KT_ALERT_DISK] = "disk",
     [KT_ALERT_CLOCK] = "clock",                 [KT_ALERT_TEST] = "test",
 };
@@ -41,6 +42,7 @@ static const struct {
     [KT_ALERT_MOTION] = { "Gerakan di %s", "Motion at %s" },
     [KT_ALERT_CAMERA_OFFLINE] = { "Kamera %s tidak terhubung", "Camera %s is offline" },
     [KT_ALERT_CAMERA_BACK] = { "Kamera %s terhubung lagi", "Camera %s is back" },
+    [KT_ALERT_CAMERA_TROUBLE] = { "Kamera %s terganggu", "Camera %s has trouble" },
     [KT_ALERT_NOT_RECORDING] = { "TIDAK MEREKAM: %s", "NOT RECORDING: %s" },
     [KT_ALERT_RECORDING] = { "Merekam lagi: %s", "Recording again: %s" },
     [KT_ALERT_DISK] = { "Disk bermasalah: %s", "Disk trouble: %s" },

@@ -11,6 +11,7 @@
 
 #include "server/alerts/gate.h"
 #include "server/alerts/message.h"
+#include "server/announce.h"
 #include "server/base/clock.h"
 #include "server/net_guard.h"
 #include "tests/unit/run_suite.h"
@@ -564,6 +565,80 @@ START_TEST(mail_goes_to_everybody_with_the_picture)
 }
 END_TEST
 
+/* ------------------------- what the daemon notices ------------------------- */
+
+static void name_of(void *user, const char *id, char *out, size_t cap)
+{
+    snprintf(out, cap, "Nama %s", id);
+}
+
+static char kinds_seen[256];
+
+/* The kinds that reached the web hook, in order. */
+static const char *kinds(kt_alerts **a, uint64_t sent)
+{
+    settle(*a, sent, 0);
+    kt_alerts_destroy(a);
+    kinds_seen[0] = '\0';
+    for (size_t i = 0; i < n_seen; i++) {
+        json_t *o = json_loadb(seen[i].body, seen[i].size, 0, NULL);
+        strcat(kinds_seen, json_string_value(json_object_get(o, "kind")));
+        strcat(kinds_seen, " ");
+        json_decref(o);
+    }
+    return kinds_seen;
+}
+
+START_TEST(what_the_recorder_cannot_do_is_told_once_and_so_is_its_end)
+{
+    const struct kt_alert_channel ch = { .type = KT_ALERT_WEBHOOK, .name = "hook", .url = base,
+                                         .allow = KT_NET_ALLOW_ALL };
+    const struct kt_ring_set none = { .n = 0 };
+    kt_alerts *a = create(&ch, 1, NULL);
+    kt_announce *an = NULL;
+    const struct kt_announce_params p = { .alerts = a, .rings = &none, .name = name_of };
+    ck_assert_int_eq(kt_announce_create(&an, &p), 0);
+    struct kt_announce_facts f = { .clock_synchronised = true, .wall_us = NOON_UTC, .mono_us = 1 };
+    for (int s = 0; s < 3600; s++) {
+        f.mono_us += KT_SECOND_US;
+        f.not_recording = s == 5 || (s >= 100 && s < 200) ? "video: the disk is gone" : NULL;
+        f.clock_synchronised = s < 300;
+        f.lost_intervals = s >= 1000 ? 3 : 0;
+        kt_announce_facts(an, &f);
+    }
+    ck_assert_str_eq(kinds(&a, 4), "not-recording recording disk clock ");
+    kt_announce_destroy(&an);
+}
+END_TEST
+
+START_TEST(an_event_is_told_with_its_picture_and_only_once)
+{
+    const struct kt_alert_channel ch = { .type = KT_ALERT_WEBHOOK, .name = "hook", .url = base,
+                                         .allow = KT_NET_ALLOW_ALL };
+    const struct kt_ring_set none = { .n = 0 };
+    kt_alerts *a = create(&ch, 1, NULL);
+    kt_announce *an = NULL;
+    const struct kt_announce_params p = { .alerts = a, .rings = &none, .name = name_of };
+    ck_assert_int_eq(kt_announce_create(&an, &p), 0);
+    struct kt_event ev = { .id = 1, .camera = "a", .type = "motion", .start_us = NOON_UTC };
+    kt_announce_event(an, &ev, NULL, 0);
+    kt_announce_event(an, &ev, jpeg, sizeof(jpeg));
+    ev.has_thumbnail = true;
+    ev.end_us = NOON_UTC + 400 * KT_SECOND_US;
+    kt_announce_event(an, &ev, NULL, 0);
+    ev = (struct kt_event){ .id = 2, .camera = "b", .type = "line", .start_us = NOON_UTC, .end_us = NOON_UTC + 1 };
+    kt_announce_event(an, &ev, NULL, 0);
+    ev = (struct kt_event){ .id = 3, .camera = "a", .type = "camera-covered", .start_us = NOON_UTC };
+    kt_announce_event(an, &ev, NULL, 0);
+    ev = (struct kt_event){ .id = 4, .camera = "a", .type = "camera-offline", .start_us = NOON_UTC };
+    kt_announce_event(an, &ev, NULL, 0);
+    ev.end_us = NOON_UTC + 1;
+    kt_announce_event(an, &ev, NULL, 0);
+    ck_assert_str_eq(kinds(&a, 5), "motion motion camera-trouble camera-offline camera-back ");
+    kt_announce_destroy(&an);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("alerts");
@@ -592,6 +667,8 @@ int main(void)
     tcase_add_test(tc, a_flood_is_bounded_and_never_blocks);
     tcase_add_test(tc, what_waits_survives_a_restart);
     tcase_add_test(tc, mail_goes_to_everybody_with_the_picture);
+    tcase_add_test(tc, what_the_recorder_cannot_do_is_told_once_and_so_is_its_end);
+    tcase_add_test(tc, an_event_is_told_with_its_picture_and_only_once);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }

@@ -78,6 +78,14 @@ static const struct {
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', transport: pigeon }\n", "pigeon" },
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', colour: red }\n", ":7:32: there is no key 'colour'" },
     { STORAGE "cameras:\n  - { id: a, main: 'rtsp://h', analysis: sometimes }\n", ":7:" },
+    { STORAGE "alerts:\n  night: evening\n  channels: []\n", ":7:10: 'evening'" },
+    { STORAGE "alerts:\n  channels:\n    - { type: pigeon, url: 'https://h/' }\n", ":8:" },
+    { STORAGE "alerts:\n  channels:\n    - { type: ntfy }\n", ":8:15: 'url' is missing" },
+    { STORAGE "alerts:\n  channels:\n    - { type: webhook, url: 'file:///etc/passwd' }\n", ":8:29: this is no address" },
+    { STORAGE "alerts:\n  channels:\n    - { type: telegram, to: '-1', secret: '${KT_NOT_SET}' }\n", ":8:43: ${KT_NOT_SET}" },
+    { STORAGE "alerts:\n  channels:\n    - { type: ntfy, url: 'https://h/', events: [motion, weather] }\n", ":8:" },
+    { STORAGE "alerts:\n  channels:\n    - { type: ntfy, url: 'https://h/1' }\n    - { type: ntfy, url: 'https://h/2' }\n",
+      "there is a channel 'ntfy' already" },
     { STORAGE "storage: {}\n", ":6:1: 'storage' stands here twice" },
     { "server: { listen: '0.0.0.0:1', language: jv }\n" STORAGE, ":1:42: 'jv'" },
     { "server: { timezone: Asia/Atlantis }\n" STORAGE, ":1:21: 'Asia/Atlantis'" },
@@ -120,6 +128,31 @@ START_TEST(what_is_no_size_is_refused)
 }
 END_TEST
 
+START_TEST(alerts_are_read_with_their_secrets_from_elsewhere)
+{
+    kt_config *c = NULL;
+    struct kt_error err = { "" };
+    ck_assert_msg(load(STORAGE "alerts:\n"
+                       "  link: https://cctv.example\n"
+                       "  night: \"22:00-05:00\"\n"
+                       "  cooldown: 60\n"
+                       "  channels:\n"
+                       "    - { type: telegram, to: \"-100\", secret: \"${KT_TEST_PASS}\", events: [motion, disk] }\n"
+                       "    - { type: mail, name: post, url: 'smtps://h', from: a@b, to: c@d, pictures: false }\n",
+                       &c, &err) == 0, "%s", err.text);
+    ck_assert_ptr_nonnull(c->alerts);
+    ck_assert_uint_eq(c->alerts->n_channels, 2);
+    ck_assert_int_eq(c->alerts->night.from, 22 * 60);
+    ck_assert_int_eq(c->alerts->night.to, 5 * 60);
+    ck_assert_int_eq(c->alerts->cooldown_s, 60);
+    ck_assert_str_eq(c->alerts->channels[0].secret, "s3cret@:/");
+    ck_assert_str_eq(c->alerts->channels[0].name, "telegram");
+    ck_assert_uint_eq(c->alerts->channels[0].kinds, 1u << KT_ALERT_MOTION | 1u << KT_ALERT_DISK);
+    ck_assert(c->alerts->channels[1].no_pictures && !c->alerts->channels[0].no_pictures);
+    kt_config_free(&c);
+}
+END_TEST
+
 START_TEST(without_a_file_there_are_two_small_rings)
 {
     char dir[] = "/tmp/kt-config-dir-XXXXXX";
@@ -143,6 +176,7 @@ int main(void)
     tcase_add_loop_test(tc, what_makes_no_sense_is_refused_with_line_and_column, 0, KT_ARRAY_SIZE(bad));
     tcase_add_loop_test(tc, sizes_are_read, 0, KT_ARRAY_SIZE(sizes));
     tcase_add_loop_test(tc, what_is_no_size_is_refused, 0, KT_ARRAY_SIZE(bad_sizes));
+    tcase_add_test(tc, alerts_are_read_with_their_secrets_from_elsewhere);
     tcase_add_test(tc, without_a_file_there_are_two_small_rings);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
