@@ -21,7 +21,7 @@ void kt_depay_free(struct kt_depay *d)
 bool kt_depay_append(struct kt_depay *d, const void *data, size_t size)
 {
     if (size > KT_DEPAY_FRAME_MAX - d->size) {
-        d->damaged = true;
+        d->useless = true;
         return false;
     }
     if (d->size + size > d->cap) {
@@ -30,7 +30,7 @@ bool kt_depay_append(struct kt_depay *d, const void *data, size_t size)
             cap *= 2;
         uint8_t *buf = realloc(d->buf, cap);
         if (!buf) {
-            d->damaged = true;
+            d->useless = true;
             return false;
         }
         d->buf = buf;
@@ -44,19 +44,18 @@ bool kt_depay_append(struct kt_depay *d, const void *data, size_t size)
 
 void kt_depay_emit(struct kt_depay *d)
 {
-    const struct kt_frame frame = { d->buf, d->size, d->pts, d->key };
-    if (d->damaged)
-        d->dropped++;
-    else if (d->size)
+    const struct kt_frame frame = { d->buf, d->size, d->pts, d->key, d->damaged };
+    d->incomplete += d->damaged || d->useless;
+    if (d->size && !d->useless)
         d->on_frame(d->user, &frame);
     d->size = 0;
-    d->damaged = d->key = false;
+    d->damaged = d->useless = d->key = false;
 }
 
 /* G.711: a packet is a frame. */
 static void push_plain(struct kt_depay *d, const struct kt_rtp_packet *packet)
 {
-    const struct kt_frame frame = { packet->payload, packet->size, packet->pts, true };
+    const struct kt_frame frame = { packet->payload, packet->size, packet->pts, true, packet->lost_before };
     if (packet->size)
         d->on_frame(d->user, &frame);
 }

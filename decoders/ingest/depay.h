@@ -3,8 +3,10 @@
  * (RFC 2435), AAC (RFC 3640), G.711 (RFC 3551).
  *
  * H.264 and H.265 frames come out as Annex B with all their NAL units, SEI
- * included, in the order sent. A frame that misses a packet is not delivered
- * but counted.
+ * included, in the order sent. A frame that misses a packet is delivered with
+ * what there is of it, and says so: half a picture of a burglar is evidence too.
+ * A unit is cut where its first missing packet was. Half a JPEG or AAC frame is
+ * of no use and is left out.
  *
  * Pure and bounded; safe for any bytes. Threads: none of its own.
  */
@@ -21,6 +23,7 @@ struct kt_frame {
     size_t size;
     int64_t pts;                /* in the clock rate of the track */
     bool key;
+    bool damaged;               /* a part of it was lost */
 };
 
 struct kt_depay {
@@ -34,6 +37,7 @@ struct kt_depay {
     int64_t pts;
     bool open;                  /* there is one */
     bool damaged, key, picture; /* picture: it holds a coded slice */
+    bool useless;               /* do not deliver what there is of it */
     bool fragment;              /* in the middle of a fragmented unit */
     bool look_again;            /* units may hide behind start codes inside a unit */
     bool parameters;            /* it holds a sequence parameter set */
@@ -43,7 +47,7 @@ struct kt_depay {
     /* --- JPEG --- */
     uint8_t tables[128], quality;
     bool has_tables;
-    uint64_t dropped;           /* incomplete frames */
+    uint64_t incomplete;        /* frames that missed something, delivered or not */
 };
 
 /* MEDIA is read now only. Codecs: those that sdp.h finds. */
@@ -54,7 +58,7 @@ void kt_depay_push(struct kt_depay *depay, const struct kt_rtp_packet *packet);
 /* ---- for the files of the single formats ---- */
 
 bool kt_depay_append(struct kt_depay *depay, const void *data, size_t size);
-void kt_depay_emit(struct kt_depay *depay);     /* the frame in buf, unless damaged */
+void kt_depay_emit(struct kt_depay *depay);     /* the frame in buf, unless useless */
 void kt_depay_push_nal(struct kt_depay *depay, const struct kt_rtp_packet *packet);
 void kt_depay_push_aac(struct kt_depay *depay, const struct kt_rtp_packet *packet);
 void kt_depay_push_jpeg(struct kt_depay *depay, const struct kt_rtp_packet *packet);

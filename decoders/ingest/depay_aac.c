@@ -49,7 +49,7 @@ void kt_depay_push_aac(struct kt_depay *d, const struct kt_rtp_packet *packet)
                 add_piece(d, packet, p + data, size - data, n);
             return;
         }
-        const struct kt_frame frame = { p + data, n, packet->pts + i * FRAME_SAMPLES, true };
+        const struct kt_frame frame = { p + data, n, packet->pts + i * FRAME_SAMPLES, true, false };
         if (n)
             d->on_frame(d->user, &frame);
         data += n;

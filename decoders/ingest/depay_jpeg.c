@@ -204,19 +204,19 @@ void kt_depay_push_jpeg(struct kt_depay *d, const struct kt_rtp_packet *packet)
     if (used < 0)
         return;
     if (d->open && packet->pts != d->pts) {
-        d->damaged = true;              /* its last packet never came */
+        d->useless = true;              /* its last packet never came */
         finish(d);
     }
     if (packet->lost_before && d->open)
-        d->damaged = true;
+        d->useless = true;
     if (h.offset == 0) {
         d->open = true;
         d->pts = packet->pts;
         d->size = 0;
-        d->damaged = false;
+        d->useless = false;
         const int tables = begin_frame(d, &h, p + used, packet->size - (size_t)used);
         if (tables < 0)
-            d->damaged = true;
+            d->useless = true;
         used += FFMAX(tables, 0);
     } else if (!d->open) {
         return;

@@ -61,7 +61,7 @@ static void note_unit(struct kt_depay *d, const uint8_t *p, size_t size)
     if (u.slice && !d->picture && !u.first) {
         /* Its beginning was lost, or went out with the last frame already. */
         if (d->ended)
-            d->marker_unreliable = true;
+            d->marker_unreliable = d->useless = true;
         d->damaged = true;
     }
     d->picture |= u.slice;
@@ -100,7 +100,9 @@ static void finish(struct kt_depay *d)
     d->fragment = false;
     if (d->look_again)
         look_inside(d);
-    if (!d->picture && !d->damaged && d->size <= PREFIX_MAX)
+    if (!d->picture && d->damaged)
+        d->useless = true;          /* all of the picture is missing */
+    if (!d->picture && !d->useless && d->size <= PREFIX_MAX)
         return;                     /* parameter sets sent ahead: they belong to the next picture */
     kt_depay_emit(d);
     d->open = d->picture = d->parameters = false;
@@ -205,8 +207,11 @@ void kt_depay_push_nal(struct kt_depay *d, const struct kt_rtp_packet *packet)
         finish(d);
     if (packet->pts != d->pts)
         d->ended = false;
-    if (packet->lost_before && d->open && (d->picture || d->fragment))
-        d->damaged = true;
+    if (packet->lost_before) {
+        if (d->open && (d->picture || d->fragment))
+            d->damaged = true;
+        d->fragment = false;        /* the rest of a torn unit fits nowhere */
+    }
     d->open = true;
     d->pts = packet->pts;
     if (packet->size >= 1 && d->codec == AV_CODEC_ID_H264)

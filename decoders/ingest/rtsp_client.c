@@ -636,7 +636,7 @@ void kt_rtsp_client_stats(const kt_rtsp_client *c, struct kt_rtsp_client_stats *
     const struct kt_rtsp_track *t = &c->track[0];
     *stats = (struct kt_rtsp_client_stats){
         .rtp = t->rtp.stats, .frames = t->frames, .key_frames = t->key_frames,
-        .incomplete = t->depay.dropped,
+        .incomplete = t->depay.incomplete,
     };
 }
 

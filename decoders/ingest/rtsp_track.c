@@ -40,7 +40,7 @@ static void on_frame(void *user, const struct kt_frame *frame)
     memcpy(t->pkt->data, frame->data, frame->size);
     t->pkt->pts = frame->pts;
     t->pkt->dts = AV_NOPTS_VALUE;       /* RTP has none; see the muxer's timeline */
-    t->pkt->flags = frame->key ? AV_PKT_FLAG_KEY : 0;
+    t->pkt->flags = (frame->key ? AV_PKT_FLAG_KEY : 0) | (frame->damaged ? AV_PKT_FLAG_CORRUPT : 0);
     t->pkt->stream_index = t->index;
     send_packet(t, t->pkt);
     av_packet_unref(t->pkt);

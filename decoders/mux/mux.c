@@ -184,15 +184,8 @@ static int start_run(kt_mux *mux, int64_t wall_us)
 
 /* ---- packets ---- */
 
-/* A key frame may bring other parameters than we know. */
-static int learn_parameters(kt_mux *mux, const AVPacket *pkt)
+static int describe(kt_mux *mux, const AVPacket *pkt)
 {
-    if (kt_params_update(&mux->sets, pkt->data, (size_t)pkt->size))
-        mux->sets_changed = true;
-    if (!kt_params_complete(&mux->sets))
-        return -EAGAIN;
-    if (!mux->sets_changed && mux->fragment && mux->video->codec_id != AV_CODEC_ID_MJPEG)
-        return 0;
     const int width = mux->video->width, height = mux->video->height;
     const int ret = kt_params_describe(&mux->sets, pkt, mux->video);
     if (ret < 0)
@@ -201,6 +194,25 @@ static int learn_parameters(kt_mux *mux, const AVPacket *pkt)
         mux->sets_changed = true;
     kt_timeline_set_reorder(&mux->timeline, mux->video->video_delay);
     return 0;
+}
+
+/* A key frame may bring other parameters than we know. Those that make no sense
+ * are noise: within a run, things stay as they were. */
+static int learn_parameters(kt_mux *mux, const AVPacket *pkt)
+{
+    const struct kt_params before = mux->sets;
+    const bool changed = kt_params_update(&mux->sets, pkt->data, (size_t)pkt->size);
+    mux->sets_changed |= changed;
+    if (!kt_params_complete(&mux->sets))
+        return -EAGAIN;
+    if (!mux->sets_changed && mux->fragment && mux->video->codec_id != AV_CODEC_ID_MJPEG)
+        return 0;
+    const int ret = describe(mux, pkt);
+    if (ret >= 0 || !mux->fragment || !changed)
+        return ret;
+    mux->sets = before;
+    mux->sets_changed = false;
+    return describe(mux, pkt) < 0 ? ret : 0;
 }
 
 static int take_video(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us)

@@ -11,6 +11,7 @@
 #define CLOCK_STEP_US INT64_C(500000)   /* a larger move between two frames is a step */
 #define JUMP_US INT64_C(2000000)        /* timestamps may run ahead of arrival by less than this */
 #define BACK_US INT64_C(1000000)        /* reordered frames go back by less than this */
+#define STUCK 2                         /* frames may share a timestamp, but not more than three */
 #define STEER_PPM 500.0
 #define WINDOW 10                       /* seconds whose least delay the anchor follows */
 #define EARLY_US INT64_C(250000)        /* frames "captured" so long after they arrived: anchor anew */
@@ -110,6 +111,10 @@ static int64_t media_time(struct kt_timeline *tl, int64_t raw, int64_t elapsed_u
         tl->base_raw = raw;
         tl->base_media = bridge(tl, elapsed_us);
         tl->has_raw = true;
+    } else if (raw == tl->last_raw && ++tl->stuck > STUCK) {
+        tl->base_raw = raw;                 /* this clock stands still: no clock */
+        tl->base_media = tl->media + kt_timeline_90k(elapsed_us);
+        tl->glitch = false;
     } else if (!back_from_glitch(tl, raw, elapsed_us)) {
         int64_t delta = raw - tl->last_raw;
         if (delta < -(INT64_C(1) << 31)) {  /* a 32-bit counter began anew */
@@ -119,6 +124,8 @@ static int64_t media_time(struct kt_timeline *tl, int64_t raw, int64_t elapsed_u
         if (!plausible(kt_timeline_us(delta), elapsed_us))
             jump(tl, raw, elapsed_us);
     }
+    if (raw != tl->last_raw)
+        tl->stuck = 0;
     tl->last_raw = raw;
     return media_of(raw, tl->base_raw, tl->base_media, tl->rate);
 }
@@ -291,6 +298,7 @@ static void start_run(struct kt_timeline *tl, const struct kt_timeline_input *in
         tl->delays = 0;
     tl->started = true;
     tl->glitch = false;
+    tl->stuck = 0;
     tl->has_raw = raw != AV_NOPTS_VALUE;
     tl->base_raw = tl->last_raw = raw;
     tl->media = tl->base_media = tl->steered_media = media;

@@ -57,6 +57,7 @@ struct kt_timeline {
     int64_t reorder_buf[KT_TIMELINE_REORDER_MAX + 1];
     /* --- camera timestamps to media time: media = base + (raw - base_raw) * rate --- */
     bool has_raw, glitch;
+    int stuck;                  /* frames in a row with the same timestamp */
     int64_t last_raw, base_raw, base_media, good_raw, good_base_raw, good_base_media;
     double rate;                /* 1 unless the camera's clock is plainly wrong */
     /* --- media time to wall time: wall = media + anchor --- */

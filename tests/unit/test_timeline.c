@@ -229,6 +229,16 @@ START_TEST(frames_without_timestamps_follow_the_arrival)
 }
 END_TEST
 
+START_TEST(a_timestamp_that_never_moves_is_none)
+{
+    for (int i = 0; i < 1000; i++) {
+        const int64_t off = put(i * 40000, _i ? 12345 : 0, 5000 + i % 3 * 1000, i % 50 == 0);
+        ck_assert_int_le(llabs(off), 150000);
+    }
+    ck_assert_int_eq(runs, 1);
+}
+END_TEST
+
 START_TEST(every_tenth_frame_without_a_timestamp_is_harmless)
 {
     for (int i = 0; i < 1000; i++) {
@@ -313,6 +323,7 @@ int main(void)
     tcase_add_test(tc, single_wild_frames_do_not_end_the_run);
     tcase_add_test(tc, a_32_bit_counter_may_begin_anew);
     tcase_add_test(tc, frames_without_timestamps_follow_the_arrival);
+    tcase_add_loop_test(tc, a_timestamp_that_never_moves_is_none, 0, 2);
     tcase_add_test(tc, every_tenth_frame_without_a_timestamp_is_harmless);
     tcase_add_test(tc, duplicate_and_backward_timestamps_still_grow);
     tcase_add_test(tc, b_frames_nobody_announced_are_learnt);
