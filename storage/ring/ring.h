@@ -104,8 +104,9 @@ kt_must_check int kt_ring_find_stream(kt_ring *ring, const char *name, uint32_t 
 /*
  * Offer a chunk; the ring takes its own reference. Never blocks. Chunks of one
  * stream come in decode order from one thread.
- *   -EAGAIN  queue full: refused up to the next key frame, counted, gap recorded
- *   -EIO     the ring has failed (status.why)
+ *   -EAGAIN    queue full: refused up to the next key frame, counted, gap recorded
+ *   -EIO       the ring has failed (status.why); a gap is recorded once it is well again
+ *   -EMSGSIZE  larger than any record may be (16 MiB, or a quarter of a slab)
  */
 int kt_ring_append(kt_ring *ring, uint32_t stream, struct kt_chunk *chunk);
 
@@ -135,6 +136,7 @@ int kt_ring_flush(kt_ring *ring, int64_t timeout_us);
 enum kt_record_flags {
     KT_RECORD_KEY = 1 << 0,         /* begins with a key frame */
     KT_RECORD_MOTION = 1 << 1,
+    KT_RECORD_CLOCK_UNSYNCED = 1 << 2,  /* nobody vouched for the server's clock then */
 };
 
 /* One record: at most one commit interval of one stream. A plain copy; reading
@@ -150,6 +152,7 @@ struct kt_record {
     uint32_t flags;                 /* enum kt_record_flags */
     uint32_t size;                  /* payload: chunks one after another */
     uint32_t frames;                /* video frames */
+    uint32_t chunks;                /* frames of all tracks */
     uint8_t init[KT_INIT_HASH_SIZE];
     uint32_t slab;                  /* where it is, and which life of that slab */
     uint64_t slab_seq;

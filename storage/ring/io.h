@@ -1,0 +1,51 @@
+/*
+ * io.h - every touch of the disk by the ring goes through this table, so that a
+ * test can record, fail, delay or reorder it.
+ *
+ * Threads: the functions may be called from any thread at the same time.
+ * Errors:  0, a count or a file descriptor, or a negative errno. The table's
+ * functions may return short counts and -EINTR as the system calls do; the
+ * kt_io_* helpers below loop over both.
+ */
+#ifndef KT_RING_IO_H
+#define KT_RING_IO_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "server/base/cleanup.h"
+
+struct kt_ring_io {
+    void *user;
+    int (*open)(void *user, int dir_fd, const char *name, int flags, mode_t mode);
+    int (*close)(void *user, int fd);
+    int64_t (*size)(void *user, int fd);
+    ssize_t (*pread)(void *user, int fd, void *buf, size_t n, uint64_t offset);
+    ssize_t (*pwritev)(void *user, int fd, const struct iovec *iov, int n, uint64_t offset);
+    int (*fdatasync)(void *user, int fd);
+    int (*fsync_dir)(void *user, int dir_fd);
+    int (*claim)(void *user, int fd, uint64_t size);    /* fallocate(2) from 0, verified */
+    int (*rename)(void *user, int dir_fd, const char *from, const char *to);
+    int (*unlink)(void *user, int dir_fd, const char *name);
+};
+
+/* The real thing. */
+extern const struct kt_ring_io kt_ring_io_system;
+
+/* Exactly N bytes, or -EIO for an end of file before, or another error. */
+kt_must_check int kt_io_read(const struct kt_ring_io *io, int fd, void *buf, size_t n,
+                             uint64_t offset);
+
+/* All of IOV (changed on the way), in as few calls as IOV_MAX allows. */
+kt_must_check int kt_io_write(const struct kt_ring_io *io, int fd, struct iovec *iov, size_t n,
+                              uint64_t offset);
+
+/* One buffer. */
+kt_must_check int kt_io_write_buf(const struct kt_ring_io *io, int fd, const void *buf, size_t n,
+                                  uint64_t offset);
+
+/* openat(2), O_CLOEXEC added. */
+kt_must_check int kt_io_open(const struct kt_ring_io *io, int dir_fd, const char *name, int flags);
+
+#endif

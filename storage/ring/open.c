@@ -1,0 +1,255 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "server/base/log.h"
+#include "storage/ring/ring_private.h"
+#include "storage/ring/slabs.h"
+
+#define MIN_AUTO_SLAB (UINT64_C(16) << 20)
+#define MAX_AUTO_SLAB (UINT64_C(256) << 20)
+#define HUGE_SLAB (UINT64_C(1) << 30)   /* beyond 8 TiB: fewer, larger slabs keep the index small */
+#define MIN_SLABS 8
+#define DEFAULT_QUEUE (64u << 20)
+
+void kt_slab_name(char out[KT_SLAB_NAME_SIZE], uint32_t file)
+{
+    snprintf(out, KT_SLAB_NAME_SIZE, "slab-%06" PRIu32 ".kts", file);
+}
+
+int kt_ring_open_slab(const kt_ring *ring, uint64_t slab_seq, int flags)
+{
+    char name[KT_SLAB_NAME_SIZE];
+    kt_slab_name(name, (uint32_t)(slab_seq % ring->meta.slab_count));
+    return kt_io_open(ring->io, ring->dir_fd, name, flags);
+}
+
+/* ---- making a ring ---- */
+
+static int choose_size(struct kt_meta *meta, const struct kt_ring_params *p, struct kt_error *err)
+{
+    uint64_t slab = p->slab_bytes;
+    if (slab == 0) {
+        slab = p->size_bytes / 64;
+        const uint64_t max = p->size_bytes > (UINT64_C(8) << 40) ? HUGE_SLAB : MAX_AUTO_SLAB;
+        slab = slab < MIN_AUTO_SLAB ? MIN_AUTO_SLAB : slab > max ? max : slab;
+    }
+    slab -= slab % KT_PAGE;
+    if (slab < KT_MIN_SLAB || slab > KT_MAX_SLAB || p->size_bytes / slab < MIN_SLABS)
+        return kt_error_set(err, -EINVAL, "ring %s: %" PRIu64 " MiB is too small, it takes at least "
+                            "%" PRIu64 " MiB", p->name, p->size_bytes >> 20,
+                            (slab < MIN_AUTO_SLAB ? MIN_AUTO_SLAB : slab) * MIN_SLABS >> 20);
+    if (p->size_bytes / slab > UINT32_MAX / 2)
+        return kt_error_set(err, -EINVAL, "ring %s: too many slabs", p->name);
+    meta->slab_bytes = slab;
+    meta->slab_count = (uint32_t)(p->size_bytes / slab);
+    return 0;
+}
+
+static int write_meta(const struct kt_ring_io *io, int dir_fd, const struct kt_meta *meta)
+{
+    static const char part[] = KT_META_NAME ".part";
+    uint8_t page[KT_PAGE];
+    kt_meta_encode(page, meta);
+    const int fd = kt_io_open(io, dir_fd, part, O_WRONLY | O_CREAT | O_TRUNC);
+    if (fd < 0)
+        return fd;
+    int ret = kt_io_write_buf(io, fd, page, sizeof(page), 0);
+    if (ret == 0)
+        ret = io->fdatasync(io->user, fd);
+    io->close(io->user, fd);
+    if (ret == 0)
+        ret = io->rename(io->user, dir_fd, part, KT_META_NAME);
+    if (ret == 0)
+        ret = io->fsync_dir(io->user, dir_fd);
+    return ret;
+}
+
+/* The slabs first, the meta file last: a ring that has a meta file is whole. */
+static int create(const struct kt_ring_params *p, const struct kt_ring_io *io, int dir_fd,
+                  struct kt_error *err)
+{
+    struct kt_meta meta = { .created_us = kt_clock_wall_us() };
+    if (getrandom(meta.uuid, sizeof(meta.uuid), 0) != sizeof(meta.uuid))
+        return kt_error_set(err, -EIO, "ring %s: no random numbers", p->name);
+    meta.uuid[6] = (uint8_t)((meta.uuid[6] & 0x0f) | 0x40);     /* RFC 4122, version 4 */
+    meta.uuid[8] = (uint8_t)((meta.uuid[8] & 0x3f) | 0x80);
+    snprintf(meta.name, sizeof(meta.name), "%s", p->name);
+    int ret = choose_size(&meta, p, err);
+    if (ret == 0)
+        ret = kt_slabs_claim(io, dir_fd, &meta, err);
+    if (ret < 0)
+        return ret;
+    ret = write_meta(io, dir_fd, &meta);
+    return ret < 0 ? kt_error_set(err, ret, "ring %s: %s: %s", p->name, p->path, kt_strerror(ret)) : 0;
+}
+
+/* ---- opening one ---- */
+
+static int open_meta(kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
+{
+    const struct kt_ring_io *io = ring->io;
+    uint8_t page[KT_PAGE];
+    ring->lock_fd = kt_io_open(io, ring->dir_fd, KT_META_NAME, p->read_only ? O_RDONLY : O_RDWR);
+    if (ring->lock_fd == -ENOENT)
+        return kt_error_set(err, -ENOENT, "ring %s: there is no ring in %s", p->name, p->path);
+    if (ring->lock_fd < 0)
+        return kt_error_set(err, ring->lock_fd, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path,
+                            kt_strerror(ring->lock_fd));
+    if (!p->read_only && flock(ring->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return kt_error_set(err, -EBUSY, "ring %s: another process records into %s", p->name, p->path);
+    int ret = kt_io_read(io, ring->lock_fd, page, sizeof(page), 0);
+    if (ret == 0)
+        ret = kt_meta_decode(&ring->meta, page);
+    if (ret == -ENOTSUP)
+        return kt_error_set(err, -EINVAL, "ring %s: %s is of another version of Kentongan", p->name,
+                            p->path);
+    if (ret == -EINVAL || ret == -EBADMSG)
+        return kt_error_set(err, -EINVAL, "ring %s: %s/" KT_META_NAME " is damaged or no ring; "
+                            "nothing was changed ('kentongan recover' reads the slabs without it)",
+                            p->name, p->path);
+    if (ret < 0)
+        return kt_error_set(err, ret, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path,
+                            kt_strerror(ret));
+    if (p->size_bytes > 0 && !p->read_only &&
+        p->size_bytes / ring->meta.slab_bytes != ring->meta.slab_count)
+        kt_warn("ring", "%s: was made with %" PRIu64 " MiB and keeps that size; for another size "
+                "record into a new directory", p->name,
+                ring->meta.slab_bytes * ring->meta.slab_count >> 20);
+    return 0;
+}
+
+static int load_key(kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
+{
+    char path[4096];
+    if (p->read_only)
+        return 0;
+    if (snprintf(path, sizeof(path), "%s/key.pem", p->path) >= (int)sizeof(path))
+        return kt_error_set(err, -ENAMETOOLONG, "ring %s: the path is too long", p->name);
+    return kt_key_load(&ring->key, p->key_path ? p->key_path : path, err);
+}
+
+static void destroy(kt_ring **pring)
+{
+    kt_ring *ring = kt_steal_ptr(pring);
+    if (!ring)
+        return;
+    kt_item_list_clear(&ring->queue);
+    kt_ring_forget_tocs(ring);
+    kt_toc_unref(&ring->w.toc);
+    kt_index_destroy(&ring->ix);
+    kt_key_free(&ring->key);
+    if (ring->w.fd >= 0)
+        ring->io->close(ring->io->user, ring->w.fd);
+    if (ring->lock_fd >= 0)
+        ring->io->close(ring->io->user, ring->lock_fd);
+    kt_closep(&ring->dir_fd);
+    pthread_mutex_destroy(&ring->cache_lock);
+    pthread_mutex_destroy(&ring->lock);
+    pthread_cond_destroy(&ring->wake);
+    pthread_cond_destroy(&ring->done);
+    free(ring);
+}
+
+static int allocate(kt_ring **out, const struct kt_ring_params *p, const struct kt_ring_io *io)
+{
+    kt_ring *ring = calloc(1, sizeof(*ring));
+    if (!ring)
+        return -ENOMEM;
+    ring->io = io;
+    ring->dir_fd = ring->lock_fd = ring->w.fd = -1;
+    ring->state = KT_RING_OK;
+    ring->read_only = p->read_only;
+    ring->commit_interval_us = p->commit_interval_us > 0 ? p->commit_interval_us : KT_SECOND_US;
+    ring->queue_bytes = p->queue_bytes > 0 ? p->queue_bytes : DEFAULT_QUEUE;
+    snprintf(ring->name, sizeof(ring->name), "%s", p->name ? p->name : "ring");
+    pthread_mutex_init(&ring->lock, NULL);
+    pthread_mutex_init(&ring->cache_lock, NULL);
+    kt_cond_init(&ring->wake);
+    kt_cond_init(&ring->done);
+    *out = ring;
+    return 0;
+}
+
+static int open_dir(kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
+{
+    if (p->create && !p->read_only && mkdir(p->path, 0750) < 0 && errno != EEXIST)
+        return kt_error_set(err, -errno, "ring %s: %s: %s", p->name, p->path, kt_strerror(-errno));
+    ring->dir_fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ring->dir_fd < 0)
+        return kt_error_set(err, -errno, "ring %s: %s: %s", p->name, p->path, kt_strerror(-errno));
+    return 0;
+}
+
+/* Nothing was recorded since the newest footage, of any stream: say why. */
+static int note_restart(kt_ring *ring)
+{
+    struct kt_raw *raw = NULL;
+    const int64_t newest = kt_ring_newest_us(ring), now = kt_clock_wall_us();
+    if (newest == 0 || now <= newest)
+        return 0;
+    const int ret = kt_raw_create(&raw, KT_TYPE_GAP, KT_ALL_STREAMS, 0);
+    if (ret < 0)
+        return ret;
+    raw->h.start_us = newest;
+    raw->h.end_us = now;
+    raw->h.run = KT_GAP_RESTART;
+    return kt_ring_push_raw(ring, &raw, NULL);
+}
+
+static int start_writing(kt_ring *ring)
+{
+    const int ret = note_restart(ring);
+    return ret < 0 ? ret : kt_writer_start(ring);
+}
+
+int kt_ring_open_io(kt_ring **out, const struct kt_ring_params *params, const struct kt_ring_io *io,
+                    struct kt_error *err)
+{
+    struct kt_ring_params p = *params;
+    p.name = p.name ? p.name : "ring";
+    kt_cleanup(destroy) kt_ring *ring = NULL;
+    int ret = allocate(&ring, &p, io);
+    if (ret < 0)
+        return ret;
+    ret = open_dir(ring, &p, err);
+    if (ret == 0)
+        ret = open_meta(ring, &p, err);
+    if (ret == -ENOENT && p.create && !p.read_only && ring->dir_fd >= 0) {
+        ret = create(&p, io, ring->dir_fd, err);
+        if (ret == 0)
+            ret = open_meta(ring, &p, err);
+    }
+    if (ret == 0)
+        ret = load_key(ring, &p, err);
+    if (ret < 0)
+        return ret;
+    ring->max_record = ring->meta.slab_bytes / 4 < KT_MAX_PAYLOAD ? ring->meta.slab_bytes / 4
+                                                                 : KT_MAX_PAYLOAD;
+    ret = kt_index_create(&ring->ix, ring->meta.slab_count);
+    if (ret == 0)
+        ret = kt_slabs_load(ring, err);
+    if (ret == 0 && !ring->read_only)
+        ret = start_writing(ring);
+    if (ret < 0)
+        return ret;
+    *out = kt_steal_ptr(&ring);
+    return 0;
+}
+
+int kt_ring_open(kt_ring **out, const struct kt_ring_params *params, struct kt_error *err)
+{
+    return kt_ring_open_io(out, params, &kt_ring_io_system, err);
+}
+
+void kt_ring_close(kt_ring **pring)
+{
+    if (!*pring)
+        return;
+    kt_writer_stop(*pring);
+    destroy(pring);
+}
