@@ -45,6 +45,11 @@ static int sys_fsync_dir(void *user, int dir_fd)
     return fsync(dir_fd) < 0 ? -errno : 0;
 }
 
+static int sys_sync_all(void *user, int dir_fd)
+{
+    return syncfs(dir_fd) < 0 ? -errno : 0;
+}
+
 /* For a filesystem without fallocate(2). */
 static int claim_by_writing(int fd, uint64_t size)
 {
@@ -87,7 +92,7 @@ static int sys_unlink(void *user, int dir_fd, const char *name)
 
 const struct kt_ring_io kt_ring_io_system = {
     .open = sys_open, .close = sys_close, .size = sys_size, .pread = sys_pread,
-    .pwritev = sys_pwritev, .fdatasync = sys_fdatasync, .fsync_dir = sys_fsync_dir,
+    .pwritev = sys_pwritev, .fdatasync = sys_fdatasync, .fsync_dir = sys_fsync_dir, .sync_all = sys_sync_all,
     .claim = sys_claim, .rename = sys_rename, .unlink = sys_unlink,
 };
 

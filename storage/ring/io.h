@@ -25,6 +25,7 @@ struct kt_ring_io {
     ssize_t (*pwritev)(void *user, int fd, const struct iovec *iov, int n, uint64_t offset);
     int (*fdatasync)(void *user, int fd);
     int (*fsync_dir)(void *user, int dir_fd);
+    int (*sync_all)(void *user, int dir_fd);            /* everything of the filesystem */
     int (*claim)(void *user, int fd, uint64_t size);    /* fallocate(2) from 0, verified */
     int (*rename)(void *user, int dir_fd, const char *from, const char *to);
     int (*unlink)(void *user, int dir_fd, const char *name);

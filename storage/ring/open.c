@@ -11,6 +11,7 @@
 #include "storage/ring/slabs.h"
 
 #define MIN_AUTO_SLAB (UINT64_C(16) << 20)
+#define SMALLEST_AUTO_SLAB (UINT64_C(1) << 20)
 #define MAX_AUTO_SLAB (UINT64_C(256) << 20)
 #define HUGE_SLAB (UINT64_C(1) << 30)   /* beyond 8 TiB: fewer, larger slabs keep the index small */
 #define MIN_SLABS 8
@@ -37,12 +38,15 @@ static int choose_size(struct kt_meta *meta, const struct kt_ring_params *p, str
         slab = p->size_bytes / 64;
         const uint64_t max = p->size_bytes > (UINT64_C(8) << 40) ? HUGE_SLAB : MAX_AUTO_SLAB;
         slab = slab < MIN_AUTO_SLAB ? MIN_AUTO_SLAB : slab > max ? max : slab;
+        if (p->size_bytes / slab < MIN_SLABS)
+            slab = p->size_bytes / MIN_SLABS;
     }
     slab -= slab % KT_PAGE;
-    if (slab < KT_MIN_SLAB || slab > KT_MAX_SLAB || p->size_bytes / slab < MIN_SLABS)
+    const uint64_t min = p->slab_bytes ? KT_MIN_SLAB : SMALLEST_AUTO_SLAB;
+    if (slab < min || slab > KT_MAX_SLAB || p->size_bytes / slab < MIN_SLABS)
         return kt_error_set(err, -EINVAL, "ring %s: %" PRIu64 " MiB is too small, it takes at least "
                             "%" PRIu64 " MiB", p->name, p->size_bytes >> 20,
-                            (slab < MIN_AUTO_SLAB ? MIN_AUTO_SLAB : slab) * MIN_SLABS >> 20);
+                            (slab < min ? min : slab) * MIN_SLABS >> 20);
     if (p->size_bytes / slab > UINT32_MAX / 2)
         return kt_error_set(err, -EINVAL, "ring %s: too many slabs", p->name);
     meta->slab_bytes = slab;

@@ -64,7 +64,8 @@ struct kt_ring_params {
     const char *name;               /* for messages: "video" */
     const char *path;               /* directory; made when missing */
     uint64_t size_bytes;            /* claimed up front, never exceeded */
-    uint64_t slab_bytes;            /* 0: chosen from size_bytes (16..256 MiB, >= 8 slabs) */
+    uint64_t slab_bytes;            /* 0: chosen from size_bytes (16..256 MiB, >= 8 slabs,
+                                     * smaller in a small ring, larger beyond 8 TiB) */
     int64_t commit_interval_us;     /* 0: 1 s */
     size_t queue_bytes;             /* memory for frames waiting for the disk; 0: 64 MiB. Full:
                                      * frames are refused up to the stream's next key frame and

@@ -29,8 +29,6 @@ static int claim_one(const struct kt_ring_io *io, int dir_fd, uint32_t file, uin
     if (fd < 0)
         return fd;
     int ret = has_data(io, fd) ? -EEXIST : io->claim(io->user, fd, size);
-    if (ret == 0)
-        ret = io->fdatasync(io->user, fd);
     io->close(io->user, fd);
     return ret;
 }
@@ -76,7 +74,7 @@ int kt_slabs_claim(const struct kt_ring_io *io, int dir_fd, const struct kt_meta
             unclaim(io, dir_fd, i + 1);
     }
     if (ret == 0)
-        ret = io->fsync_dir(io->user, dir_fd);
+        ret = io->sync_all(io->user, dir_fd);   /* one wait for thousands of files */
     if (ret == -ENOSPC)
         return kt_error_set(err, ret, "ring %s: the disk has no room for %" PRIu64 " MiB", meta->name,
                             meta->slab_bytes * meta->slab_count >> 20);
