@@ -1,0 +1,550 @@
+/*
+ * browser.mjs - the browser app in Debian's Chromium against the real server and eight simulated
+ * cameras: what a volunteer, the head of the RW and a policeman do with it.
+ *
+ *   node browser.mjs [WORD…]          only promises that hold one of the words
+ *   node browser.mjs --screens DIR    also leave pictures of every page there
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Browser, Cameras, check, enter, frames, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
+import { takeScreens } from './screens.mjs';
+import { STRIP_SOURCE } from './strip.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const screens = process.argv.indexOf('--screens');
+
+let cameras;
+let server;
+let browser;
+let page; // desktop, Indonesian: most tests go on where the last one was
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))];
+
+async function setup() {
+  browser = await Browser.start();
+  cameras = await Cameras.start(8);
+  server = await Server.start(cameras);
+  await until('all cameras record', 20, async () => {
+    const { items } = await server.api('GET', '/cameras');
+    return items.length === 8 && items.every((c) => c.recording);
+  });
+  page = await browser.page();
+  await page.addInitScript(`window.readStrip = ${STRIP_SOURCE}`);
+}
+
+async function teardown() {
+  await browser?.close();
+  await server?.stop().catch(() => undefined);
+  cameras?.process.kill();
+}
+
+/* Difference of two loop times, the short way round. */
+function around(a, b, loop) {
+  const d = (((a - b) % loop) + loop) % loop;
+  return d > loop / 2 ? d - loop : d;
+}
+
+/** Seconds by which the picture of camera I (its tick) differs from the truth at WALL ms. */
+const lag = (i, tick, wall) => around(cameras.loopTime(i, wall), tick / 30, cameras.loop(i));
+
+/** [{camera, tick, wall}] of the pictures on show, each frame once, for SECONDS. */
+function watchStrips(p, seconds, selector) {
+  return p.evaluate(async ([length, sel]) => {
+    const out = [];
+    const stop = performance.now() + length * 1000;
+    await Promise.all([...document.querySelectorAll(sel)].map((box) => new Promise((done) => {
+      const video = box.querySelector('video');
+      const each = (now, meta) => {
+        const tick = window.readStrip(video);
+        // When this frame is on the screen, by the wall clock.
+        const wall = performance.timeOrigin + meta.expectedDisplayTime;
+        if (tick !== null) out.push({ camera: box.dataset.camera, tick, wall, media: meta.mediaTime });
+        if (performance.now() < stop) video.requestVideoFrameCallback(each);
+        else done();
+      };
+      video.requestVideoFrameCallback(each);
+      setTimeout(done, length * 1000 + 1500);
+    })));
+    return out;
+  }, [seconds, selector]);
+}
+
+const numberOf = (camera) => Number(camera.slice(3)) - 1;
+
+/* ------------------------------ coming in, and the wall ------------------------------ */
+
+test('a wrong password is refused in words, the right one opens the wall', async () => {
+  await page.goto(`${server.base}/`);
+  await page.waitForSelector('input[name=password]');
+  await page.fill('input[name=username]', 'admin');
+  await page.fill('input[name=password]', 'salah-sekali');
+  await page.click('form button.primary');
+  await page.waitForSelector('.form-error');
+  check((await page.textContent('.form-error')).includes('salah'), 'no words about the wrong password');
+  page.problems.length = 0; // Chromium itself logs the 401
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('form button.primary');
+  await page.waitForSelector('.tile');
+});
+
+test('eight tiles play, over one WebSocket', async () => {
+  await until('eight videos show frames', 10, async () => (await frames(page)).filter((n) => n > 5).length === 8);
+  const before = await frames(page);
+  await pause(3000);
+  const after = await frames(page);
+  const rates = after.map((n, i) => (n - before[i]) / 3);
+  note(`frames a second: ${rates.map((r) => r.toFixed(1)).join(' ')}`);
+  check(rates.every((r) => r > 8), `a tile does not play at its rate: ${rates}`);
+  check(page.sockets.length === 1, `${page.sockets.length} WebSockets`);
+  check(await page.locator('.tile .badge.warn').count() === 0, 'a playing tile says it is old');
+});
+
+test('tiles show what happens now: median latency at most 0.3 s', async () => {
+  const seen = await watchStrips(page, 4, '.tile');
+  const lags = seen.map((s) => lag(numberOf(s.camera), s.tick, s.wall)).filter((x) => Math.abs(x) < 5);
+  check(lags.length > 100, `the clock in the picture was read only ${lags.length} times`);
+  note(`wall, 8 tiles: latency median ${(median(lags) * 1000).toFixed(0)} ms, 95 % below ${(quantile(lags, 0.95) * 1000).toFixed(0)} ms (${lags.length} frames)`);
+  check(median(lags) <= 0.3, `median ${median(lags)}`);
+});
+
+test('a click enlarges to the main stream, whose median latency is at most 0.3 s', async () => {
+  await page.click('.tile[data-camera=cam02]');
+  await until('the main stream plays', 6, () => page.evaluate(() => document.querySelector('.solo video')?.videoWidth === 1920));
+  await pause(1500);
+  const seen = await watchStrips(page, 4, '.solo .tile');
+  const lags = seen.map((s) => lag(1, s.tick, s.wall));
+  check(lags.length > 20, `only ${lags.length} frames`);
+  note(`one camera, main stream: latency median ${(median(lags) * 1000).toFixed(0)} ms, 95 % below ${(quantile(lags, 0.95) * 1000).toFixed(0)} ms (${lags.length} frames)`);
+  check(median(lags) <= 0.3, `median ${median(lags)}`);
+  check(page.sockets.length === 1, 'enlarging opened another WebSocket');
+});
+
+test('the first picture of a camera comes within 0.3 s of asking', async () => {
+  const times = [];
+  for (let i = 0; i < 5; i++) {
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('.tiles .tile');
+    await pause(300);
+    times.push(await page.evaluate(async (id) => {
+      const start = performance.now();
+      document.querySelector(`.tile[data-camera=${id}]`).click();
+      for (;;) {
+        const v = document.querySelector('.solo video');
+        if (v && v.readyState >= 2 && v.getVideoPlaybackQuality().totalVideoFrames > 0) return performance.now() - start;
+        await new Promise((r) => setTimeout(r, 5));
+      }
+    }, `cam0${i + 1}`));
+  }
+  note(`first picture after a click: ${times.map((x) => x.toFixed(0)).join(' ')} ms`);
+  check(median(times) <= 300, `median ${median(times)} ms`);
+});
+
+test('keys: 1 opens the first camera, arrows go on, Escape returns', async () => {
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.tiles .tile');
+  await page.keyboard.press('1');
+  await page.waitForSelector('.solo .tile[data-camera=cam01]');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForSelector('.solo .tile[data-camera=cam02]');
+  await page.keyboard.press('+');
+  await until('the picture is larger', 2, () => page.evaluate(() => /scale\(1\.[1-9]/.test(document.querySelector('.solo .stage').style.transform)));
+  await page.keyboard.press('0');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.tiles');
+});
+
+test('what is out of sight is unsubscribed', async () => {
+  await until('eight tiles', 5, async () => (await frames(page)).length === 8);
+  await page.selectOption('.bar select', '4');
+  await until('four tiles are left', 3, async () => (await server.api('GET', '/system')).viewers.tiles === 4);
+  await page.selectOption('.bar select', '0');
+  await until('eight tiles are back', 3, async () => (await server.api('GET', '/system')).viewers.tiles === 8);
+});
+
+test('after fifty changes of layout no player is left behind', async () => {
+  for (let i = 0; i < 50; i++) await page.selectOption('.bar select', i % 2 ? '0' : '1');
+  await page.selectOption('.bar select', '0');
+  await until('eight tiles', 5, async () => (await server.api('GET', '/system')).viewers.tiles === 8);
+  await until('eight play', 8, async () => (await frames(page)).filter((n) => n > 5).length === 8);
+  check(page.sockets.length === 1, 'more than one WebSocket');
+});
+
+/* ------------------------------ recordings ------------------------------ */
+
+const deckTime = (p) => p.evaluate(() => Date.parse(new URLSearchParams(location.hash.split('?')[1]).get('t')));
+
+let event; // one that the cameras caused
+
+test('something moved, and it is an event with a picture', async () => {
+  event = await until('an event has ended', 75, async () => {
+    const { items } = await server.api('GET', '/events?type=motion&limit=50');
+    return items.find((e) => e.end && e.thumbnail && Date.parse(e.end) < Date.now() - 4000);
+  }, 500);
+  note(`event ${event.id} at ${event.camera}, ${event.start} to ${event.end}`);
+});
+
+test('the timeline shows what was recorded, the heat and the event', async () => {
+  await visit(page, `#/timeline?cam=${event.camera}&t=${event.start}&span=120`);
+  await page.waitForSelector('.tl-canvas');
+  const row = numberOf(event.camera);
+  await until('the row is painted', 5, () => page.evaluate((i) => {
+    const canvas = document.querySelector('.tl-canvas');
+    const c = canvas.getContext('2d');
+    const k = canvas.height / (8 * 34);
+    const px = c.getImageData(0, Math.round(i * 34 * k), canvas.width, Math.round(34 * k)).data;
+    let amber = 0;
+    let blue = 0;
+    for (let p = 0; p < px.length; p += 4) {
+      if (px[p] > 200 && px[p + 1] > 130 && px[p + 1] < 200 && px[p + 2] < 110) amber++;
+      if (px[p + 2] > px[p] + 10 && px[p + 2] > 45) blue++;
+    }
+    return amber > 20 && blue > 200;
+  }, row));
+});
+
+test('playing an event shows moving frames of that time', async () => {
+  await visit(page, '#/events');
+  await page.waitForSelector(`.card[data-event="${event.id}"] img`);
+  await page.click(`.card[data-event="${event.id}"] a.open`);
+  await page.waitForSelector('.tl-view[data-state=ready]', { timeout: 8000 });
+  const before = (await frames(page))[0];
+  await pause(2000);
+  const after = (await frames(page))[0];
+  check(after - before > 15, `${after - before} frames in 2 s`);
+  const at = await deckTime(page);
+  check(at >= Date.parse(event.start) - 4000 && at < Date.parse(event.end) + 10_000, 'not at the time of the event');
+});
+
+/** Seek to T (ms) paused; the tick on show in each view. */
+async function seekTo(cams, t) {
+  await visit(page, `#/timeline?cam=${cams.join(',')}&t=${new Date(t).toISOString()}&span=120`);
+  const started = Date.now();
+  for (const id of cams)
+    await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`, { timeout: 8000 });
+  return Date.now() - started;
+}
+
+const shownTicks = (p) => p.evaluate(() => [...document.querySelectorAll('.tl-view')]
+  .map((v) => ({ camera: v.dataset.camera, tick: window.readStrip(v.querySelector('video')) })));
+
+test('a seek shows the frame of that moment', async () => {
+  await page.keyboard.press(' ');
+  const costs = [];
+  for (const back of [20_000, 9000, 15_500, 12_300]) {
+    const t = Math.round((Date.now() - back) / 1000) * 1000 + 20;
+    costs.push(await seekTo([event.camera], t));
+    await pause(300);
+    const [{ tick }] = await shownTicks(page);
+    check(tick !== null, 'no clock in the picture');
+    const off = lag(numberOf(event.camera), tick, t);
+    check(Math.abs(off) < 0.25, `${off.toFixed(2)} s off after a seek`);
+  }
+  note(`seek until the picture is there: ${costs.join(' ')} ms`);
+});
+
+test('stepping moves one frame at a time, both ways', async () => {
+  const t = Date.now() - 15_000;
+  await seekTo([event.camera], t);
+  await pause(500);
+  const ticks = [];
+  for (const key of ['.', '.', '.', ',', ',']) {
+    await page.keyboard.press(key);
+    await pause(350);
+    ticks.push((await shownTicks(page))[0].tick);
+  }
+  const moves = ticks.slice(1).map((x, i) => x - ticks[i]);
+  note(`ticks of 1/30 s: ${ticks.join(' ')}`);
+  check(moves[0] === 2 && moves[1] === 2 && moves[2] === -2 && moves[3] === -2, `steps of ${moves} ticks, expected 2 2 -2 -2`);
+});
+
+test('four cameras play in sync on one clock', async () => {
+  const four = ['cam01', 'cam02', 'cam03', 'cam04'];
+  await seekTo(four, Date.now() - 25_000);
+  await page.keyboard.press(' ');
+  await pause(4000);
+  const seen = await watchStrips(page, 3, '.tl-view');
+  await page.keyboard.press(' ');
+  // Wall time of each frame on show: how far the recording lies back, per camera.
+  const back = four.map((id) => {
+    const mine = seen.filter((s) => s.camera === id).map((s) => lag(numberOf(id), s.tick, s.wall));
+    check(mine.length > 15, `${id}: only ${mine.length} frames`);
+    return median(mine);
+  });
+  const spread = Math.max(...back) - Math.min(...back);
+  note(`four in sync: ${(spread * 1000).toFixed(0)} ms between the first and the last`);
+  check(spread < 0.25, `spread ${spread} s`);
+});
+
+test('speed: sixteen times the time passes, and back to one', async () => {
+  await seekTo(['cam01'], Date.now() - 40_000);
+  await page.selectOption('.tl-controls .speed', '4');
+  const t0 = await deckTime(page);
+  await page.keyboard.press(' ');
+  await pause(4000);
+  await page.keyboard.press(' ');
+  await pause(900);
+  const passed = (await deckTime(page)) - t0;
+  await page.selectOption('.tl-controls .speed', '1');
+  check(passed > 9000 && passed < 24_000, `${passed} ms of recording in 4 s at 4x`);
+});
+
+test('a typed time is where it goes', async () => {
+  const t = Date.now() - 10_000;
+  const text = new Date(t + 7 * 3_600_000).toISOString().slice(11, 19).replaceAll(':', '.');
+  await page.keyboard.press('g');
+  await page.fill('dialog input[type=text]', text);
+  await page.keyboard.press('Enter');
+  await until('it went there', 4, async () => Math.abs((await deckTime(page)) - Math.floor(t / 1000) * 1000) < 1500);
+});
+
+test('the wheel and the buttons zoom from seconds to thirty days', async () => {
+  const span = () => page.evaluate(() => Number(new URLSearchParams(location.hash.split('?')[1]).get('span')));
+  for (let i = 0; i < 9; i++) await page.click('.tl-foot [aria-label="Perkecil"]');
+  await until('thirty days', 4, async () => (await span()) === 30 * 86_400);
+  for (let i = 0; i < 9; i++) await page.click('.tl-foot [aria-label="Perbesar"]');
+  await until('ten seconds', 4, async () => (await span()) === 10);
+  const box = await page.locator('.tl-canvas').boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + 20);
+  for (let i = 0; i < 10; i++) await page.mouse.wheel(0, 400);
+  await until('wider again', 4, async () => (await span()) > 600);
+});
+
+test('a range is downloaded as one playable file', async () => {
+  await seekTo(['cam02'], Date.now() - 20_000);
+  await page.keyboard.press('i');
+  await visitLater(page, 8000);
+  await page.keyboard.press('o');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('.tl-controls a[download]')]);
+  const path = await download.path();
+  const size = statSync(path).size;
+  note(`clip of 8 s: ${size} bytes`);
+  check(size > 500_000, `${size} bytes`);
+  check(readFileSync(path).subarray(4, 8).toString() === 'ftyp', 'not an MP4');
+});
+
+async function visitLater(p, ms) {
+  for (let i = 0; i < Math.round(ms / 5000 + 0.4); i++) await p.keyboard.press('ArrowRight');
+  await pause(200);
+}
+
+test('the clip page shows, names and fetches what was chosen', async () => {
+  const to = Date.now() - 8000;
+  await visit(page, `#/clip?cam=cam01,cam03&in=${new Date(to - 6000).toISOString()}&out=${new Date(to).toISOString()}`);
+  await until('two previews', 8, () => page.evaluate(() => [...document.querySelectorAll('.draw video')].filter((v) => v.readyState >= 1 && v.duration > 3).length === 2));
+  const downloads = [];
+  page.on('download', (d) => downloads.push(d.suggestedFilename()));
+  await page.click('text=Unduh 2 video');
+  await until('two files', 10, () => downloads.length === 2);
+  check(downloads[0].startsWith('cam01_') && downloads[0].endsWith('_WIB.mp4'), downloads[0]);
+});
+
+/* ------------------------------ events ------------------------------ */
+
+test('events are filtered and marked as seen', async () => {
+  await visit(page, '#/events');
+  await page.waitForSelector('.card');
+  await page.selectOption('.filters select >> nth=0', event.camera);
+  await until('only that camera', 4, () => page.evaluate((n) => {
+    const names = [...document.querySelectorAll('.card strong')].map((x) => x.textContent);
+    return names.length > 0 && new Set(names).size === 1;
+  }));
+  const fresh = page.locator('.card:not(.seen)').first();
+  if (await fresh.count()) {
+    const id = await fresh.getAttribute('data-event');
+    await fresh.locator('.mark button').click();
+    await until('the server knows', 3, async () => (await server.api('GET', `/events/${id}`)).seen);
+  }
+  await page.click('.filters .quiet');
+});
+
+test('motion in a part of the picture is found without decoding', async () => {
+  await page.click('text=Cari di gambar');
+  await page.selectOption('dialog select >> nth=0', event.camera);
+  const box = await page.locator('dialog .draw').boundingBox();
+  await page.mouse.move(box.x + 4, box.y + box.height * 0.4);
+  await page.mouse.down();
+  for (let y = 0.4; y < 0.98; y += 0.1)
+    for (const x of [0.02, 0.98]) await page.mouse.move(box.x + box.width * x, box.y + box.height * y, { steps: 20 });
+  await page.mouse.up();
+  await page.click('dialog >> text=Cari >> nth=-1');
+  await page.waitForSelector('dialog .menu-list button', { timeout: 5000 });
+  await page.keyboard.press('Escape');
+});
+
+/* ------------------------------ administration ------------------------------ */
+
+test('a camera is tested, added, changed and removed', async () => {
+  await visit(page, '#/admin/cameras/new');
+  await page.fill('input[name=name]', 'Pintu Belakang');
+  await page.fill('input[name=main]', cameras.url(0, 'main'));
+  await page.click('form button:has-text("Uji") >> nth=0');
+  await page.waitForSelector('.badge.ok:has-text("Terhubung")', { timeout: 12_000 });
+  await page.click('form button.primary');
+  await page.waitForSelector('a[href="#/admin/cameras/pintu-belakang"]', { timeout: 8000 });
+  await until('it records', 12, async () => (await server.api('GET', '/cameras/pintu-belakang')).recording);
+  await visit(page, '#/admin/cameras/pintu-belakang');
+  await page.fill('input[name=name]', 'Pintu Dapur');
+  await page.click('form button.primary');
+  await page.waitForSelector('text=Pintu Dapur');
+  await visit(page, '#/admin/cameras/pintu-belakang');
+  await page.click('form button.danger');
+  await page.click('dialog button.danger');
+  await until('it is gone', 5, async () => !(await server.api('GET', '/cameras')).items.some((c) => c.id === 'pintu-belakang'));
+});
+
+test('a volunteer is added, and sees no administration', async () => {
+  await visit(page, '#/admin/users');
+  await page.click('button:has-text("Tambah pengguna")');
+  await page.fill('dialog input[name=username]', 'pak-slamet');
+  await page.fill('dialog input[name=password]', 'ronda-malam-jumat');
+  await page.click('dialog button.primary');
+  await page.waitForSelector('.menu-list >> text=pak-slamet');
+  const other = await browser.page({ width: 360, height: 800 });
+  await other.goto(`${server.base}/#/more`);
+  await other.fill('input[name=username]', 'pak-slamet');
+  await other.fill('input[name=password]', 'ronda-malam-jumat');
+  await other.click('form button.primary');
+  await other.waitForSelector('.menu-list a');
+  check(await other.locator('a[href="#/admin/users"]').count() === 0, 'a volunteer sees the users');
+  await other.context().close();
+});
+
+test('the system page says in words how the recorder is', async () => {
+  await visit(page, '#/admin/system');
+  await page.waitForSelector('.stat >> text=8/8');
+  await page.waitForSelector('text=Ruang rekam “video”');
+});
+
+/* ------------------------------ trouble ------------------------------ */
+
+test('a camera that falls silent is never shown as live', async () => {
+  await visit(page, '#/live');
+  await until('all play', 10, async () => (await frames(page)).filter((n) => n > 5).length === 8);
+  cameras.freeze(true);
+  try {
+    await until('every tile shows its age', 8, async () =>
+      (await page.locator('.tile').filter({ hasText: /\d+ d lalu|tidak tersambung|TIDAK MEREKAM/i }).count()) === 8);
+    await until('NOT RECORDING in words', 30, async () => (await page.locator('.notice:has-text("TIDAK MEREKAM")').count()) === 1);
+  } finally {
+    cameras.freeze(false);
+  }
+  await until('the warning is gone', 40, async () => (await page.locator('.notice').count()) === 0);
+  await until('all are fresh again', 20, async () => (await page.locator('.tile .badge.warn, .tile .badge.bad').count()) === 0);
+});
+
+test('the server goes away and comes back: it is said, and the wall plays again', async () => {
+  await server.stop();
+  await page.waitForSelector('.notice:has-text("Menyambung kembali")', { timeout: 8000 });
+  await server.run();
+  await until('the notice is gone', 20, async () => (await page.locator('.notice').count()) === 0);
+  const before = await frames(page);
+  await until('all tiles play again', 15, async () => (await frames(page)).filter((n, i) => n > (before[i] ?? 0) + 5).length === 8);
+  page.problems.length = 0; // Chromium logs refused connections
+});
+
+test('a session that ends leads back to the same place', async () => {
+  const where = `#/timeline?cam=cam03&t=${new Date(Date.now() - 20_000).toISOString()}&span=600`;
+  await visit(page, where);
+  await page.waitForSelector('.tl-view[data-camera=cam03]');
+  await page.context().clearCookies();
+  await page.waitForSelector('input[name=password]', { timeout: 20_000 });
+  await page.waitForSelector('text=berakhir');
+  await page.fill('input[name=username]', 'admin');
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('form button.primary');
+  await page.waitForSelector('.tl-view[data-camera=cam03]');
+  page.problems.length = 0; // Chromium logs the 401
+});
+
+/* ------------------------------ for everybody ------------------------------ */
+
+test('English on request, with the site’s own clock', async () => {
+  await visit(page, '#/more');
+  await page.selectOption('section select >> nth=0', 'en');
+  await page.waitForSelector('h1:has-text("More")');
+  await visit(page, '#/timeline');
+  await page.waitForSelector('.tl-clock small:has-text("WIB")');
+  await visit(page, '#/more');
+  await page.selectOption('section select >> nth=0', 'id');
+  await page.waitForSelector('h1:has-text("Lainnya")');
+});
+
+const ROUTES = ['#/live', '#/live/cam01', '#/timeline', '#/events', '#/clip?cam=cam01', '#/more', '#/admin/cameras', '#/admin/cameras/cam01',
+  '#/admin/cameras/new', '#/admin/system', '#/admin/users', '#/admin/logs'];
+
+async function axe(p, name) {
+  if (!(await p.evaluate(() => 'axe' in window))) await p.evaluate(AXE);
+  const found = await p.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return found.violations.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join(' | ')}`);
+}
+
+for (const [kind, size] of [['desktop, dark', { width: 1280, height: 800 }], ['phone, light', { width: 360, height: 800, scheme: 'light' }]]) {
+  test(`every page is free of accessibility defects (axe, ${kind})`, async () => {
+    const p = await browser.page(size);
+    await p.goto(`${server.base}/`);
+    await p.waitForSelector('input[name=password]');
+    const bad = await axe(p, 'log in');
+    await enter(p, server);
+    for (const route of ROUTES) {
+      await visit(p, route);
+      await pause(1200);
+      bad.push(...(await axe(p, route)));
+    }
+    check(bad.length === 0, `\n${bad.join('\n')}`);
+    check(p.problems.length === 0, p.problems.join('\n'));
+    await p.context().close();
+  });
+}
+
+test('nothing is wider than a phone, and targets are large enough for a thumb', async () => {
+  const p = await browser.page({ width: 360, height: 800 });
+  await enter(p, server);
+  for (const route of ROUTES) {
+    await visit(p, route);
+    await pause(700);
+    const wide = await p.evaluate(() => document.documentElement.scrollWidth);
+    check(wide <= 360, `${route} is ${wide} px wide`);
+    const small = await p.evaluate(() => [...document.querySelectorAll('button, a[href], select, input')]
+      .filter((e) => e.getClientRects().length && !e.closest('p,td,.sr') && e.type !== 'checkbox')
+      .map((e) => ({ r: e.getBoundingClientRect(), t: e.ariaLabel ?? e.textContent })).filter((x) => x.r.width < 24 || x.r.height < 24).map((x) => x.t));
+    check(small.length === 0, `${route}: small targets ${small}`);
+  }
+  await p.context().close();
+});
+
+test('the phone’s wall is stills and needs little data when nothing moves', async () => {
+  const p = await browser.page({ width: 360, height: 800 });
+  await enter(p, server);
+  await until('stills are shown', 10, async () => (await p.locator('.tile img.still:not(.hidden)').count()) >= 3);
+  check(p.sockets.length === 1, 'more than one WebSocket');
+  await p.context().close();
+});
+
+test('the first view is at most 60 kB, and nothing comes from elsewhere', async () => {
+  const p = await browser.page();
+  const cdp = await p.context().newCDPSession(p);
+  await cdp.send('Network.enable');
+  let total = 0;
+  const assets = new Map();
+  cdp.on('Network.responseReceived', (e) => assets.set(e.requestId, e.response.url));
+  cdp.on('Network.loadingFinished', (e) => { if (!/api\/v1|icon|manifest|sw\.js/.test(assets.get(e.requestId) ?? '/api/v1')) total += e.encodedDataLength; });
+  await p.goto(`${server.base}/`);
+  await p.waitForSelector('input[name=password]');
+  await pause(500);
+  note(`first view: ${(total / 1024).toFixed(1)} kB over the network`);
+  check(total > 5000 && total <= 60 * 1024, `${total} bytes`);
+  check(p.foreign.length === 0 && page.foreign.length === 0, `foreign: ${[...p.foreign, ...page.foreign]}`);
+  await p.context().close();
+});
+
+test('no error reached the console', async () => {
+  check(page.problems.length === 0, page.problems.join('\n'));
+});
+
+if (screens > 0)
+  test('pictures of every page, in two languages and two sizes', () => takeScreens(browser, server, process.argv[screens + 1], event));
+
+await run(setup, teardown, process.argv.slice(2).filter((a, i, all) => !a.startsWith('--') && all[i - 1] !== '--screens'));
+
