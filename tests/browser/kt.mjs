@@ -234,6 +234,7 @@ export class Browser {
       viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, hasTouch: width < 720, isMobile: width < 720 });
     await context.addInitScript((l) => localStorage.setItem('kt.language', l), language);
     const page = await context.newPage();
+    page.setDefaultTimeout(8000);
     page.problems = [];
     page.foreign = [];
     page.sockets = [];

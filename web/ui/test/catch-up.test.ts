@@ -28,12 +28,14 @@ test('a play head left behind a hole jumps over it, never before the range', () 
   assert.equal(catchUp(3, 9.95, 10, 0.3, true).seek, 9.95);
 });
 
-test('running dry raises the target up to a limit, calm lowers it', () => {
+test('late data raises the target up to a limit, even data lowers it', () => {
   const t = new Target();
   assert.equal(t.seconds, MIN_TARGET);
-  for (let i = 0; i < 100; i++) t.ranDry();
+  for (let i = 0; i < 50; i++) t.arrived(0.1);
+  assert.equal(t.seconds, MIN_TARGET);
+  for (let i = 0; i < 100; i++) t.arrived(2);
   assert.equal(t.seconds, MAX_TARGET);
-  t.calm(1000);
+  for (let i = 0; i < 1000; i++) t.arrived(0.1);
   assert.equal(t.seconds, MIN_TARGET);
 });
 

@@ -11,7 +11,8 @@ const en: Words = {
   'notice.lost': 'No connection to the recorder. Reconnecting …', 'notice.notRecording': 'NOT RECORDING', 'notice.nCameras': '{n} cameras',
 
   'error.unreachable': 'The recorder cannot be reached', 'error.other': 'Failed ({code})',
-  'error.bad-credentials': 'Wrong name or password', 'error.unauthorized': 'Wrong name or password', 'error.too-many': 'Too many attempts. Try again in {seconds} seconds.',
+  'error.bad-login': 'Wrong name or password', 'error.unauthorized': 'The session ended; log in again', 'error.too-many': 'Too many attempts. Try again in {seconds} seconds.',
+  'error.not-recorded': 'Nothing was recorded there, or it has been overwritten', 'error.not-recording': 'NOT RECORDING: the recorder’s disk cannot be used', 'error.bad-request': 'Not a valid entry',
   'error.forbidden': 'You are not allowed to do this', 'error.not-found': 'Not found', 'error.gone': 'This recording has been overwritten', 'error.bad-range': 'Not a valid range of time',
   'error.conflict': 'Exists already', 'error.codec': 'This browser cannot play the camera’s video format', 'error.media': 'The video cannot be read', 'error.cut-short': 'The download was cut short',
 

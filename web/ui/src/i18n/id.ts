@@ -9,7 +9,8 @@ const id = {
   'notice.lost': 'Tidak terhubung ke perekam. Menyambung kembali …', 'notice.notRecording': 'TIDAK MEREKAM', 'notice.nCameras': '{n} kamera',
 
   'error.unreachable': 'Perekam tidak dapat dihubungi', 'error.other': 'Gagal ({code})',
-  'error.bad-credentials': 'Nama atau kata sandi salah', 'error.unauthorized': 'Nama atau kata sandi salah', 'error.too-many': 'Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.',
+  'error.bad-login': 'Nama atau kata sandi salah', 'error.unauthorized': 'Sesi berakhir; masuk lagi', 'error.too-many': 'Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.',
+  'error.not-recorded': 'Tidak ada rekaman di sana, atau sudah ditimpa', 'error.not-recording': 'TIDAK MEREKAM: disk perekam tidak dapat dipakai', 'error.bad-request': 'Isian tidak sah',
   'error.forbidden': 'Anda tidak berhak melakukan ini', 'error.not-found': 'Tidak ditemukan', 'error.gone': 'Rekaman ini sudah ditimpa', 'error.bad-range': 'Rentang waktu tidak sah',
   'error.conflict': 'Sudah ada', 'error.codec': 'Peramban ini tidak dapat memutar format video kamera', 'error.media': 'Video tidak dapat dibaca', 'error.cut-short': 'Unduhan terputus',
 

@@ -9,19 +9,22 @@ export interface CatchUp {
 }
 
 export const MIN_TARGET = 0.06;
-export const MAX_TARGET = 1.5;
+export const MAX_TARGET = 0.5;
+const USUAL = 0.12; // s between two arrivals that mean nothing: 10 frames a second, and a little
 
-/** Seconds of picture kept ahead of the play head. Grows when playback ran dry, shrinks when calm. */
+/**
+ * Seconds of picture kept ahead of the play head: a little more after data came late, slowly less
+ * again while it comes evenly.
+ */
 export class Target {
   constructor(private value = MIN_TARGET) {}
   get seconds(): number {
     return this.value;
   }
-  ranDry(): void {
-    this.value = Math.min(MAX_TARGET, this.value + 0.05);
-  }
-  calm(seconds: number): void {
-    this.value = Math.max(MIN_TARGET, this.value - 0.01 * seconds);
+  /** Data came GAP seconds after the data before. */
+  arrived(gap: number): void {
+    if (gap > this.value + USUAL) this.value = Math.min(MAX_TARGET, this.value + 0.05);
+    else this.value = Math.max(MIN_TARGET, this.value - 0.01 * gap);
   }
 }
 

@@ -33,7 +33,7 @@ export class TilePlayer {
   private dead = false;
   private readonly target = new Target();
   private readonly useRate = canChangeRate();
-  private lastCheck = 0;
+  private lastArrival = 0;
   private settledAt = Number.POSITIVE_INFINITY;
   /** capture time (ms) - media time (ms) of the newest frame: one number places every frame of a run. */
   private captureMinusMedia: number | null = null;
@@ -42,13 +42,9 @@ export class TilePlayer {
   constructor(private readonly video: HTMLVideoElement, private readonly onFail: (why: TileFailure) => void) {
     video.muted = true;
     video.playsInline = true;
-    video.addEventListener('waiting', this.waiting);
     video.addEventListener('error', this.failed);
   }
 
-  private readonly waiting = (): void => {
-    if (performance.now() > this.settledAt) this.target.ranDry();
-  };
   private readonly failed = (): void => {
     if (!this.dead && this.video.error) this.onFail('media');
   };
@@ -96,9 +92,16 @@ export class TilePlayer {
     }
     this.queue.push({ data, init, key, captureMs: captureUs / 1000 });
     this.queued += data.length;
-    if (!init) this.newestCapture = captureUs / 1000;
+    if (!init) this.arrived(captureUs / 1000);
     if (this.queued > QUEUE_LIMIT) this.dropToKey();
     this.pump();
+  }
+
+  private arrived(captureMs: number): void {
+    const now = performance.now();
+    if (now > this.settledAt) this.target.arrived((now - this.lastArrival) / 1000);
+    this.lastArrival = now;
+    this.newestCapture = captureMs;
   }
 
   /* The browser takes nothing (a hidden phone, a stuck decoder): keep what a decoder can start with. */
@@ -173,8 +176,6 @@ export class TilePlayer {
     if (b.length === 0) return;
     const now = performance.now();
     if (this.settledAt === Number.POSITIVE_INFINITY) this.settledAt = now + SETTLING;
-    this.target.calm(Math.min(1, (now - this.lastCheck) / 1000));
-    this.lastCheck = now;
     const last = b.length - 1;
     const move = catchUp(video.currentTime, b.start(last), b.end(last), this.target.seconds, this.useRate,
       now < this.settledAt);
@@ -203,7 +204,6 @@ export class TilePlayer {
   destroy(): void {
     this.dead = true;
     this.queue = [];
-    this.video.removeEventListener('waiting', this.waiting);
     this.video.removeEventListener('error', this.failed);
     releaseVideo(this.video);
   }

@@ -36,7 +36,9 @@ export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return String((error as Error)?.message ?? error);
   if (error.status === 0) return t('error.unreachable');
   const known = tCode('error', error.code);
-  if (known !== error.code) return known.replace('{seconds}', String(error.retryAfter ?? 60));
+  // What was wrong with an entry only the server knows: its own words are better than ours.
+  if (error.code === 'bad-request' && error.message) return error.message;
+  if (known !== `error.${error.code}` && known !== error.code) return known.replace('{seconds}', String(error.retryAfter ?? 60));
   return error.message || t('error.other', { code: error.code });
 }
 
