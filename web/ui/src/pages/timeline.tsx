@@ -144,8 +144,8 @@ function Controls({ s, onJump, onEvent }: ControlProps) {
   const playing = deck.playing.value;
   return (
     <div class="tl-controls">
-      <button type="button" class="btn quiet tl-clock" onClick={onJump} title={`${t('jump.title')} (G)`} aria-label={`${t('jump.title')}: ${zone.value.full(deck.time.value)}`}>
-        <span>{zone.value.clock(deck.time.value, !playing)}<small>{zone.value.shortDate(deck.time.value)} {zone.value.label}</small></span>
+      <button type="button" class="btn quiet tl-clock" onClick={onJump} title={`${t('jump.title')} (G)`}>
+        <span><span class="sr">{t('jump.title')}: </span>{zone.value.clock(deck.time.value, !playing)}<small>{zone.value.shortDate(deck.time.value)} {zone.value.label}</small></span>
       </button>
       <span class="grow" />
       <Tool icon="prevEvent" label={t('player.prevEvent')} keys="P" onClick={() => onEvent(false)} />

@@ -171,10 +171,8 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0 }: TileProps
   };
   const open = (): void => onOpen?.(grab(box.current));
   const rounded = age.value === null ? null : age.value > STALE ? Math.floor(age.value / 1000) * 1000 : 0;
-  const words = [camera.name, camera.enabled && !camera.recording ? t('tile.notRecording') : '',
-    camera.state === 'recording' ? '' : tCode('camera', camera.state)].filter(Boolean).join(', ');
   return (
-    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}`} onClick={open} aria-label={words}
+    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}`} onClick={open}
       data-camera={camera.id}>
       <LivePicture camera={camera} stream={used} every={every} paused={!visible || !pageVisible.value || !camera.enabled}
         onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
@@ -183,7 +181,7 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0 }: TileProps
       <span class="name">
         <i class={`dot${camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
         <span class="ellipsis grow">{camera.name}</span>
-        {index !== undefined && index < 9 && <kbd class="dim wide-only">{index + 1}</kbd>}
+        {index !== undefined && index < 9 && <kbd class="wide-only" aria-hidden="true">{index + 1}</kbd>}
       </span>
     </button>
   );
