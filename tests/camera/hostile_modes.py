@@ -160,6 +160,8 @@ class Mode:
         now = time.monotonic()
         while c.due <= now:
             self.send_frame(c)
+            if c.sent == 0:
+                self.server.note(mode=self.name, visit=self.visit, late=time.monotonic() - c.due)
             c.sent += 1
             c.due += self.period()
         while self.sound and c.audio_due <= now:
@@ -582,7 +584,20 @@ class BrokenFrames(Mode):
 
     def unit(self, n):
         unit = super().unit(n)
-        return unit if n % 7 != 3 else [nal[:1] + os.urandom(len(nal) - 1) for nal in unit]
+        return unit if n % 7 != 3 else [nal[:2] + os.urandom(len(nal) - 2) if nal[0] & 31 in (1, 5) else nal
+                                        for nal in unit]
+
+
+@mode("broken-parameters")
+class BrokenParameters(Mode):
+    """Every 10 s the parameter sets before a key frame are noise; later they are right again."""
+    expects = "restarts"
+    damaged = True
+
+    def unit(self, n):
+        unit = super().unit(n)
+        return unit if n % 100 != 60 else [nal[:1] + os.urandom(len(nal) - 1) if nal[0] & 31 in (7, 8) else nal
+                                           for nal in unit]
 
 
 @mode("huge-frame")

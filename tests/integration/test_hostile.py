@@ -19,7 +19,9 @@ sys.path.insert(0, str(ROOT / "tests" / "camera"))
 import hostile              # noqa: E402  (the path comes first)
 import hostile_modes        # noqa: E402
 
-MODES = hostile_modes.MODES
+# `test_hostile.py WORD...` runs only the behaviours whose names hold one of the words.
+MODES = {name: kind for name, kind in hostile_modes.MODES.items()
+         if not sys.argv[1:] or any(word in name for word in sys.argv[1:])}
 WATCH = 75 * SLOW           # seconds
 FPS = 10
 PASSWORD = "ronda:malam@"
@@ -99,6 +101,7 @@ def check_records(name, kind):
 def check_time(name, kind, begin, fps):
     """Key frames were sent at known moments; they must be found there."""
     plays = [j["playing"] for j in journal(name) if "playing" in j and j["playing"] < begin]
+    late = [j["late"] for j in journal(name) if "late" in j][:len(plays)]
     source = hostile.Video(DEMO / "hostile", kind.video)
     gop = source.keys.index(True, 1) / fps if True in source.keys[1:] else None
     if kind.video != "plain.h264" or not plays or name in NO_CLOCK:
@@ -109,7 +112,10 @@ def check_time(name, kind, begin, fps):
     for segment in segments[1:]:
         shift = (parse_time(segment["start"]) - plays[-1]) % gop
         errors.append(min(shift, gop - shift))
-    assert max(errors, default=0) <= 0.25, f"a segment is {max(errors):.3f} s from where its frame was sent"
+    # What the sender itself was late with at the start, nobody can tell from a slow line.
+    allowed = 0.25 + (late[-1] if late else 0)
+    assert max(errors, default=0) <= allowed, \
+        f"a segment is {max(errors):.3f} s from where its frame was sent, {allowed:.3f} are allowed"
 
 
 # From these no one can tell the moment that a frame was taken.
@@ -156,9 +162,11 @@ def check_any(name, kind):
     assert history[name]
 
 
+watch()
+
+
 @test("the daemon lives through it")
 def lives():
-    watch()
     assert server.process.poll() is None, server.log()[-2000:]
 
 
