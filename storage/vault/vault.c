@@ -41,14 +41,34 @@ static bool is_listed(const char *name, const struct kt_hold_file *files, size_t
     return false;
 }
 
-/* Unfinished files, and held video that no row names: both are leftovers of a crash. */
-static bool is_leftover(const char *name, const struct kt_hold_file *files, size_t n)
+static bool is_package(const char *name, const struct kt_export *packages, size_t n)
 {
-    return ends_with(name, ".part") ||
-           (strncmp(name, "hold-", 5) == 0 && ends_with(name, ".mp4") && !is_listed(name, files, n));
+    const size_t stem = strlen(name) - strlen(".zip");
+    for (size_t i = 0; i < n; i++)
+        if (strlen(packages[i].name) == stem && strncmp(packages[i].name, name, stem) == 0)
+            return true;
+    return false;
 }
 
-static int sweep(kt_vault *v, const struct kt_hold_file *files, size_t n)
+/* What the catalog knows of. */
+struct listed {
+    struct kt_hold_file *files;
+    size_t n_files;
+    struct kt_export *packages;
+    size_t n_packages;
+};
+
+/* Unfinished files, and whole ones that no row names: both are leftovers of a crash. */
+static bool is_leftover(const char *name, const struct listed *l)
+{
+    return strstr(name, ".part") ||     /* "EV-….zip.part.x7Gh2k" is libzip's */
+           (strncmp(name, "hold-", 5) == 0 && ends_with(name, ".mp4") &&
+            !is_listed(name, l->files, l->n_files)) ||
+           (strncmp(name, "EV-", 3) == 0 && ends_with(name, ".zip") &&
+            !is_package(name, l->packages, l->n_packages));
+}
+
+static int sweep(kt_vault *v, const struct listed *l)
 {
     const int fd = openat(v->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -58,7 +78,7 @@ static int sweep(kt_vault *v, const struct kt_hold_file *files, size_t n)
         struct stat st;
         if (e->d_name[0] == '.')
             continue;
-        if (is_leftover(e->d_name, files, n))
+        if (is_leftover(e->d_name, l))
             (void)unlinkat(v->dir_fd, e->d_name, 0);
         else if (fstatat(v->dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
             v->used_bytes += (uint64_t)st.st_size;
@@ -87,14 +107,17 @@ static int open_directory(kt_vault *v, struct kt_error *err)
     if (v->dir_fd < 0)
         return kt_error_set(err, -errno, "vault %s: %s", v->path, strerror(errno));
     int ret = lock_directory(v, err);
-    struct kt_hold_file *files = NULL;
-    size_t n = 0;
+    if (ret < 0)
+        return ret;
+    struct listed l = { 0 };
+    ret = kt_catalog_hold_files(v->catalog, 0, &l.files, &l.n_files);
     if (ret == 0)
-        ret = kt_catalog_hold_files(v->catalog, 0, &files, &n);
+        ret = kt_catalog_export_list(v->catalog, 0, &l.packages, &l.n_packages);
     if (ret == 0)
-        ret = sweep(v, files, n);
-    kt_hold_file_list_free(&files, n);
-    if (ret < 0 && ret != -EBUSY)
+        ret = sweep(v, &l);
+    kt_hold_file_list_free(&l.files, l.n_files);
+    kt_export_list_free(&l.packages, l.n_packages);
+    if (ret < 0)
         (void)kt_error_set(err, ret, "vault %s: %s", v->path, kt_strerror(ret));
     return ret;
 }
@@ -233,7 +256,7 @@ static int hash_file(int fd, char sha256[65])
     return 0;
 }
 
-static int verify_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err)
+int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err)
 {
     char sha256[65];
     kt_cleanup(kt_closep) int fd = kt_vault_open_file(v, file->name);
@@ -252,7 +275,7 @@ int kt_vault_verify(kt_vault *v, int64_t hold, struct kt_error *err)
     size_t n = 0;
     int ret = kt_catalog_hold_files(v->catalog, hold, &files, &n);
     for (size_t i = 0; ret == 0 && i < n; i++)
-        ret = verify_file(v, &files[i], err);
+        ret = kt_vault_check_file(v, &files[i], err);
     kt_hold_file_list_free(&files, n);
     return ret;
 }

@@ -10,4 +10,7 @@
 
 kt_catalog *kt_vault_catalog(const kt_vault *v);
 
+/* Is the file of this row what was written? -EBADMSG with ERR. */
+kt_must_check int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err);
+
 #endif

@@ -1,0 +1,115 @@
+/*
+ * package.h - an evidence package: one ZIP (stored, not compressed) that a stranger
+ * can check years later, offline, with sha256sum, certutil or openssl.
+ *
+ *   EV-<incident>-<time>-<serial>/
+ *     clip-<camera>-<time>.mp4    the recorded frames, never transcoded
+ *     log/<clip>.records.json     the ring's records that it was made of
+ *     manifest.json               everything there is to say, canonical JSON
+ *     manifest.json.sig           ECDSA P-256 over SHA-256, of signer-pub.pem
+ *     signer-cert.pem, signer-pub.pem
+ *     custody.csv                 who had it
+ *     BERITA-ACARA.html           to print and sign: facts, fingerprints, QR
+ *     BACA-SAYA.txt, README.txt   how to check, in Indonesian and English
+ *     SHA256SUMS, SHA256SUMS.sig  every file above, and its signature
+ *     SHA256SUMS.tsr              RFC 3161 token, where a time stamping service is set up
+ *
+ * docs/evidence-package.md describes each file. What it does not prove is said there
+ * and in README.txt: whoever owns the recorder's key could have signed anything, so
+ * the key's fingerprint belongs on paper, and into other hands, beforehand.
+ *
+ * Threads: a package is made and checked on one thread; both take as long as reading
+ * the video. Errors: 0 or a negative errno.
+ */
+#ifndef KT_VAULT_PACKAGE_H
+#define KT_VAULT_PACKAGE_H
+
+#include "storage/catalog/cases.h"
+#include "storage/ring/ring.h"
+#include "storage/vault/signer.h"
+#include "storage/vault/vault.h"
+
+/* A stretch without video that was asked for. */
+struct kt_package_gap {
+    int64_t from_us, to_us;
+    enum kt_gap_reason reason;
+};
+
+/* One hold, as the package tells about it. */
+struct kt_package_camera {
+    const char *id, *name, *stream; /* "gerbang", "Gerbang Utara", "main" */
+    const char *address;            /* without credentials, may be NULL */
+    int64_t from_us, to_us;         /* what was asked for */
+    const struct kt_hold_file *files;   /* in the vault */
+    size_t n_files;
+    const struct kt_package_gap *gaps;
+    size_t n_gaps;
+};
+
+struct kt_package_params {
+    const struct kt_incident *incident;
+    const char *request;            /* JSON of struct kt_export, may be NULL */
+    const char *exported_by;
+    const char *site;               /* "RW 05 Kampung Melati" */
+    const char *host;               /* name of the machine */
+    const char *version;            /* of the program */
+    const char *zone;               /* "WIB" */
+    int zone_offset_s;              /* 25200 */
+    int64_t serial;                 /* kt_catalog_package_serial() */
+    int64_t now_us;                 /* 0: the clock */
+    const char *previous_manifest;  /* SHA-256 of the package before this one, hex; may be empty */
+    const char *ring_json;          /* JSON object: uuid, key fingerprint, chain head; may be NULL */
+    const char *audit_head;         /* hex, may be NULL */
+    const struct kt_package_camera *cameras;
+    size_t n_cameras;
+    const kt_signer *signer;
+    /* Time stamp of DATA as a DER TimeStampResp, *OUT malloc'd. NULL: none. A failure
+     * is said in the manifest's place (no .tsr), and does not fail the package. */
+    int (*timestamp)(void *user, const void *data, size_t size, uint8_t **out, size_t *n);
+    kt_vault_progress progress;     /* may be NULL */
+    void *user;
+};
+
+struct kt_package_info {
+    char name[96];                  /* without ".zip" */
+    char manifest_sha256[65];
+    uint64_t size_bytes;            /* of the ZIP */
+};
+
+/*
+ * Make <name>.zip in the vault's directory, whole or not at all. Each clip's bytes are
+ * checked against its row on the way.
+ *   -ENOSPC    the vault or the disk is full
+ *   -EBADMSG   a held file is not what was written; ERR names it
+ *   -ECANCELED PROGRESS said so
+ */
+kt_must_check int kt_package_make(kt_vault *vault, const struct kt_package_params *params,
+                                  struct kt_package_info *out, struct kt_error *err);
+
+/* Delete a package that was made. */
+int kt_package_delete(kt_vault *vault, const char *name);
+
+/* ------------------------------ checking ------------------------------ */
+
+struct kt_package_check {
+    const char *fingerprint;        /* of the key, as printed on paper; NULL: not known */
+    const char *manifest_sha256;    /* as printed on paper; NULL: not known */
+    /* Told each finding in words. */
+    void (*say)(void *user, bool good, const char *text);
+    void *user;
+};
+
+/*
+ * Check the package at PATH, a ZIP or the folder that was unpacked from it: names,
+ * sums, signatures, canonical manifest, and that each clip's frames, times, coded
+ * content and records are what the manifest says. Needs nothing but the package.
+ *   -EBADMSG  something is wrong: SAY was told what
+ *   -ENOENT   PATH is no package
+ */
+kt_must_check int kt_package_verify(const char *path, const struct kt_package_check *check,
+                                    struct kt_error *err);
+
+/* Does PATH look like one (a .zip, or a folder with a manifest.json)? */
+bool kt_package_is(const char *path);
+
+#endif

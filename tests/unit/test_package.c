@@ -1,0 +1,341 @@
+#include "storage/vault/package.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/unit/footage_ring.h"
+#include "tests/unit/run_suite.h"
+
+#define BASE INT64_C(1700000000000000)
+#define SECOND INT64_C(1000000)
+
+/* One case is set up for all tests: video of a gate with a gap, held in a vault. */
+static char dir[64];
+static kt_catalog *catalog;
+static kt_ring *ring;
+static kt_vault *vault;
+static kt_signer *signer;
+static struct kt_hold hold;
+static struct kt_incident incident = { .title = "Motor hilang <script>", .from_us = BASE,
+                                       .to_us = BASE + 20 * SECOND, .cameras = (char *)"[\"gerbang\"]" };
+
+static char *path_of(const char *name)
+{
+    static char path[4][200];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof(path[0]), "%s/%s", dir, name);
+    return path[turn];
+}
+
+/* Run COMMAND by sh with DIR, KEY, MANIFEST and NAME set. Its exit status. */
+static int sh(const struct kt_package_info *info, const char *command)
+{
+    setenv("DIR", dir, 1);
+    setenv("NAME", info ? info->name : "", 1);
+    setenv("MANIFEST", info ? info->manifest_sha256 : "", 1);
+    setenv("KEY", signer ? kt_signer_fingerprint(signer) : "", 1);
+    const int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void setup(void)
+{
+    struct kt_error err = { "" };
+    strcpy(dir, "/tmp/kt-package-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    kt_footage_make(path_of("f.mp4"), 5);
+    ck_assert_msg(kt_catalog_open(&catalog, path_of("c.db"), &err) == 0, "%s", err.text);
+    const struct kt_ring_params params = { .name = "video", .path = path_of("ring"),
+                                           .size_bytes = 256u << 20, .create = true };
+    ck_assert_msg(kt_ring_open(&ring, &params, &err) == 0, "%s", err.text);
+    const int64_t end = kt_footage_append(ring, "gerbang/main", path_of("f.mp4"), 1, BASE);
+    kt_footage_make(path_of("f.mp4"), 4);
+    kt_footage_append(ring, "gerbang/main", path_of("f.mp4"), 2, end + 4 * SECOND);
+    ck_assert_int_eq(kt_ring_flush(ring, 10 * SECOND), 0);
+    ck_assert_int_eq(kt_catalog_incident_put(catalog, &incident), 0);
+    hold = (struct kt_hold){ .incident = incident.id, .camera = "gerbang", .stream = "main",
+                             .from_us = BASE + SECOND / 2, .to_us = BASE + 20 * SECOND };
+    ck_assert_int_eq(kt_catalog_hold_add(catalog, &hold), 0);
+    const struct kt_vault_params vp = { path_of("vault"), 1u << 30, catalog };
+    ck_assert_msg(kt_vault_open(&vault, &vp, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_vault_hold(vault, ring, &hold, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_signer_load(&signer, path_of("key.pem"), "RW 05", &err) == 0, "%s", err.text);
+}
+
+static void teardown(void)
+{
+    kt_signer_free(&signer);
+    kt_vault_close(&vault);
+    kt_ring_close(&ring);
+    kt_catalog_close(&catalog);
+    ck_assert_int_eq(sh(NULL, "rm -rf \"$DIR\""), 0);
+    incident.id = 0;
+}
+
+/* A test TSA is openssl's own; here it is enough that the token is put in as it comes. */
+static int no_network(void *user, const void *data, size_t size, uint8_t **out, size_t *n)
+{
+    return -ENETUNREACH;
+}
+
+static int make(struct kt_package_info *info, int64_t serial, struct kt_error *err)
+{
+    const struct kt_package_gap gap = { BASE + 5 * SECOND, BASE + 9 * SECOND, KT_GAP_CAMERA_SILENT };
+    struct kt_hold_file *files = NULL;
+    size_t n = 0;
+    ck_assert_int_eq(kt_catalog_hold_files(catalog, hold.id, &files, &n), 0);
+    const struct kt_package_camera cam = { .id = "gerbang", .name = "Gerbang & \"Utara\"", .stream = "main",
+        .address = "rtsp://192.168.1.11/stream1", .from_us = hold.from_us, .to_us = hold.to_us,
+        .files = files, .n_files = n, .gaps = &gap, .n_gaps = 1 };
+    const struct kt_package_params params = { .incident = &incident,
+        .request = "{\"agency\":\"Polsek Melati\",\"officer\":\"Bripka Sari\",\"letter\":\"B/12/XI/2026\"}",
+        .exported_by = "pak-rw", .site = "RW 05", .host = "pos", .version = "0.1.0", .zone = "WIB",
+        .zone_offset_s = 7 * 3600, .serial = serial, .now_us = BASE + 3600 * SECOND, .cameras = &cam,
+        .n_cameras = 1, .signer = signer, .timestamp = no_network };
+    const int ret = kt_package_make(vault, &params, info, err);
+    kt_hold_file_list_free(&files, n);
+    return ret;
+}
+
+static struct kt_package_info make_package(int64_t serial)
+{
+    struct kt_package_info info;
+    struct kt_error err = { "" };
+    ck_assert_msg(make(&info, serial, &err) == 0, "%s", err.text);
+    return info;
+}
+
+static char said[8192];
+
+static void collect(void *user, bool good, const char *text)
+{
+    const size_t n = strlen(said);
+    if (!good)
+        snprintf(said + n, sizeof(said) - n, "%s\n", text);
+}
+
+/* What our own verifier says, knowing what the paper shows. */
+static int verify(const char *path, const struct kt_package_info *info)
+{
+    struct kt_error err = { "" };
+    const struct kt_package_check check = { .fingerprint = kt_signer_fingerprint(signer),
+                                            .manifest_sha256 = info->manifest_sha256, .say = collect };
+    said[0] = '\0';
+    const int ret = kt_package_verify(path, &check, &err);
+    const size_t n = strlen(said);
+    if (ret < 0)
+        snprintf(said + n, sizeof(said) - n, "%s\n", err.text);
+    return ret;
+}
+
+static void unpack(const struct kt_package_info *info)
+{
+    ck_assert_int_eq(sh(info, "rm -rf \"$DIR/out\" && mkdir \"$DIR/out\" &&"
+                              " python3 -m zipfile -e \"$DIR/vault/$NAME.zip\" \"$DIR/out\""), 0);
+}
+
+/* The commands that README.txt tells a stranger to type, taken from the file itself as it
+ * was printed (from the clean package), run where FOLDER is. 0 when all succeed. */
+static int verify_by_hand(const struct kt_package_info *info)
+{
+    return sh(info, "cd \"$DIR\"/out/*/ && sh -e \"$DIR/commands\" >\"$DIR/by-hand\" 2>&1");
+}
+
+static void print_commands(const struct kt_package_info *info)
+{
+    ck_assert_int_eq(sh(info, "cd \"$DIR/out/$NAME\" && sed -n 's/^    \\$ //p' README.txt >\"$DIR/commands\" &&"
+                              " sed -n 's/^    \\$ //p' BACA-SAYA.txt | cmp - \"$DIR/commands\" &&"
+                              " test \"$(wc -l <\"$DIR/commands\")\" -ge 6"), 0);
+}
+
+START_TEST(a_clean_package_is_accepted_by_the_program_and_by_hand)
+{
+    const struct kt_package_info info = make_package(1);
+    char path[300];
+    snprintf(path, sizeof(path), "%s/vault/%s.zip", dir, info.name);
+    ck_assert_msg(verify(path, &info) == 0, "%s", said);
+    unpack(&info);
+    print_commands(&info);
+    snprintf(path, sizeof(path), "%s/out/%s", dir, info.name);
+    ck_assert_msg(verify(path, &info) == 0, "%s", said);
+    ck_assert_int_eq(verify_by_hand(&info), 0);
+    /* The clips are plain MP4 for anybody, and the manifest tells the truth about them. */
+    ck_assert_int_eq(sh(&info,
+        "cd \"$DIR/out/$NAME\" && for f in clip-*.mp4; do"
+        " h=$(ffmpeg -v error -i \"$f\" -map 0:v -c copy -f streamhash -hash sha256 - | sed 's/.*=//');"
+        " grep -q \"\\\"stream_hash\\\": \\\"$h\\\"\" manifest.json || exit 1; done &&"
+        " test $(ls clip-*.mp4 | wc -l) = 2 && grep -q camera-silent manifest.json &&"
+        " grep -q '\"starts_before_request_s\": 0.5' manifest.json && ! grep -q '<script>' BERITA-ACARA.html &&"
+        " grep -q '<svg' BERITA-ACARA.html && grep -q \"$MANIFEST\" BERITA-ACARA.html"), 0);
+}
+END_TEST
+
+#define REDO_SUMS " && for f in $(cut -c67- SHA256SUMS); do [ -f $f ] && sha256sum $f; done >../s; mv ../s SHA256SUMS"
+
+/* What somebody may do to an unpacked package; run by sh in its folder. */
+static const struct {
+    const char *what, *how;
+} tampering[] = {
+    { "a bit of the video", "python3 - <<'X'\nimport glob\nf=sorted(glob.glob('clip-*'))[0]\nb=bytearray(open(f,'rb')."
+      "read())\nb[len(b)//2]^=1\nopen(f,'wb').write(b)\nX" },
+    { "a bit of the video, sums redone", "python3 - <<'X'\nimport glob\nf=sorted(glob.glob('clip-*'))[0]\n"
+      "b=bytearray(open(f,'rb').read())\nb[len(b)//2]^=1\nopen(f,'wb').write(b)\nX\ntrue" REDO_SUMS },
+    { "the last group of pictures cut off", "f=$(ls clip-* | tail -1); truncate -s -9000 $f" REDO_SUMS },
+    { "two clips' names swapped", "set -- clip-*; mv $1 ../t; mv $2 $1; mv ../t $2" REDO_SUMS },
+    { "a time in the manifest", "sed -i 's/2023-11-14T22:13:25/2023-11-14T21:13:25/' manifest.json" REDO_SUMS },
+    { "the reason of a gap", "sed -i 's/camera-silent/restart/' manifest.json" REDO_SUMS },
+    { "a gap left out", "python3 - <<'X'\nimport json\nm=json.load(open('manifest.json'))\nm['cameras'][0]['gaps']=[]\n"
+      "open('manifest.json','w').write(json.dumps(m,indent=2,sort_keys=True)+'\\n')\nX\ntrue" REDO_SUMS },
+    { "a file dropped", "rm $(ls clip-* | head -1)" },
+    { "a file dropped with its line", "rm $(ls clip-* | head -1); sed -i 1d SHA256SUMS" },
+    { "a file added", "cp $(ls clip-* | head -1) clip-extra.mp4" },
+    { "the ring's records in another order", "f=$(ls log/* | head -1); python3 - $f <<'X'\nimport json,sys\n"
+      "r=json.load(open(sys.argv[1]))\nopen(sys.argv[1],'w').write(json.dumps(r[::-1],separators=(',',':')))\nX\n"
+      "true" REDO_SUMS },
+    { "another key and certificate, everything signed anew",
+      "openssl ecparam -name prime256v1 -genkey -noout -out ../k &&"
+      " openssl req -x509 -new -key ../k -subj /CN=RW -days 99 -out signer-cert.pem &&"
+      " openssl pkey -in ../k -pubout -out signer-pub.pem &&"
+      " openssl dgst -sha256 -sign ../k -out manifest.json.sig manifest.json" REDO_SUMS
+      " && openssl dgst -sha256 -sign ../k -out SHA256SUMS.sig SHA256SUMS" },
+    { "an old package under the name of a new case", "cd .. && mv EV-* EV-99-20261124T000000Z-0099" },
+    { "an old package under a new number inside, too",
+      "sed -i \"s/$NAME/EV-99-20261124T000000Z-0099/\" manifest.json BERITA-ACARA.html" REDO_SUMS
+      " && cd .. && mv EV-* EV-99-20261124T000000Z-0099" },
+    { "the custody log", "sed -i 's/pak-rw/orang lain/' custody.csv" REDO_SUMS },
+    { "a signature of nothing", ": >SHA256SUMS.sig" },
+};
+
+START_TEST(tampering_is_found_by_the_program_and_by_hand)
+{
+    const struct kt_package_info info = make_package(1);
+    unpack(&info);
+    print_commands(&info);
+    ck_assert_int_eq(verify_by_hand(&info), 0);
+    setenv("HOW", tampering[_i].how, 1);
+    ck_assert_int_eq(sh(&info, "cd \"$DIR/out/$NAME\" && cp -r . \"$DIR/clean\" && sh -c \"$HOW\""
+                               " >/dev/null 2>&1"), 0);
+    ck_assert_msg(sh(&info, "cd \"$DIR\"/out/*/ && ! diff -r . \"$DIR/clean\" >/dev/null ||"
+                            " ! test -d \"$DIR/out/$NAME\"") == 0, "nothing was changed: %s", tampering[_i].what);
+    ck_assert_int_eq(sh(&info, "ln -s \"$(echo \"$DIR\"/out/EV-*)\" \"$DIR/tampered\""), 0);
+    ck_assert_msg(verify(path_of("tampered"), &info) == -EBADMSG, "the program accepts: %s", tampering[_i].what);
+    ck_assert_msg(verify_by_hand(&info) != 0, "the commands accept: %s", tampering[_i].what);
+}
+END_TEST
+
+START_TEST(a_hundred_clean_packages_are_accepted)
+{
+    for (int i = 1; i <= 100; i++) {
+        const struct kt_package_info info = make_package(i);
+        char path[300];
+        snprintf(path, sizeof(path), "%s/vault/%s.zip", dir, info.name);
+        ck_assert_msg(verify(path, &info) == 0, "package %d: %s", i, said);
+        ck_assert_int_eq(kt_package_delete(vault, info.name), 0);
+    }
+}
+END_TEST
+
+/* Any byte of the ZIP itself; without the paper's numbers, too. */
+START_TEST(a_damaged_zip_is_never_accepted)
+{
+    const struct kt_package_info info = make_package(1);
+    char path[300];
+    struct kt_error err;
+    const struct kt_package_check check = { 0 };
+    snprintf(path, sizeof(path), "%s/vault/%s.zip", dir, info.name);
+    for (int i = 0; i < 40; i++) {
+        FILE *f = fopen(path, "r+b");
+        const long at = (long)((info.size_bytes - 30) * (uint64_t)i / 40);
+        fseek(f, at, SEEK_SET);
+        const int byte = fgetc(f);
+        fseek(f, at, SEEK_SET);
+        fputc(byte ^ 0x10, f);
+        fclose(f);
+        const int ret = kt_package_verify(path, &check, &err);
+        f = fopen(path, "r+b");
+        fseek(f, at, SEEK_SET);
+        fputc(byte, f);
+        fclose(f);
+        /* A few bytes of a ZIP mean nothing (dates, attributes): then nothing was changed. */
+        if (ret == 0) {
+            ck_assert_int_eq(sh(&info, "true"), 0);
+            continue;
+        }
+        ck_assert_int_lt(ret, 0);
+    }
+    ck_assert_int_eq(kt_package_verify(path, &check, &err), 0);
+    ck_assert_int_eq(truncate(path, (off_t)info.size_bytes / 2), 0);
+    ck_assert_int_lt(kt_package_verify(path, &check, &err), 0);
+    ck_assert_int_eq(kt_package_verify("/nonexistent", &check, &err), -ENOENT);
+}
+END_TEST
+
+START_TEST(a_held_file_that_rotted_makes_no_package)
+{
+    struct kt_package_info info;
+    struct kt_error err = { "" };
+    ck_assert_int_eq(sh(NULL, "f=$(ls $DIR/vault/hold-*.mp4 | head -1); printf x | dd of=$f bs=1 seek=4000"
+                              " conv=notrunc 2>/dev/null"), 0);
+    ck_assert_int_eq(make(&info, 1, &err), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(err.text, "hold-"));
+    ck_assert_int_eq(sh(NULL, "! ls $DIR/vault/EV-* 2>/dev/null"), 0);
+}
+END_TEST
+
+START_TEST(a_full_vault_makes_no_package_and_keeps_what_it_has)
+{
+    struct kt_package_info info;
+    struct kt_error err = { "" };
+    struct kt_vault_status status;
+    kt_vault_status(vault, &status);
+    const uint64_t used = status.used_bytes;
+    ck_assert_int_eq(kt_vault_reserve(vault, status.max_bytes - used - 1000), 0);
+    ck_assert_int_eq(make(&info, 1, &err), -ENOSPC);
+    ck_assert_ptr_nonnull(strstr(err.text, "no room"));
+    kt_vault_unreserve(vault, status.max_bytes - used - 1000);
+    kt_vault_status(vault, &status);
+    ck_assert_uint_eq(status.used_bytes, used);
+    info = make_package(1);
+    kt_vault_status(vault, &status);
+    ck_assert_uint_eq(status.used_bytes, used + info.size_bytes);
+}
+END_TEST
+
+START_TEST(the_signer_keeps_its_fingerprint_and_its_key_to_itself)
+{
+    char before[65];
+    struct kt_error err = { "" };
+    struct stat st;
+    strcpy(before, kt_signer_fingerprint(signer));
+    kt_signer_free(&signer);
+    ck_assert_int_eq(stat(path_of("key.pem"), &st), 0);
+    ck_assert_int_eq(st.st_mode & 0777, 0600);
+    ck_assert_int_eq(kt_signer_load(&signer, path_of("key.pem"), "other name", &err), 0);
+    ck_assert_str_eq(before, kt_signer_fingerprint(signer));
+    ck_assert_int_eq(chmod(path_of("key.pem"), 0644), 0);
+    kt_signer *other = NULL;
+    ck_assert_int_eq(kt_signer_load(&other, path_of("key.pem"), "x", &err), -EACCES);
+    ck_assert_int_eq(sh(NULL, "openssl genpkey -algorithm RSA -out $DIR/rsa 2>/dev/null; chmod 600 $DIR/rsa"), 0);
+    ck_assert_int_eq(kt_signer_load(&other, path_of("rsa"), "x", &err), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("package");
+    TCase *tc = tcase_create("package");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_clean_package_is_accepted_by_the_program_and_by_hand);
+    tcase_add_loop_test(tc, tampering_is_found_by_the_program_and_by_hand, 0,
+                        (int)(sizeof(tampering) / sizeof(tampering[0])));
+    tcase_add_test(tc, a_hundred_clean_packages_are_accepted);
+    tcase_add_test(tc, a_damaged_zip_is_never_accepted);
+    tcase_add_test(tc, a_held_file_that_rotted_makes_no_package);
+    tcase_add_test(tc, a_full_vault_makes_no_package_and_keeps_what_it_has);
+    tcase_add_test(tc, the_signer_keeps_its_fingerprint_and_its_key_to_itself);
+    suite_add_tcase(suite, tc);
+    return kt_run_suite(suite);
+}
