@@ -209,7 +209,9 @@ static void fill_hints(kt_motion *m, const struct kt_blob *blob, int n)
             hold[i] = 255;
         else if (list[o].confirmed)
             *(m->t_us - list[o].moved_us < HOLD_US ? &hold[i] : &absorb[i]) = 255;
-        else if (m->t_us - list[o].first_us > YOUNG_US)
+        else if (kt_track_is_going(&list[o]))
+            hold[i] = 255;
+        else if (m->t_us - list[o].moved_us > YOUNG_US)
             absorb[i] = 255;
     }
     memset(m->hold, 0, bytes);
@@ -309,7 +311,7 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
 /* A thing that has been at its place for a while. */
 static bool is_settled(const kt_motion *m, const struct kt_track *t)
 {
-    return m->t_us - (t->confirmed ? t->moved_us : t->first_us) > YOUNG_US;
+    return m->t_us - t->moved_us > YOUNG_US;
 }
 
 static bool is_busy(const kt_motion *m)

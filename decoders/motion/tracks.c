@@ -106,6 +106,12 @@ static float reach_of(const struct kt_tracks *ts, const struct kt_track *t)
     return 0.25f * side + 0.01f * ts->diagonal + fminf(dt, 1.0f) * 0.12f * ts->diagonal;
 }
 
+/* How far apart the pieces of one thing may lie. */
+static float fragment_reach(const kt_tracks *ts, struct box b)
+{
+    return 0.15f * fmaxf(b.x1 - b.x0, b.y1 - b.y0) + 0.01f * ts->diagonal;
+}
+
 /* The track that BLOB belongs to, or -1. */
 static int best_track(const kt_tracks *ts, const struct box *expected, struct box b)
 {
@@ -159,7 +165,7 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
 static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
 {
     t->hits = t->gaps = 0;
-    t->far = t->path = t->vx = t->vy = 0;
+    t->largest = t->far = t->path = t->vx = t->vy = 0;
     t->first_us = t->last_us = t->moved_us = ts->t_us;
     t->x0 = b.x0;
     t->y0 = b.y0;
@@ -172,7 +178,7 @@ static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
 
 static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
 {
-    if (!t->confirmed && ts->t_us - t->first_us > OLD_US && area > 3 * t->area)
+    if (!t->confirmed && ts->t_us - t->first_us > OLD_US && area > 3 * t->best_area)
         begin_again(ts, t, b);
     const float dt = (float)(ts->t_us - t->last_us) / 1e6f;
     const float cx = (b.x0 + b.x1) / 2, cy = (b.y0 + b.y1) / 2;
@@ -191,6 +197,7 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->foot_y = b.y1;
     t->area = area;
     t->best_area = area > t->best_area ? area : t->best_area;
+    t->largest = fmaxf(t->largest, fmaxf(b.x1 - b.x0, b.y1 - b.y0));
     t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
     if (hypotf(cx - t->rest_cx, cy - t->rest_cy) > REST * ts->diagonal) {
         t->rest_cx = cx;
@@ -203,12 +210,23 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->seen = true;
 }
 
+static float away_of(const struct kt_track *t)
+{
+    return hypotf((t->x0 + t->x1) / 2 - t->start_cx, (t->y0 + t->y1) / 2 - t->start_cy);
+}
+
+bool kt_track_is_going(const struct kt_track *t)
+{
+    return t->hits >= 3 && away_of(t) >= fmaxf(2, 0.5f * t->path);
+}
+
 static void confirm(const kt_tracks *ts, struct kt_track *t)
 {
-    const float away = hypotf((t->x0 + t->x1) / 2 - t->start_cx, (t->y0 + t->y1) / 2 - t->start_cy);
+    /* What was at its place for long, and is being learnt piece by piece, must go farther. */
+    const float enough = ts->t_us - t->first_us > OLD_US ? t->largest : 0;
     if (t->hits >= CONFIRM_HITS && t->hits >= 2 * t->gaps &&
-        ts->t_us - t->first_us >= CONFIRM_US && t->far >= CONFIRM_FAR * ts->diagonal &&
-        away >= CONFIRM_STRAIGHT * t->path)
+        ts->t_us - t->first_us >= CONFIRM_US &&
+        t->far >= fmaxf(enough, CONFIRM_FAR * ts->diagonal) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
         t->confirmed = true;
 }
 
@@ -243,8 +261,12 @@ void kt_tracks_update(kt_tracks *ts, const struct kt_blob *blob, int n, int64_t 
         const int o = owner[i] = best_track(ts, expected, b);
         if (o < 0)
             continue;
-        if (area[o] == 0)
-            got[o] = b;
+        if (area[o] == 0) {
+            got[o] = b;             /* the largest comes first, … */
+        } else if (gap(got[o], b) > fragment_reach(ts, got[o])) {
+            owner[i] = -1;          /* … what is far from it is something else */
+            continue;
+        }
         got[o] = (struct box){ fminf(got[o].x0, b.x0), fminf(got[o].y0, b.y0),
                                fmaxf(got[o].x1, b.x1), fmaxf(got[o].y1, b.y1) };
         area[o] += blob[i].area;

@@ -28,6 +28,7 @@ struct kt_track {
     float foot_x, foot_y, last_foot_x, last_foot_y; /* now, and in the picture before */
     float far;                      /* farthest that the centre was from where it began */
     float path;                     /* how far it went in all, there and back */
+    float largest;                  /* longer side of its box, at most */
     int area, best_area;            /* pixels of its blobs now, and at most */
     int hits;                       /* pictures in which it was seen */
     int misses;                     /* pictures since */
@@ -49,6 +50,9 @@ void kt_tracks_update(kt_tracks *t, const struct kt_blob *blob, int n, int64_t t
 
 /* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
 const struct kt_track *kt_tracks_list(const kt_tracks *t);
+
+/* Does an unconfirmed track seem to be going somewhere? */
+bool kt_track_is_going(const struct kt_track *t);
 
 /* The slot that blob I of the last update belongs to. */
 int kt_tracks_owner(const kt_tracks *t, int i);

@@ -1,0 +1,391 @@
+/* The whole pipeline on pictures drawn here: a noisy place, and squares that walk. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decoders/motion/motion.h"
+#include "server/base/clock.h"
+
+#include "tests/unit/run_suite.h"
+
+#define W 160
+#define H 96
+#define STEP_US 100000
+#define MAX_EVENTS 32
+
+struct seen {
+    int open, best, closed;
+    struct kt_motion_event event[MAX_EVENTS];   /* as closed */
+    char type[MAX_EVENTS][24], rule[MAX_EVENTS][64];
+};
+
+static uint8_t place[W * H], picture[W * H];
+static struct seen seen;
+
+static void on_event(void *user, enum kt_motion_event_phase phase, const struct kt_motion_event *e)
+{
+    struct seen *s = user;
+    s->open += phase == KT_MOTION_EVENT_OPEN;
+    s->best += phase == KT_MOTION_EVENT_BEST;
+    if (phase != KT_MOTION_EVENT_CLOSE)
+        return;
+    ck_assert_int_lt(s->closed, MAX_EVENTS);
+    ck_assert_int_ge(e->end_us, e->start_us);
+    strcpy(s->type[s->closed], e->type);
+    strcpy(s->rule[s->closed], e->rule);
+    s->event[s->closed++] = *e;
+}
+
+static kt_motion *create(const char *rules)
+{
+    kt_motion *m = NULL;
+    struct kt_error err = { "" };
+    const struct kt_motion_params params = { .rules_json = rules, .user = &seen,
+                                             .on_event = on_event };
+    memset(&seen, 0, sizeof(seen));
+    ck_assert_msg(kt_motion_create(&m, &params, &err) == 0, "%s", err.text);
+    srand(7);
+    for (int i = 0; i < W * H; i++)
+        place[i] = (uint8_t)(90 + (i % W) / 4 + (i / W % 16 < 2 ? 25 : 0) + rand() % 12);
+    return m;
+}
+
+static void draw_place(void)
+{
+    for (int i = 0; i < W * H; i++)
+        picture[i] = (uint8_t)(place[i] + rand() % 5 - 2);
+}
+
+/* A checked square of 14x22 with its top left corner at X, Y, which may lie outside. */
+static void draw_walker(int x, int y)
+{
+    for (int v = 0; v < 22; v++)
+        for (int u = 0; u < 14; u++)
+            if (x + u >= 0 && x + u < W && y + v >= 0 && y + v < H)
+                picture[(y + v) * W + x + u] = (u / 4 + v / 4) % 2 ? 30 : 220;
+}
+
+static struct kt_motion_result look(kt_motion *m, int64_t *t_us)
+{
+    struct kt_motion_result r;
+    ck_assert_int_eq(kt_motion_frame(m, picture, W, H, 2 * W, 2 * H, *t_us, &r), 0);
+    *t_us += STEP_US;
+    return r;
+}
+
+static void show_empty(kt_motion *m, int n, int64_t *t_us)
+{
+    for (int i = 0; i < n; i++) {
+        draw_place();
+        const struct kt_motion_result r = look(m, t_us);
+        (void)r;
+    }
+}
+
+/* Somebody walks from X0 to X1 at Y, DX pixels a picture. */
+static void show_walk(kt_motion *m, int x0, int x1, int y, int dx, int64_t *t_us)
+{
+    for (int x = x0; dx > 0 ? x < x1 : x > x1; x += dx) {
+        draw_place();
+        draw_walker(x, y);
+        (void)look(m, t_us);
+    }
+}
+
+START_TEST(an_empty_place_gives_nothing)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    for (int i = 0; i < 300; i++) {
+        draw_place();
+        const struct kt_motion_result r = look(m, &t);
+        ck_assert_msg(!r.motion && r.n_boxes == 0 && !r.busy, "picture %d", i);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+    ck_assert_ptr_null(m);
+}
+END_TEST
+
+START_TEST(each_pass_is_one_event_that_starts_when_it_started)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0, start[3], end[3];
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 3; i++) {
+        start[i] = t;
+        show_walk(m, -14, W, 20 + 20 * i, 3, &t);
+        end[i] = t;
+        show_empty(m, 50, &t);
+    }
+    ck_assert_int_eq(seen.open, 3);
+    ck_assert_int_eq(seen.closed, 3);
+    ck_assert_int_ge(seen.best, 3);
+    for (int i = 0; i < 3; i++) {
+        const struct kt_motion_event *e = &seen.event[i];
+        ck_assert_str_eq(seen.type[i], "motion");
+        ck_assert_str_eq(seen.rule[i], "");
+        ck_assert_int_eq(e->id, (uint64_t)i + 1);
+        ck_assert_int_ge(e->start_us, start[i]);
+        ck_assert_int_le(e->start_us, start[i] + 4 * STEP_US);
+        ck_assert_int_le(e->end_us, end[i]);
+        ck_assert_int_ge(e->end_us, end[i] - 6 * STEP_US);
+        ck_assert(e->best_us >= e->start_us && e->best_us <= e->end_us && e->score > 0.1);
+        /* boxes are in source pixels, twice as large */
+        ck_assert_int_ge(e->best.h, 36);
+        ck_assert_int_le(e->best.h, 52);
+        ck_assert_uint_gt(e->best.track, 0);
+    }
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(two_who_meet_keep_their_names)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    uint32_t left = 0, right = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 60; i++) {
+        draw_place();
+        draw_walker(2 + 2 * i, 30);
+        draw_walker(140 - 2 * i, 50);
+        const struct kt_motion_result r = look(m, &t);
+        for (int k = 0; k < r.n_boxes && (i == 20 || i == 58); k++) {
+            const bool upper = r.boxes[k].y < 80 && r.boxes[k].y + r.boxes[k].h < 120;
+            if (i == 20)
+                *(upper ? &left : &right) = r.boxes[k].track;
+            else
+                ck_assert_uint_eq(r.boxes[k].track, upper ? left : right);
+        }
+    }
+    ck_assert(left && right && left != right);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(what_sways_in_place_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 300; i++) {
+        static const int sway[8] = { 0, 1, 2, 1, 0, -1, -2, -1 };
+        draw_place();
+        draw_walker(70 + sway[i % 8], 30);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(the_light_going_on_and_off_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    for (int i = 0; i < 400; i++) {
+        draw_place();
+        if (i / 50 % 2)
+            for (int p = 0; p < W * H; p++)
+                picture[p] = (uint8_t)(picture[p] * 3 / 5);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(who_stands_still_is_not_lost_at_once)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    show_walk(m, -14, 70, 40, 3, &t);
+    for (int i = 0; i < 600; i++) {         /* a minute */
+        draw_place();
+        draw_walker(70, 40);
+        const struct kt_motion_result r = look(m, &t);
+        ck_assert_msg(r.motion && r.n_boxes > 0, "lost after %d pictures", i);
+    }
+    ck_assert_int_eq(seen.closed, 1);       /* but it keeps no event open */
+    show_walk(m, 70, W, 40, 3, &t);
+    show_empty(m, 40, &t);
+    ck_assert_int_eq(seen.closed, 2);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(zones_report_only_what_is_in_them)
+{
+    kt_motion *m = create("{\"zones\":[{\"name\":\"bawah\",\"points\":[[0,0.7],[1,0.7],[1,1],[0,1]]}]}");
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    show_walk(m, -14, W, 10, 3, &t);        /* above the zone */
+    show_empty(m, 40, &t);
+    ck_assert_int_eq(seen.open, 0);
+    show_walk(m, -14, W, 66, 3, &t);
+    show_empty(m, 40, &t);
+    ck_assert_int_eq(seen.closed, 1);
+    ck_assert_str_eq(seen.rule[0], "bawah");
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(a_gate_counts_who_comes_and_who_goes)
+{
+    /* From bottom to top, so that left to right is "in". */
+    kt_motion *m = create("{\"lines\":[{\"name\":\"gerbang\",\"points\":[[0.5,1],[0.5,0.2]],"
+                          "\"count\":true}]}");
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    show_walk(m, -14, W, 40, 3, &t);
+    show_empty(m, 40, &t);
+    show_walk(m, -14, W, 50, 3, &t);
+    show_empty(m, 40, &t);
+    show_walk(m, W, -14, 45, -3, &t);
+    show_empty(m, 40, &t);
+    show_walk(m, -14, 50, 45, 3, &t);       /* comes near and turns back */
+    show_walk(m, 50, -14, 45, -3, &t);
+    show_empty(m, 40, &t);
+    int in = 0, out = 0, motion = 0;
+    for (int i = 0; i < seen.closed; i++) {
+        in += strcmp(seen.type[i], "count-in") == 0;
+        out += strcmp(seen.type[i], "count-out") == 0;
+        motion += strcmp(seen.type[i], "motion") == 0;
+    }
+    ck_assert_int_eq(in, 2);
+    ck_assert_int_eq(out, 1);
+    ck_assert_int_eq(motion, 4);            /* a line takes nothing away */
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(limits_and_ignored_places_are_kept)
+{
+    kt_motion *m = create("{\"zones\":[{\"name\":\"besar\",\"min_size\":0.5},"
+                          "{\"name\":\"lama\",\"min_time\":60}],"
+                          "\"ignore\":[{\"points\":[[0,0.6],[1,0.6],[1,1],[0,1]]}]}");
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    show_walk(m, -14, W, 20, 3, &t);        /* too small, too short */
+    show_walk(m, -14, W, 70, 3, &t);        /* ignored */
+    draw_place();
+    draw_walker(80, 70);
+    const struct kt_motion_result r = look(m, &t);
+    ck_assert(!r.motion);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(loitering_and_objects_left_are_reported_once)
+{
+    kt_motion *m = create("{\"zones\":[{\"name\":\"pos\",\"motion\":false,\"loiter\":12,"
+                          "\"objects\":8}]}");
+    int64_t t = 0;
+    int loiter = 0, left = 0, removed = 0;
+    show_empty(m, 60, &t);
+    show_walk(m, -14, 70, 40, 3, &t);
+    for (int i = 0; i < 250; i++) {
+        draw_place();
+        draw_walker(70, 40);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    for (int i = 0; i < seen.closed; i++) {
+        loiter += strcmp(seen.type[i], "loiter") == 0;
+        left += strcmp(seen.type[i], "object-left") == 0;
+        removed += strcmp(seen.type[i], "object-removed") == 0;
+    }
+    ck_assert_int_eq(loiter, 1);
+    ck_assert_int_eq(left, 1);
+    ck_assert_int_eq(removed, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(learning_first_leaves_no_ghost)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    struct kt_motion_picture pic = { .luma = picture, .w = W, .h = H, .source_w = W, .source_h = H };
+    for (int i = 0; i < 48; i++) {          /* somebody walks all through the pictures */
+        draw_place();
+        draw_walker(3 * i, 40);
+        ck_assert_int_eq(kt_motion_learn(m, &pic), 0);
+    }
+    draw_place();
+    const struct kt_motion_result r = look(m, &t);
+    ck_assert(!r.motion);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+static const struct {
+    int w, h;
+} sizes[] = { { 1, 1 }, { 2, 2 }, { 1, 480 }, { 3, 7 }, { 33, 31 }, { 320, 1 }, { 8192, 2 } };
+
+START_TEST(pictures_of_any_size_and_change_of_size_are_taken)
+{
+    kt_motion *m = create("{\"zones\":[{\"name\":\"a\",\"objects\":2}]}");
+    uint8_t *big = malloc(8192 * 2 * 2);
+    int64_t t = 0;
+    for (int i = 0; i < 60; i++) {
+        struct kt_motion_result r;
+        const int w = sizes[i / 4 % KT_ARRAY_SIZE(sizes)].w, h = sizes[i / 4 % KT_ARRAY_SIZE(sizes)].h;
+        for (int p = 0; p < w * h; p++)
+            big[p] = (uint8_t)(rand() >> 5);
+        const struct kt_motion_picture pic = {
+            .luma = big, .cb = i % 3 ? big : NULL, .cr = i % 3 ? big : NULL, .w = w, .h = h,
+            .source_w = w, .source_h = h, .key = i % 5 == 0, .damaged = i % 7 == 0,
+        };
+        ck_assert_int_eq(kt_motion_picture(m, &pic, t += STEP_US, &r), 0);
+        ck_assert(r.mask_width == w && r.mask_height == h);
+    }
+    struct kt_motion_result r;
+    ck_assert_int_eq(kt_motion_frame(m, big, 0, 5, 1, 1, t, &r), -EINVAL);
+    ck_assert_int_eq(kt_motion_frame(m, big, 9000, 5, 1, 1, t, &r), -EINVAL);
+    free(big);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(rules_without_sense_are_refused)
+{
+    kt_motion *m = NULL;
+    struct kt_error err = { "" };
+    const struct kt_motion_params params = { .rules_json = "{\"zones\":3}" };
+    ck_assert_int_eq(kt_motion_create(&m, &params, &err), -EINVAL);
+    ck_assert_ptr_null(m);
+    ck_assert(strstr(err.text, "zones") != NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("motion");
+    TCase *tc = tcase_create("motion");
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, an_empty_place_gives_nothing);
+    tcase_add_test(tc, each_pass_is_one_event_that_starts_when_it_started);
+    tcase_add_test(tc, two_who_meet_keep_their_names);
+    tcase_add_test(tc, what_sways_in_place_is_no_visitor);
+    tcase_add_test(tc, the_light_going_on_and_off_is_no_visitor);
+    tcase_add_test(tc, who_stands_still_is_not_lost_at_once);
+    tcase_add_test(tc, zones_report_only_what_is_in_them);
+    tcase_add_test(tc, a_gate_counts_who_comes_and_who_goes);
+    tcase_add_test(tc, limits_and_ignored_places_are_kept);
+    tcase_add_test(tc, loitering_and_objects_left_are_reported_once);
+    tcase_add_test(tc, learning_first_leaves_no_ghost);
+    tcase_add_test(tc, pictures_of_any_size_and_change_of_size_are_taken);
+    tcase_add_test(tc, rules_without_sense_are_refused);
+    suite_add_tcase(suite, tc);
+    return kt_run_suite(suite);
+}
