@@ -20,6 +20,7 @@ static char dir[64];
 static kt_catalog *catalog;
 static kt_hub *hub;
 static kt_ring *ring;
+static kt_vault *vault;
 static kt_web *web;
 static int port;
 static char admin[KT_TOKEN_SIZE], head[KT_TOKEN_SIZE], guard[KT_TOKEN_SIZE], police[KT_TOKEN_SIZE];
@@ -138,7 +139,7 @@ static void start_web(void)
                                      .why = ring ? NULL : "NOT RECORDING: wrong disk" };
     const struct kt_web_params params = {
         .listen = "127.0.0.1:0", .timezone = "Asia/Jakarta", .language = "id", .catalog = catalog,
-        .hub = hub, .rings = rings, .n_rings = 1,
+        .hub = hub, .vault = vault, .rings = rings, .n_rings = 1,
         .site = { .cameras = site_cameras, .snapshot = site_snapshot, .camera_put = site_put,
                   .camera_delete = site_delete },
     };
@@ -155,6 +156,9 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/catalog.db", dir);
     ck_assert_msg(kt_catalog_open(&catalog, path, &err) == 0, "%s", err.text);
+    snprintf(path, sizeof(path), "%s/vault", dir);
+    const struct kt_vault_params store = { .path = path, .max_bytes = 1 << 20, .catalog = catalog };
+    ck_assert_msg(kt_vault_open(&vault, &store, &err) == 0, "%s", err.text);
     ck_assert_int_eq(kt_hub_create(&hub, NULL), 0);
     ck_assert_int_eq(kt_catalog_user_add(catalog, "admin", PASSWORD, KT_ROLE_ADMIN), 0);
     login("admin", admin);
@@ -187,6 +191,7 @@ static void teardown(void)
     kt_hub_destroy(&hub);
     if (ring)
         kt_ring_close(&ring);
+    kt_vault_close(&vault);
     kt_catalog_close(&catalog);
     nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
@@ -355,9 +360,9 @@ static void fill_path(const char *pattern, int64_t event, char out[256])
         }
         char id[32];
         snprintf(id, sizeof(id), "%lld", (long long)event);
-        strcat(out, strncmp(p, "{id}", 4) == 0 ? "pos" : strncmp(p, "{event}", 7) == 0 ? id :
-               strncmp(p, "{hash}", 6) == 0 ?
-               "0000000000000000000000000000000000000000000000000000000000000000" : "nobody");
+        strcat(out, strncmp(p, "{id}", 4) == 0 ? "pos" : strncmp(p, "{username}", 10) == 0 ? "nobody" :
+               strncmp(p, "{hash}", 6) == 0 || strncmp(p, "{token}", 7) == 0 ?
+               "0000000000000000000000000000000000000000000000000000000000000000" : id);
         p = strchr(p, '}') + 1;
     }
     strcat(out, "?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z&at=2026-01-01T00:00:00Z&first=1&last=1");
@@ -386,6 +391,12 @@ START_TEST(each_route_has_a_rule_and_keeps_it)
         ck_assert_msg(route->roles != 0 && route->scope != 0, "%s has no rule", route->path);
         if (strstr(route->path, "{id}"))
             ck_assert_msg(route->scope == SCOPE_CAMERA, "%s does not look at the camera", route->path);
+        if (strstr(route->path, "{incident}"))
+            ck_assert_msg(route->scope == SCOPE_INCIDENT, "%s does not look at the incident", route->path);
+        if (strstr(route->path, "{export}"))
+            ck_assert_msg(route->scope == SCOPE_EXPORT, "%s does not look at the package", route->path);
+        if (strstr(route->path, "{token}"))
+            ck_assert_msg(route->scope == SCOPE_TOKEN, "%s does not look at the token", route->path);
         if (strstr(route->path, "{event}"))
             ck_assert_msg(route->scope == SCOPE_EVENT, "%s does not look at the event", route->path);
         if (strcmp(route->path, "/metrics") == 0 || route->handle == web_logout)
@@ -847,6 +858,148 @@ START_TEST(invitation_makes_one_account_of_its_kind)
 }
 END_TEST
 
+/* ------------------------------ evidence ------------------------------ */
+
+static int64_t add_incident(const char *list)
+{
+    char body[256];
+    snprintf(body, sizeof(body), "{\"title\":\"<b>Maling</b>\",\"from\":\"2026-01-01T00:00:00Z\","
+             "\"to\":\"2026-01-01T01:00:00Z\",\"cameras\":%s,\"notes\":\"=1+1\"}", list);
+    ck_assert_msg(ask("POST", "/api/v1/incidents", head, body) == 201, "%s", reply.body);
+    json_t *root = json_loads(reply.body, 0, NULL);
+    const int64_t id = json_integer_value(json_object_get(root, "id"));
+    json_decref(root);
+    return id;
+}
+
+/* A finished package of INCIDENT with these bytes. */
+static int64_t add_package(int64_t incident, const char *bytes)
+{
+    char path[160];
+    struct kt_export e = { .incident = incident, .state = KT_JOB_WAITING };
+    strcpy(e.created_by, "head");
+    ck_assert_int_eq(kt_catalog_export_add(catalog, &e), 0);
+    snprintf(path, sizeof(path), "%s/vault/EV-1.zip", dir);
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(bytes, f);
+    fclose(f);
+    ck_assert_int_eq(kt_catalog_export_done(catalog, e.id, "EV-1", strlen(bytes),
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"), 0);
+    return e.id;
+}
+
+START_TEST(police_see_only_what_is_shared_with_them)
+{
+    const int64_t incident = add_incident("[\"pos\"]"), package = add_package(incident, "0123456789");
+    char path[96];
+    snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)incident);
+    ck_assert_int_eq(get(path, police), 404);
+    ck_assert_int_eq(get("/api/v1/incidents", police), 200);
+    ck_assert_str_eq(reply.body, "{\"items\":[],\"next\":null}");
+    snprintf(path, sizeof(path), "/api/v1/exports/%lld/package.zip", (long long)package);
+    ck_assert_int_eq(get(path, police), 404);
+    ck_assert_int_eq(get("/api/v1/exports", police), 200);
+    ck_assert_str_eq(reply.body, "{\"items\":[],\"next\":null}");
+    ck_assert_int_eq(get("/api/v1/cameras/pos", police), 403);
+
+    snprintf(path, sizeof(path), "/api/v1/incidents/%lld/sharing", (long long)incident);
+    ck_assert_int_eq(ask("POST", path, head, "{\"username\":\"police\"}"), 200);
+    ck_assert(has("\"shared_with\":[\"police\"]"));
+    snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)incident);
+    ck_assert_int_eq(get(path, police), 200);
+    ck_assert(!has("shared_with") && !has("holds"));
+    snprintf(path, sizeof(path), "/api/v1/exports/%lld/package.zip", (long long)package);
+    ck_assert_int_eq(get(path, police), 200);
+    ck_assert_str_eq(reply.body, "0123456789");
+    ck_assert_int_eq(get(path, guard), 403);
+    http_free(&reply);
+    reply = http_do(port, "GET", path, police, "Range: bytes=2-4\r\n", NULL);
+    ck_assert_int_eq(reply.status, 206);
+    ck_assert_str_eq(reply.body, "234");
+    ck_assert_str_eq(header("Content-Range"), "bytes 2-4/10");
+    ck_assert_str_eq(header("Content-Disposition"), "attachment; filename=\"EV-1.zip\"");
+    http_free(&reply);
+    reply = http_do(port, "GET", path, police, "Range: bytes=10-\r\n", NULL);
+    expect_problem(416, "bad-range");
+    ck_assert_str_eq(header("Content-Range"), "bytes */10");
+}
+END_TEST
+
+START_TEST(incident_of_foreign_cameras_cannot_be_made_or_seen)
+{
+    const int64_t incident = add_incident("[\"gerbang\",\"pos\"]");
+    char path[96];
+    limit_cameras("head", "[\"pos\"]");
+    snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)incident);
+    ck_assert_int_eq(get(path, head), 404);
+    ask("POST", "/api/v1/incidents", head, "{\"title\":\"x\",\"from\":\"2026-01-01T00:00:00Z\","
+        "\"to\":\"2026-01-01T01:00:00Z\",\"cameras\":[\"gerbang\"]}");
+    expect_problem(400, "bad-request");
+    snprintf(path, sizeof(path), "/api/v1/incidents/%lld/holds", (long long)incident);
+    ck_assert_int_eq(ask("POST", path, head, "{}"), 404);
+    ck_assert_int_eq(ask("POST", path, admin, "{}"), 404);
+    expect_problem(404, "not-recorded");
+}
+END_TEST
+
+/* What the officer's browser does with a link. */
+START_TEST(link_needs_its_pin_counts_and_can_be_revoked)
+{
+    const int64_t package = add_package(add_incident("[\"pos\"]"), "evidence");
+    char path[128], link[128] = "", zip[160], pin[64];
+    long long id = 0;
+    snprintf(path, sizeof(path), "/api/v1/exports/%lld/shares", (long long)package);
+    ck_assert_int_eq(ask("POST", path, head, "{\"pin\":\"4711\",\"max_downloads\":2}"), 201);
+    ck_assert_int_eq(sscanf(strstr(reply.body, "\"id\":"), "\"id\":%lld", &id), 1);
+    ck_assert_int_eq(sscanf(strstr(reply.body, "\"path\":"), "\"path\":\"%127[^\"]", link), 1);
+    snprintf(zip, sizeof(zip), "%s/package.zip", link);
+    ck_assert_int_eq(get(link, NULL), 200);
+    ck_assert(has("name=\"pin\"") && !has("package.zip"));
+    ck_assert_int_eq(get(zip, NULL), 200);
+    ck_assert(!has("evidence"));
+    http_free(&reply);
+    reply = http_do(port, "POST", link, NULL, "Content-Type: application/x-www-form-urlencoded\r\n"
+                    "Content-Length: 8\r\n\r\npin=4711", NULL);
+    ck_assert_int_eq(reply.status, 303);
+    ck_assert_str_eq(header("Location"), link);
+    ck_assert_int_eq(sscanf(header("Set-Cookie"), "pin=%60[0-9];", pin), 1);
+    ck_assert_str_eq(pin, "4711");
+    for (int i = 0; i < 3; i++) {
+        http_free(&reply);
+        reply = http_do(port, "GET", zip, NULL, "Cookie: pin=4711\r\n", NULL);
+        ck_assert_int_eq(reply.status, i < 2 ? 200 : 410);
+        ck_assert_int_eq(has("evidence"), i < 2);
+    }
+    snprintf(path, sizeof(path), "/api/v1/shares/%lld/log", id);
+    ck_assert_int_eq(get(path, head), 200);
+    ck_assert(has("\"download\"") && has("127.0.0.1"));
+    snprintf(path, sizeof(path), "/api/v1/shares/%lld", id);
+    ck_assert_int_eq(ask("DELETE", path, head, NULL), 204);
+    ck_assert_int_eq(get(link, NULL), 410);
+    ck_assert_int_eq(get("/e/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL), 404);
+    ck_assert_int_eq(get("/e/x%0d%0aSet-Cookie:%20a=b", NULL), 400);
+}
+END_TEST
+
+START_TEST(audit_says_who_did_what_and_is_safe_to_open)
+{
+    (void)add_incident("[\"pos\"]");
+    (void)kt_catalog_audit(catalog, "=cmd|' /C calc'!A0", "x", "login-failed", "\"><svg onload=alert(1)>", NULL);
+    ck_assert_int_eq(kt_catalog_flush(catalog), 0);
+    ck_assert_int_eq(get("/api/v1/audit?action=incident-add", head), 200);
+    ck_assert(has("\"who\":\"head\"") && has("<b>Maling</b>") && has("\"address\":\"127.0.0.1\""));
+    ck_assert_str_eq(header("Content-Type"), "application/json");
+    ck_assert_int_eq(get("/api/v1/audit.csv?action=login-failed", head), 200);
+    ck_assert(has("\"'=cmd|' /C calc'!A0\"") && has("\"\"\"><svg onload=alert(1)>\""));
+    ck_assert_int_eq(get("/api/v1/audit/verify", head), 200);
+    ck_assert(has("\"ok\":true"));
+    ck_assert_int_eq(get("/api/v1/audit?limit=1", head), 200);
+    ck_assert(has("\"next\":\""));
+    ck_assert_int_eq(get("/api/v1/audit?cursor=x", head), 400);
+}
+END_TEST
+
 static TCase *group(Suite *suite, const char *name, void (*before)(void))
 {
     TCase *tc = tcase_create(name);
@@ -886,6 +1039,10 @@ int main(void)
     tcase_add_test(tc, change_of_rights_applies_at_once);
     tcase_add_test(tc, password_change_ends_the_other_sessions);
     tcase_add_test(tc, invitation_makes_one_account_of_its_kind);
+    tcase_add_test(tc, police_see_only_what_is_shared_with_them);
+    tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
+    tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);
+    tcase_add_test(tc, audit_says_who_did_what_and_is_safe_to_open);
     tcase_add_test(tc, camera_passwords_never_come_out);
     tcase_add_test(tc, metrics_are_for_this_machine_and_administrators);
     return kt_run_suite(suite);

@@ -88,9 +88,12 @@ static bool is_safe_method(const char *method)
     return strcmp(method, "GET") == 0;
 }
 
-static bool has_json_type(struct web_request *r)
+/* JSON, which a form of another site cannot send; but for the form of our own page. */
+static bool has_right_type(struct web_request *r)
 {
     const char *type = web_header(r, "Content-Type");
+    if (type && r->route->scope == SCOPE_TOKEN)
+        return strcasecmp(type, "application/x-www-form-urlencoded") == 0;
     return type && strncasecmp(type, "application/json", 16) == 0 &&
            (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
 }
@@ -121,22 +124,43 @@ static bool refuse(enum MHD_Result *result, enum MHD_Result answer)
     return false;
 }
 
-/* The camera or event that the path names, and whether it is for this user. What is
+static bool no_such(struct web_request *r, enum MHD_Result *result, const char *text)
+{
+    return refuse(result, web_problem(r, 404, "not-found", text));
+}
+
+static bool check_incident(struct web_request *r, int64_t id)
+{
+    return kt_catalog_incident_get(r->web->params.catalog, id, &r->incident) == 0 &&
+           web_may_see_incident(r, r->incident);
+}
+
+/* The camera, event, … that the path names, and whether it is for this user. What is
  * not is answered exactly like what does not exist. */
 static bool check_scope(struct web_request *r, enum MHD_Result *result)
 {
-    const char *camera = r->params.value[0];
-    uint64_t id;
-    if (r->route->scope == SCOPE_EVENT) {
-        if (!web_parse_uint(r->params.value[0], INT64_MAX, &id) ||
-            kt_catalog_event_get(r->web->params.catalog, (int64_t)id, &r->event) < 0)
-            return refuse(result, web_problem(r, 404, "not-found", "no such event"));
-        if (!web_may_see(r, r->event->camera))
-            return refuse(result, web_problem(r, 404, "not-found", "no such event"));
-    } else if (r->route->scope == SCOPE_CAMERA) {
-        if (!kt_id_valid(camera) || !web_may_see(r, camera) || !web_camera_known(r->web, camera))
-            return refuse(result, web_problem(r, 404, "not-found", "no such camera"));
-    }
+    kt_catalog *c = r->web->params.catalog;
+    const char *name = r->params.value[0];
+    const enum web_scope scope = r->route->scope;
+    uint64_t id = 0;
+    uint8_t token[(KT_TOKEN_SIZE - 1) / 2];
+    if (scope == SCOPE_TOKEN && kt_unhex(token, sizeof(token), name) < 0)
+        return no_such(r, result, "no such link");
+    if (scope == SCOPE_CAMERA && (!kt_id_valid(name) || !web_may_see(r, name) ||
+                                  !web_camera_known(r->web, name)))
+        return no_such(r, result, "no such camera");
+    if (scope != SCOPE_EVENT && scope != SCOPE_INCIDENT && scope != SCOPE_EXPORT)
+        return true;
+    if (!web_parse_uint(name, INT64_MAX, &id))
+        return no_such(r, result, "not a number");
+    if (scope == SCOPE_EVENT && (kt_catalog_event_get(c, (int64_t)id, &r->event) < 0 ||
+                                 !web_may_see(r, r->event->camera)))
+        return no_such(r, result, "no such event");
+    if (scope == SCOPE_INCIDENT && !check_incident(r, (int64_t)id))
+        return no_such(r, result, "no such incident");
+    if (scope == SCOPE_EXPORT && (kt_catalog_export_get(c, (int64_t)id, &r->export) < 0 ||
+                                  !check_incident(r, r->export->incident)))
+        return no_such(r, result, "no such package");
     return true;
 }
 
@@ -158,7 +182,7 @@ bool web_admit(struct web_request *r, enum MHD_Result *result)
         if (!(r->route->roles & ROLE_BIT(r->user->role)))
             return refuse(result, web_problem(r, 403, "forbidden", "not with your role"));
     }
-    if (has_body(r) && (is_safe_method(r->method) || !has_json_type(r)))
+    if (has_body(r) && (is_safe_method(r->method) || !has_right_type(r)))
         return refuse(result, web_problem(r, 415, "bad-type", "send application/json"));
     return check_scope(r, result);
 }

@@ -270,53 +270,27 @@ static void clip_etag(const struct kt_clip_info *info, const char *name, char ou
     strcpy(out + 33, "\"");
 }
 
-static enum MHD_Result bad_range(struct web_request *r, uint64_t size)
-{
-    char text[64];
-    static const char problem[] = "{\"type\":\"about:blank\",\"title\":\"Range Not Satisfiable\","
-                                  "\"status\":416,\"code\":\"bad-range\"}";
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        sizeof(problem) - 1, (void *)problem, MHD_RESPMEM_PERSISTENT);
-    snprintf(text, sizeof(text), "bytes */%" PRIu64, size);
-    if (response) {
-        (void)MHD_add_response_header(response, "Content-Range", text);
-        (void)MHD_add_response_header(response, "Content-Type", "application/problem+json");
-    }
-    return web_reply(r, 416, response, CACHE_NEVER);
-}
-
 enum MHD_Result web_reply_clip(struct web_request *r, struct kt_clip *clip, const char *filename)
 {
     struct kt_clip_info info;
-    char etag[40], text[160], time[KT_RFC3339_SIZE];
+    char etag[40], time[KT_RFC3339_SIZE];
     uint64_t first = 0, last = 0;
     kt_clip_info(clip, &info);
     clip_etag(&info, filename, etag);
-    const char *if_range = web_header(r, "If-Range"), *range = web_header(r, "Range");
-    if (if_range && strcmp(if_range, etag) != 0)
-        range = NULL;
-    const enum web_range what = web_parse_range(range, info.size, &first, &last);
+    const enum web_range what = web_range_of(r, info.size, etag, &first, &last);
     if (what == WEB_RANGE_BAD) {
         kt_clip_close(&clip);
-        return bad_range(r, info.size);
+        return web_bad_range(r, info.size);
     }
-    const uint64_t size = what == WEB_RANGE_OK ? last - first + 1 : info.size;
-    struct MHD_Response *response = clip_response(clip, first, size);
+    struct MHD_Response *response =
+        clip_response(clip, first, what == WEB_RANGE_OK ? last - first + 1 : info.size);
     if (!response)
         return MHD_NO;
-    if (what == WEB_RANGE_OK) {
-        snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, info.size);
-        (void)MHD_add_response_header(response, "Content-Range", text);
-    }
     kt_rfc3339_format(time, info.start_us);
-    (void)MHD_add_response_header(response, "Accept-Ranges", "bytes");
-    (void)MHD_add_response_header(response, "ETag", etag);
     (void)MHD_add_response_header(response, "Content-Type", "video/mp4");
     (void)MHD_add_response_header(response, "Kentongan-Start", time);
     (void)MHD_add_response_header(response, "Kentongan-Codecs", info.mime);
-    snprintf(text, sizeof(text), "inline; filename=\"%s\"", filename);
-    (void)MHD_add_response_header(response, "Content-Disposition", text);
-    return web_reply(r, what == WEB_RANGE_OK ? 206 : 200, response, CACHE_REVALIDATE);
+    return web_reply_range(r, response, what, first, last, info.size, etag, filename);
 }
 
 /* gate_main_20261124T010203Z.mp4 */

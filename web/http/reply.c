@@ -4,6 +4,7 @@
 #include "web/http/web_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "server/base/clock.h"
@@ -149,4 +150,44 @@ json_t *web_json_text(const char *text)
 {
     json_t *value = json_string(text);
     return value ? value : json_string("?");
+}
+
+/* ------------------------------ parts ------------------------------ */
+
+enum web_range web_range_of(struct web_request *r, uint64_t size, const char *etag, uint64_t *first,
+                            uint64_t *last)
+{
+    const char *if_range = web_header(r, "If-Range");
+    if (if_range && strcmp(if_range, etag) != 0)
+        return WEB_RANGE_NONE;
+    return web_parse_range(web_header(r, "Range"), size, first, last);
+}
+
+enum MHD_Result web_bad_range(struct web_request *r, uint64_t size)
+{
+    char text[64];
+    struct MHD_Response *response = json_response(
+        json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title", title_of(416), "status",
+                  416, "code", "bad-range"), "application/problem+json");
+    snprintf(text, sizeof(text), "bytes */%" PRIu64, size);
+    if (response)
+        (void)MHD_add_response_header(response, "Content-Range", text);
+    return web_reply(r, 416, response, CACHE_NEVER);
+}
+
+enum MHD_Result web_reply_range(struct web_request *r, struct MHD_Response *response,
+                                enum web_range what, uint64_t first, uint64_t last, uint64_t size,
+                                const char *etag, const char *filename)
+{
+    char text[192];
+    if (what == WEB_RANGE_OK) {
+        snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, size);
+        (void)MHD_add_response_header(response, "Content-Range", text);
+    }
+    (void)MHD_add_response_header(response, "Accept-Ranges", "bytes");
+    (void)MHD_add_response_header(response, "ETag", etag);
+    snprintf(text, sizeof(text), "%s; filename=\"%s\"",
+             strstr(filename, ".zip") ? "attachment" : "inline", filename);
+    (void)MHD_add_response_header(response, "Content-Disposition", text);
+    return web_reply(r, what == WEB_RANGE_OK ? 206 : 200, response, CACHE_REVALIDATE);
 }

@@ -2,14 +2,16 @@
  * routes.c - the one table of what there is and who may. docs/openapi.yaml says
  * the same in more words; a test holds the two together.
  *
- * Who sees which camera is not a matter of the role: SCOPE_CAMERA and SCOPE_EVENT
- * check it before the handler runs, SCOPE_LIST handlers filter.
+ * Who sees which camera is not a matter of the role: SCOPE_CAMERA, _EVENT, _INCIDENT
+ * and _EXPORT check it before the handler runs, SCOPE_LIST handlers filter.
  */
 #include "web/http/web_private.h"
 
 #define API "/api/v1"
 #define CAMERA API "/cameras/{id}"
 #define EVENT API "/events/{event}"
+#define INCIDENT API "/incidents/{incident}"
+#define EXPORT API "/exports/{export}"
 #define USER API "/users/{username}"
 
 const struct web_route web_routes[] = {
@@ -50,6 +52,32 @@ const struct web_route web_routes[] = {
     { "GET", EVENT "/thumbnail.jpg", web_thumbnail, WATCHERS, SCOPE_EVENT, NULL },
     { "GET", EVENT "/clip.mp4", web_event_clip, WATCHERS, SCOPE_EVENT, "play" },
     { "GET", API "/timeline", web_timeline, WATCHERS, SCOPE_LIST, NULL },
+
+    { "GET", API "/incidents", web_list_incidents, POLICE | HEAD | ADMIN, SCOPE_LIST, NULL },
+    { "POST", API "/incidents", web_add_incident, HEAD | ADMIN, SCOPE_LIST, "incident-add" },
+    { "GET", INCIDENT, web_get_incident, POLICE | HEAD | ADMIN, SCOPE_INCIDENT, NULL },
+    { "PATCH", INCIDENT, web_change_incident, HEAD | ADMIN, SCOPE_INCIDENT, "incident-change" },
+    { "DELETE", INCIDENT, web_delete_incident, HEAD | ADMIN, SCOPE_INCIDENT, "incident-delete" },
+    { "POST", INCIDENT "/events", web_mark_event, HEAD | ADMIN, SCOPE_INCIDENT, NULL },
+    { "POST", INCIDENT "/sharing", web_share_incident, HEAD | ADMIN, SCOPE_INCIDENT, "incident-share" },
+    { "POST", INCIDENT "/holds", web_add_holds, HEAD | ADMIN, SCOPE_INCIDENT, "hold" },
+    { "GET", API "/holds", web_list_holds, HEAD | ADMIN, SCOPE_LIST, NULL },
+    { "DELETE", API "/holds/{hold}", web_release_hold, HEAD | ADMIN, SCOPE_LIST, "hold-release" },
+    { "GET", API "/exports", web_list_exports, POLICE | HEAD | ADMIN, SCOPE_LIST, NULL },
+    { "POST", API "/exports", web_add_export, HEAD | ADMIN, SCOPE_LIST, "export" },
+    { "GET", EXPORT, web_get_export, POLICE | HEAD | ADMIN, SCOPE_EXPORT, NULL },
+    { "DELETE", EXPORT, web_cancel_export, HEAD | ADMIN, SCOPE_EXPORT, "export-cancel" },
+    { "GET", EXPORT "/package.zip", web_package, POLICE | HEAD | ADMIN, SCOPE_EXPORT, "package-download" },
+    { "GET", EXPORT "/shares", web_list_shares, HEAD | ADMIN, SCOPE_EXPORT, NULL },
+    { "POST", EXPORT "/shares", web_add_share, HEAD | ADMIN, SCOPE_EXPORT, "link-add" },
+    { "DELETE", API "/shares/{share}", web_revoke_share, HEAD | ADMIN, SCOPE_NONE, "link-revoke" },
+    { "GET", API "/shares/{share}/log", web_share_log, HEAD | ADMIN, SCOPE_NONE, NULL },
+    { "GET", "/e/{token}", web_share_page, ANYBODY, SCOPE_TOKEN, NULL },        /* logs by itself */
+    { "POST", "/e/{token}", web_share_pin, ANYBODY, SCOPE_TOKEN, NULL },
+    { "GET", "/e/{token}/package.zip", web_share_package, ANYBODY, SCOPE_TOKEN, NULL },
+    { "GET", API "/audit", web_list_audit, HEAD | ADMIN, SCOPE_NONE, NULL },
+    { "GET", API "/audit.csv", web_audit_table, HEAD | ADMIN, SCOPE_NONE, "audit-export" },
+    { "GET", API "/audit/verify", web_verify_audit, HEAD | ADMIN, SCOPE_NONE, NULL },
 
     { "GET", API "/live", web_live, WATCHERS, SCOPE_LIST, NULL },
     { "GET", API "/system", web_system, LOGGED_IN, SCOPE_NONE, NULL },

@@ -21,6 +21,10 @@ static void request_free(struct web_request *r)
         kt_user_list_free(&r->user, 1);
     if (r->event)
         kt_event_list_free(&r->event, 1);
+    if (r->incident)
+        kt_incident_list_free(&r->incident, 1);
+    if (r->export)
+        kt_export_list_free(&r->export, 1);
     free(r->body);
     free(r);
 }
@@ -84,6 +88,8 @@ static enum MHD_Result begin(struct web_request *r, const char *url, const char 
     r->path = url;
     r->web->requests++;
     web_conn_busy(r);
+    for (const char *p = url; *p; p++)      /* after decoding */
+        r->bad_uri |= (unsigned char)*p < 0x20 || *p == 0x7f;
     if (r->bad_uri || is_ambiguous(r->conn))
         return web_problem(r, 400, "bad-request", "not a request this server reads");
     const char *text = web_header(r, "Content-Length");

@@ -14,6 +14,7 @@
 #include "server/base/error.h"
 #include "storage/catalog/catalog.h"
 #include "storage/ring/ring.h"
+#include "storage/vault/vault.h"
 #include "web/live/hub.h"
 
 typedef struct kt_web kt_web;
@@ -54,6 +55,8 @@ struct kt_site {
                         struct kt_error *err);
     char *(*discover_json)(void *user, struct kt_error *err);   /* the list "items" */
     char *(*log_json)(void *user, size_t limit);                /* the list "items" */
+    /* A hold or package waits, or one was cancelled; may be NULL. */
+    void (*jobs_wake)(void *user);
 };
 
 struct kt_web_ring {
@@ -69,6 +72,7 @@ struct kt_web_params {
     const char *web_root;           /* serve the app from here instead of the embedded one; NULL */
     kt_catalog *catalog;            /* borrowed */
     kt_hub *hub;                    /* borrowed */
+    kt_vault *vault;                /* borrowed; NULL: no holds and no packages */
     const struct kt_web_ring *rings;    /* first is where playback reads first */
     size_t n_rings;
     struct kt_site site;

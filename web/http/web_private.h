@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "storage/catalog/cases.h"
 #include "storage/catalog/events.h"
 #include "storage/catalog/people.h"
 #include "web/http/parse.h"
@@ -54,6 +55,9 @@ enum web_scope {
     SCOPE_NONE = 1,
     SCOPE_CAMERA,           /* the first part of the path is a camera the user may see */
     SCOPE_EVENT,            /* it is an event of such a camera */
+    SCOPE_INCIDENT,         /* it is an incident that the user may see */
+    SCOPE_EXPORT,           /* it is a package of such an incident */
+    SCOPE_TOKEN,            /* it is a secret that is right enough, see cases.h */
     SCOPE_LIST,             /* the handler filters by what the user may see */
 };
 
@@ -96,6 +100,8 @@ struct web_request {
     struct kt_user *user;               /* NULL: nobody */
     json_t *cameras;                    /* those of the user; NULL: all */
     struct kt_event *event;             /* SCOPE_EVENT */
+    struct kt_incident *incident;       /* SCOPE_INCIDENT */
+    struct kt_export *export;           /* SCOPE_EXPORT */
 };
 
 /* ------------------------------ asking (request.c) ------------------------------ */
@@ -132,6 +138,14 @@ enum MHD_Result web_problem_retry(struct web_request *r, unsigned status, const 
                                   const char *detail, int retry_s);
 /* A problem for what a catalog or ring function returned. */
 enum MHD_Result web_problem_errno(struct web_request *r, int ret);
+
+/* What Range and If-Range ask for; then the answer with the headers of parts. */
+enum web_range web_range_of(struct web_request *r, uint64_t size, const char *etag, uint64_t *first,
+                            uint64_t *last);
+enum MHD_Result web_bad_range(struct web_request *r, uint64_t size);
+enum MHD_Result web_reply_range(struct web_request *r, struct MHD_Response *response,
+                                enum web_range what, uint64_t first, uint64_t last, uint64_t size,
+                                const char *etag, const char *filename);
 
 json_t *web_json_time(int64_t wall_us);         /* null for 0 */
 /* A string even where TEXT is not UTF-8. */
@@ -174,6 +188,10 @@ bool web_any_ring(const struct kt_web *web);
 /* The number of CAMERA's STREAM in RING, which may be NULL. */
 bool web_find_stream(kt_ring *ring, const char *camera, const char *stream, uint32_t *number);
 
+bool web_may_see_incident(struct web_request *r, const struct kt_incident *in);
+/* There is something to copy or to pack. */
+void web_wake_jobs(struct web_request *r);
+
 /* End live sockets of USERNAME (NULL: of TOKEN). */
 void web_live_revoke(struct kt_web *web, const char *username, const char *token);
 
@@ -186,7 +204,12 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_discover, web_logs, web_change_user, web_delete_user, web_end_user_sessions,
     web_end_own_sessions, web_drop_user_totp, web_list_invitations, web_invite,
     web_withdraw_invitation, web_look_invitation, web_accept_invitation, web_begin_totp,
-    web_confirm_totp;
+    web_confirm_totp, web_list_incidents, web_add_incident, web_get_incident,
+    web_change_incident, web_delete_incident, web_mark_event, web_share_incident, web_add_holds,
+    web_list_holds, web_release_hold, web_list_exports, web_add_export, web_get_export,
+    web_cancel_export, web_package, web_list_shares, web_add_share, web_revoke_share,
+    web_share_log, web_share_page, web_share_pin, web_share_package, web_list_audit,
+    web_audit_table, web_verify_audit;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);

@@ -1,0 +1,408 @@
+/*
+ * r_exports.c - evidence packages, and the links by which they leave.
+ */
+#include "web/http/web_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/base/clock.h"
+
+#define SHARE_DAYS 7
+#define REQUEST_TEXT_MAX 500
+
+/* ------------------------------ as JSON ------------------------------ */
+
+static json_t *export_json(const struct kt_export *e)
+{
+    const char *state = kt_job_state_name(e->state);
+    json_t *request = e->request ? json_loads(e->request, 0, NULL) : NULL;
+    return json_pack("{s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+                     (json_int_t)e->id, "incident", (json_int_t)e->incident, "state",
+                     state ? state : "failed", "done_bytes", (json_int_t)e->done_bytes,
+                     "total_bytes", (json_int_t)e->total_bytes, "size", (json_int_t)e->size_bytes,
+                     "name", e->name[0] ? web_json_text(e->name) : json_null(), "manifest_sha256",
+                     e->manifest_sha256[0] ? web_json_text(e->manifest_sha256) : json_null(), "why",
+                     web_json_text(e->why), "request", request ? request : json_null(),
+                     "created_by", web_json_text(e->created_by), "created",
+                     web_json_time(e->created_us), "finished", web_json_time(e->finished_us));
+}
+
+static json_t *share_json(const struct kt_share *s)
+{
+    return json_pack("{s:I, s:I, s:o, s:o, s:i, s:i, s:b, s:b, s:o, s:o}", "id", (json_int_t)s->id,
+                     "export", (json_int_t)s->export_id, "created", web_json_time(s->created_us),
+                     "expires", web_json_time(s->expires_us), "max_downloads", (int)s->max_downloads,
+                     "downloads", (int)s->downloads, "has_pin", s->has_pin, "revoked", s->revoked,
+                     "note", web_json_text(s->note), "created_by", web_json_text(s->created_by));
+}
+
+/* ------------------------------ packages ------------------------------ */
+
+/* Is INCIDENT one that this user may see? */
+static bool may_see_id(struct web_request *r, int64_t incident)
+{
+    struct kt_incident *in = NULL;
+    if (kt_catalog_incident_get(r->web->params.catalog, incident, &in) < 0)
+        return false;
+    const bool yes = web_may_see_incident(r, in);
+    kt_incident_list_free(&in, 1);
+    return yes;
+}
+
+enum MHD_Result web_list_exports(struct web_request *r)
+{
+    struct kt_export *list = NULL;
+    size_t n = 0;
+    uint64_t incident = 0;
+    const char *text = web_query(r, "incident");
+    if (text && !web_parse_uint(text, INT64_MAX, &incident))
+        return web_problem(r, 400, "bad-request", "incident is a number");
+    const int ret = kt_catalog_export_list(r->web->params.catalog, (int64_t)incident, &list, &n);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (may_see_id(r, list[i].incident))
+            (void)json_array_append_new(items, export_json(&list[i]));
+    kt_export_list_free(&list, n);
+    return web_reply_json(r, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+}
+
+static const char *const request_keys[] = { "incident", "agency", "officer", "officer_id", "letter",
+                                            "letter_date", "report", "purpose", NULL };
+
+/* Who asked, by which letter: plain texts. */
+static bool is_request(const json_t *request)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)request, key, value)
+        if (!json_is_string(value) || json_string_length(value) > REQUEST_TEXT_MAX)
+            return false;
+    return true;
+}
+
+static int add_export(struct web_request *r, int64_t incident, const json_t *request, int64_t *id)
+{
+    struct kt_export e = { .incident = incident, .state = KT_JOB_WAITING };
+    strcpy(e.created_by, r->user->username);
+    e.request = json_dumps(request, JSON_COMPACT);
+    const int ret = e.request ? kt_catalog_export_add(r->web->params.catalog, &e) : -ENOMEM;
+    free(e.request);
+    *id = e.id;
+    return ret;
+}
+
+static enum MHD_Result accepted(struct web_request *r, int64_t id)
+{
+    char location[64];
+    struct kt_export *e = NULL;
+    if (kt_catalog_export_get(r->web->params.catalog, id, &e) < 0)
+        return web_problem_errno(r, -ENOENT);
+    char *text = json_dumps(export_json(e), JSON_COMPACT);
+    kt_export_list_free(&e, 1);
+    struct MHD_Response *response = text ?
+        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
+    snprintf(location, sizeof(location), "/api/v1/exports/%" PRId64, id);
+    if (response) {
+        (void)MHD_add_response_header(response, "Content-Type", "application/json");
+        (void)MHD_add_response_header(response, "Location", location);
+    }
+    return web_reply(r, 202, response, CACHE_NEVER);
+}
+
+enum MHD_Result web_add_export(struct web_request *r)
+{
+    enum MHD_Result result;
+    int64_t id = 0;
+    char object[32];
+    if (!r->web->params.vault)
+        return web_problem(r, 503, "no-vault", "there is no vault: see storage in the configuration");
+    json_t *body = web_body(r, request_keys, &result);
+    if (!body)
+        return result;
+    const json_t *number = json_object_get(body, "incident");
+    const int64_t incident = json_is_integer(number) ? json_integer_value(number) : 0;
+    (void)json_object_del(body, "incident");
+    int ret = !is_request(body) || incident <= 0 ? -EINVAL : !may_see_id(r, incident) ? -ENOENT : 0;
+    if (ret == 0)
+        ret = add_export(r, incident, body, &id);
+    if (ret == 0) {
+        snprintf(object, sizeof(object), "%" PRId64, id);
+        web_audit(r, "export", object, json_incref(body));
+        web_wake_jobs(r);
+    }
+    json_decref(body);
+    return ret < 0 ? web_problem_errno(r, ret) : accepted(r, id);
+}
+
+enum MHD_Result web_get_export(struct web_request *r)
+{
+    return web_reply_json(r, 200, export_json(r->export));
+}
+
+enum MHD_Result web_cancel_export(struct web_request *r)
+{
+    const int ret = kt_catalog_export_state(r->web->params.catalog, r->export->id, KT_JOB_CANCELLED,
+                                            "withdrawn");
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    web_audit(r, "export-cancel", r->params.value[0], NULL);
+    web_wake_jobs(r);
+    return web_reply_empty(r, 204);
+}
+
+/* The ZIP of E, with Range. */
+static enum MHD_Result send_package(struct web_request *r, const struct kt_export *e)
+{
+    char name[128], etag[80];
+    struct stat st;
+    uint64_t first = 0, last = 0;
+    if (e->state != KT_JOB_DONE || !r->web->params.vault)
+        return web_problem(r, 409, "not-ready", "the package is not finished");
+    snprintf(name, sizeof(name), "%s.zip", e->name);
+    const int fd = kt_vault_open_file(r->web->params.vault, name);
+    if (fd < 0)
+        return web_problem_errno(r, fd);
+    if (fstat(fd, &st) < 0) {
+        (void)close(fd);
+        return web_problem_errno(r, -EIO);
+    }
+    snprintf(etag, sizeof(etag), "\"%.64s\"", e->manifest_sha256);
+    const enum web_range what = web_range_of(r, (uint64_t)st.st_size, etag, &first, &last);
+    if (what == WEB_RANGE_BAD) {
+        (void)close(fd);
+        return web_bad_range(r, (uint64_t)st.st_size);
+    }
+    const uint64_t size = what == WEB_RANGE_OK ? last - first + 1 : (uint64_t)st.st_size;
+    struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, first);
+    if (!response) {
+        (void)close(fd);
+        return MHD_NO;
+    }
+    (void)MHD_add_response_header(response, "Content-Type", "application/zip");
+    return web_reply_range(r, response, what, first, last, (uint64_t)st.st_size, etag, name);
+}
+
+/* Does this request begin a download (and is not the rest of one)? */
+static bool is_first_part(struct web_request *r)
+{
+    const char *range = web_header(r, "Range");
+    return !range || strncmp(range, "bytes=0-", 8) == 0;
+}
+
+enum MHD_Result web_package(struct web_request *r)
+{
+    if (is_first_part(r))
+        web_audit(r, "package-download", r->params.value[0], NULL);
+    return send_package(r, r->export);
+}
+
+/* ------------------------------ links ------------------------------ */
+
+enum MHD_Result web_list_shares(struct web_request *r)
+{
+    kt_cleanup(kt_freep) struct kt_share *list = NULL;
+    size_t n = 0;
+    const int ret = kt_catalog_share_list(r->web->params.catalog, r->export->id, &list, &n);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(items, share_json(&list[i]));
+    return web_reply_json(r, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+}
+
+enum MHD_Result web_add_share(struct web_request *r)
+{
+    static const char *const keys[] = { "days", "max_downloads", "pin", "note", NULL };
+    struct kt_share share = { .export_id = r->export->id };
+    const char *pin = NULL, *note = "";
+    char token[KT_TOKEN_SIZE], path[96];
+    enum MHD_Result result;
+    int days = SHARE_DAYS, max = 0, ret = -EINVAL;
+    json_t *body = web_body(r, keys, &result);
+    if (!body)
+        return result;
+    if (json_unpack(body, "{s?i, s?i, s?s, s?s}", "days", &days, "max_downloads", &max, "pin", &pin,
+                    "note", &note) == 0 && days >= 1 && days <= 365 && max >= 0) {
+        share.expires_us = kt_clock_wall_us() + (int64_t)days * 86400 * KT_SECOND_US;
+        share.max_downloads = (uint32_t)max;
+        snprintf(share.note, sizeof(share.note), "%s", note);
+        strcpy(share.created_by, r->user->username);
+        ret = kt_catalog_share_add(r->web->params.catalog, &share, pin, token);
+    }
+    if (ret == 0)
+        web_audit(r, "link-add", r->params.value[0], json_pack("{s:I, s:s}", "link",
+                                                              (json_int_t)share.id, "note", note));
+    json_decref(body);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    snprintf(path, sizeof(path), "/e/%s", token);
+    json_t *root = share_json(&share);
+    (void)json_object_set_new(root, "path", json_string(path));
+    return web_reply_json(r, 201, root);
+}
+
+enum MHD_Result web_revoke_share(struct web_request *r)
+{
+    uint64_t id;
+    const int ret = web_parse_uint(r->params.value[0], INT64_MAX, &id) ?
+                    kt_catalog_share_revoke(r->web->params.catalog, (int64_t)id) : -ENOENT;
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    web_audit(r, "link-revoke", r->params.value[0], NULL);
+    return web_reply_empty(r, 204);
+}
+
+enum MHD_Result web_share_log(struct web_request *r)
+{
+    kt_cleanup(kt_freep) struct kt_share_use *list = NULL;
+    size_t n = 0;
+    uint64_t id;
+    const int ret = web_parse_uint(r->params.value[0], INT64_MAX, &id) ?
+                    kt_catalog_share_log(r->web->params.catalog, (int64_t)id, &list, &n) : -ENOENT;
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(items, json_pack(
+            "{s:o, s:o, s:s}", "time", web_json_time(list[i].time_us), "address",
+            web_json_text(list[i].address), "what", list[i].what));
+    return web_reply_json(r, 200, json_pack("{s:o}", "items", items));
+}
+
+/* ------------------------------ the officer's page ------------------------------ */
+
+struct words {
+    const char *title, *what, *until, *download, *pin, *wrong, *gone, *check, *lang;
+};
+
+static const struct words words_id = {
+    .lang = "id", .title = "Berkas bukti rekaman",
+    .what = "Berkas ini berisi rekaman asli kamera lingkungan, diserahkan atas permintaan Anda.",
+    .until = "Tautan ini berlaku sampai", .download = "Unduh berkas (ZIP)",
+    .pin = "PIN yang diberikan kepada Anda", .wrong = "PIN salah. Setelah sepuluh kali salah, tautan ditutup.",
+    .gone = "Tautan ini tidak berlaku (lagi). Mintalah yang baru kepada pengurus.",
+    .check = "Cara memeriksa keaslian ada di BACA-SAYA.txt di dalam berkas.",
+};
+
+static const struct words words_en = {
+    .lang = "en", .title = "Recorded evidence",
+    .what = "This file holds original recordings of neighbourhood cameras, handed over at your request.",
+    .until = "This link works until", .download = "Download the file (ZIP)",
+    .pin = "The PIN that you were given", .wrong = "Wrong PIN. After ten wrong ones the link is closed.",
+    .gone = "This link does not work (any more). Ask for a new one.",
+    .check = "How to check that nothing was changed is in README.txt in the file.",
+};
+
+static enum MHD_Result reply_page(struct web_request *r, unsigned status, const char *body)
+{
+    const struct words *w = strcmp(r->web->params.language, "en") == 0 ? &words_en : &words_id;
+    char *page = NULL;
+    const int n = asprintf(&page,
+        "<!doctype html><html lang=\"%s\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\">"
+        "<title>%s</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;"
+        "margin:2rem auto;padding:0 1rem}button,.b{display:inline-block;font:inherit;padding:.7rem "
+        "1.2rem;background:#0b5;color:#fff;border:0;border-radius:.4rem;text-decoration:none}"
+        "input{font:inherit;padding:.6rem;width:12rem}code{word-break:break-all}</style>"
+        "<h1>%s</h1>%s</html>\n", w->lang, w->title, w->title, body);
+    if (n < 0)
+        return MHD_NO;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer((size_t)n, page, MHD_RESPMEM_MUST_FREE);
+    if (response)
+        (void)MHD_add_response_header(response, "Content-Type", "text/html; charset=utf-8");
+    return web_reply(r, status, response, CACHE_NEVER);
+}
+
+static enum MHD_Result pin_page(struct web_request *r, const struct words *w, bool wrong)
+{
+    char body[1024];
+    snprintf(body, sizeof(body), "<p>%s</p>%s%s%s<form method=\"post\"><p><label>%s<br><input "
+             "name=\"pin\" inputmode=\"numeric\" autocomplete=\"off\" maxlength=\"12\" required></label></p>"
+             "<button>OK</button></form>", w->what, wrong ? "<p role=\"alert\"><b>" : "",
+             wrong ? w->wrong : "", wrong ? "</b></p>" : "", w->pin);
+    return reply_page(r, wrong ? 403 : 200, body);
+}
+
+static enum MHD_Result download_page(struct web_request *r, const struct words *w,
+                                     const struct kt_share *share)
+{
+    char body[2048], until[KT_RFC3339_SIZE];
+    struct kt_export *e = NULL;
+    if (kt_catalog_export_get(r->web->params.catalog, share->export_id, &e) < 0)
+        return web_problem_errno(r, -ENOENT);
+    kt_rfc3339_format(until, share->expires_us);
+    snprintf(body, sizeof(body), "<p>%s</p><p><a class=\"b\" href=\"/e/%s/package.zip\">%s</a></p>"
+             "<p><b>%s.zip</b>, %.1f MB</p><p>SHA-256 manifest.json:<br><code>%s</code></p>"
+             "<p>%s %s</p><p>%s</p>", w->what, r->params.value[0], w->download, e->name,
+             (double)e->size_bytes / 1e6, e->manifest_sha256, w->until, until, w->check);
+    kt_export_list_free(&e, 1);
+    return reply_page(r, 200, body);
+}
+
+/* The PIN that was typed before, kept by the officer's browser for this link alone. */
+static const char *pin_cookie(struct web_request *r, char out[16])
+{
+    return web_parse_cookie(web_header(r, "Cookie"), "pin", out, 16) ? out : NULL;
+}
+
+enum MHD_Result web_share_page(struct web_request *r)
+{
+    const struct words *w = strcmp(r->web->params.language, "en") == 0 ? &words_en : &words_id;
+    struct kt_share share;
+    char pin[16], body[256];
+    const int ret = kt_catalog_share_open(r->web->params.catalog, r->params.value[0],
+                                          pin_cookie(r, pin), r->address, &share);
+    if (ret == 0)
+        return download_page(r, w, &share);
+    if (ret == -ENOKEY || ret == -EACCES)
+        return pin_page(r, w, ret == -EACCES);
+    snprintf(body, sizeof(body), "<p>%s</p>", w->gone);
+    return reply_page(r, ret == -ESTALE ? 410 : 404, body);
+}
+
+/* The form of the page: pin=1234. Right or wrong, GET then says which. */
+enum MHD_Result web_share_pin(struct web_request *r)
+{
+    char cookie[256], path[96];
+    uint64_t pin;
+    const char *text = r->body && strncmp(r->body, "pin=", 4) == 0 ? r->body + 4 : "";
+    if (!web_parse_uint(text, UINT64_C(999999999999), &pin) || strlen(text) > 12)
+        text = "0";
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    snprintf(path, sizeof(path), "/e/%.64s", r->params.value[0]);
+    snprintf(cookie, sizeof(cookie), "pin=%s; Path=%s; HttpOnly; SameSite=Strict; Max-Age=3600%s",
+             text, path, r->secure ? "; Secure" : "");
+    if (response) {
+        (void)MHD_add_response_header(response, "Set-Cookie", cookie);
+        (void)MHD_add_response_header(response, "Location", path);
+    }
+    return web_reply(r, 303, response, CACHE_NEVER);
+}
+
+enum MHD_Result web_share_package(struct web_request *r)
+{
+    kt_catalog *c = r->web->params.catalog;
+    struct kt_share share;
+    struct kt_export *e = NULL;
+    char pin[16];
+    const char *typed = pin_cookie(r, pin);
+    int ret = is_first_part(r) && !r->head ?
+        kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share) :
+        kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share);
+    if (ret == 0)
+        ret = kt_catalog_export_get(c, share.export_id, &e);
+    if (ret < 0)
+        return web_share_page(r);
+    const enum MHD_Result result = send_package(r, e);
+    kt_export_list_free(&e, 1);
+    return result;
+}
