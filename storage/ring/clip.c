@@ -1,175 +1,379 @@
-/* Interim clip: init + records with tfdt moved. */
 #include "storage/ring/clip.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct kt_clip {
-    kt_ring *ring;
-    struct kt_init *init;
-    struct kt_record *recs;
-    int64_t *shift;
-    uint64_t *at;
-    size_t n, cached;
-    uint8_t *cache;
-    bool patch;
-    struct kt_clip_info info;
+#include "storage/ring/boxes.h"
+#include "storage/ring/ring_private.h"
+#include "storage/ring/vec.h"
+
+#define MAX_PARAMETERS 64               /* different init segments in one clip */
+
+struct parameters {                     /* one init segment of the clip */
+    uint8_t hash[KT_HASH_SIZE];
+    struct kt_tracks tracks;
+    bool indexed;                       /* chunks must name their sample entry */
 };
 
-static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
+struct piece {                          /* one record of the clip */
+    struct kt_record rec;
+    uint64_t at;                        /* in the clip */
+    uint32_t used;                      /* bytes of the record; less than all at the end */
+    uint32_t size;                      /* bytes in the clip */
+    uint32_t parameters;
+    int64_t shift_90k;
+};
 
-static void patch(uint8_t *d, size_t n, int64_t shift)
+struct kt_clip {
+    kt_ring *ring;
+    bool segment;                       /* HLS: chunks as they are */
+    bool skip_damaged;
+    uint8_t *head;                      /* the merged init segment; NULL in a segment */
+    size_t head_size;
+    struct parameters *parameters;
+    size_t n_parameters, cap_parameters;
+    struct piece *pieces;
+    size_t n;
+    struct kt_clip_info info;
+    /* --- the record at hand --- */
+    size_t loaded;                      /* SIZE_MAX: none */
+    uint8_t *raw, *ready;
+};
+
+void kt_clip_close(kt_clip **pclip)
 {
-    for (size_t i = 0; i + 8 <= n;) {
-        const uint32_t size = be32(d + i);
-        if (size < 8 || size > n - i)
-            return;
-        if (memcmp(d + i + 4, "moof", 4) == 0 || memcmp(d + i + 4, "traf", 4) == 0)
-            patch(d + i + 8, size - 8, shift);
-        else if (memcmp(d + i + 4, "tfdt", 4) == 0 && d[i + 8] == 1) {
-            uint64_t v = (uint64_t)be32(d + i + 12) << 32 | be32(d + i + 16);
-            v += (uint64_t)shift;
-            for (int k = 0; k < 8; k++)
-                d[i + 12 + (size_t)k] = (uint8_t)(v >> (56 - 8 * k));
+    kt_clip *clip = kt_steal_ptr(pclip);
+    if (!clip)
+        return;
+    free(clip->head);
+    free(clip->parameters);
+    free(clip->pieces);
+    free(clip->raw);
+    free(clip->ready);
+    free(clip);
+}
+
+void kt_clip_info(const kt_clip *clip, struct kt_clip_info *out)
+{
+    *out = clip->info;
+}
+
+void kt_clip_skip_damaged(kt_clip *clip)
+{
+    clip->skip_damaged = true;
+}
+
+/* ---- laying out ---- */
+
+static int64_t to_90k(int64_t us)
+{
+    return us * 9 / 100;
+}
+
+static int64_t to_us(int64_t t90k)
+{
+    return t90k * 100 / 9;
+}
+
+/* The init segment of a record becomes part of the clip's head. */
+static int add_parameters(kt_clip *clip, const uint8_t hash[KT_HASH_SIZE], uint32_t *index)
+{
+    for (size_t i = 0; i < clip->n_parameters; i++) {
+        if (memcmp(clip->parameters[i].hash, hash, KT_HASH_SIZE) == 0) {
+            *index = (uint32_t)i;
+            return 0;
         }
-        i += size;
+    }
+    if (clip->n_parameters == MAX_PARAMETERS)
+        return -E2BIG;
+    if (kt_vec_room(&clip->parameters, clip->n_parameters, &clip->cap_parameters) < 0)
+        return -ENOMEM;
+    struct parameters *p = &clip->parameters[clip->n_parameters];
+    *p = (struct parameters){ .indexed = false };
+    memcpy(p->hash, hash, KT_HASH_SIZE);
+    struct kt_init *init = NULL;
+    int ret = kt_ring_init(clip->ring, hash, &init);
+    if (ret < 0)
+        return ret;
+    if (clip->n_parameters == 0) {
+        ret = kt_boxes_tracks(init->data, init->size, &p->tracks);
+        clip->head = malloc(init->size);
+        if (!clip->head)
+            ret = -ENOMEM;
+        else
+            memcpy(clip->head, init->data, init->size);
+        clip->head_size = init->size;
+        memcpy(clip->info.mime, init->mime, sizeof(clip->info.mime));
+    } else {
+        ret = kt_boxes_merge(&clip->head, &clip->head_size, init->data, init->size, &p->tracks);
+        for (size_t i = 0; i < p->tracks.n; i++)
+            p->indexed |= p->tracks.a[i].entry > 1;
+    }
+    kt_init_unref(&init);
+    if (ret == 0)
+        *index = (uint32_t)clip->n_parameters++;
+    return ret;
+}
+
+/* Times: within a run as recorded, from run to run as far apart as they were. */
+static void place_in_time(kt_clip *clip)
+{
+    int64_t end_90k = 0;
+    for (size_t i = 0; i < clip->n; i++) {
+        struct piece *p = &clip->pieces[i];
+        if (i > 0 && p->rec.run == p[-1].rec.run) {
+            p->shift_90k = p[-1].shift_90k;
+        } else {
+            int64_t start = to_90k(p->rec.start_us - clip->pieces[0].rec.start_us);
+            start = start < end_90k ? end_90k : start;
+            p->shift_90k = start - p->rec.dts_90k;
+        }
+        const int64_t end = p->rec.dts_90k + p->rec.duration_90k + p->shift_90k;
+        end_90k = end > end_90k ? end : end_90k;
     }
 }
 
-static int open_common(kt_clip **out, kt_ring *ring, struct kt_record *recs, size_t n, bool with_init)
+static void place_in_file(kt_clip *clip)
 {
-    kt_clip *c = calloc(1, sizeof(*c));
-    c->ring = ring;
-    c->recs = recs;
-    c->n = n;
-    c->cached = SIZE_MAX;
-    c->patch = with_init;
-    c->shift = calloc(n, sizeof(*c->shift));
-    c->at = calloc(n + 1, sizeof(*c->at));
-    int ret = kt_ring_init(ring, recs[0].init, &c->init);
-    if (ret < 0) {
-        kt_clip_close(&c);
-        return ret;
+    uint64_t at = clip->head_size;
+    for (size_t i = 0; i < clip->n; i++) {
+        struct piece *p = &clip->pieces[i];
+        p->at = at;
+        p->size = p->used;
+        if (!clip->segment && clip->parameters[p->parameters].indexed)
+            p->size += 4 * p->rec.chunks;
+        at += p->size;
+        clip->info.frames += p->rec.frames;
     }
-    snprintf(c->info.mime, sizeof(c->info.mime), "%s", c->init->mime);
-    uint64_t at = with_init ? c->init->size : 0;
-    uint32_t max = 1;
+    clip->info.size = at;
+    if (clip->n > 0) {
+        clip->info.start_us = clip->pieces[0].rec.start_us;
+        clip->info.end_us = clip->pieces[clip->n - 1].rec.end_us;
+    }
+}
+
+/* Where in the last record the first frame at or behind TO begins. */
+static int cut_record(const uint8_t *payload, const struct kt_tracks *tracks, int64_t to_us_,
+                      struct piece *p)
+{
+    struct kt_chunk_view view;
+    uint32_t chunks = 0, frames = 0;
+    size_t at = 0;
+    int more;
+    while ((more = kt_boxes_next(payload, p->rec.size, &at, &view)) == 1) {
+        const struct kt_track *t = NULL;
+        for (size_t i = 0; i < tracks->n; i++)
+            if (tracks->a[i].id == view.track)
+                t = &tracks->a[i];
+        if (t && t->video) {
+            const int64_t dts = (int64_t)((double)view.tfdt * KT_TIMESCALE / t->timescale);
+            const int64_t wall = p->rec.start_us + to_us(dts - p->rec.dts_90k);
+            if (wall >= to_us_ && chunks > 0) {
+                p->used = (uint32_t)view.at;
+                p->rec.end_us = wall;
+                p->rec.duration_90k = dts - p->rec.dts_90k;
+                p->rec.chunks = chunks;
+                p->rec.frames = frames;
+                return 0;
+            }
+            frames++;
+        }
+        chunks++;
+    }
+    return more;
+}
+
+static int cut_last(kt_clip *clip, int64_t to_us_)
+{
+    struct piece *p = &clip->pieces[clip->n - 1];
+    if (p->rec.end_us <= to_us_)
+        return 0;
+    kt_cleanup(kt_freep) uint8_t *payload = malloc(p->rec.size);
+    if (!payload)
+        return -ENOMEM;
+    const int ret = kt_ring_read(clip->ring, &p->rec, payload);
+    if (ret == -EBADMSG || ret == -ESTALE)
+        return 0;                       /* found again, and told, when it is read */
+    return ret < 0 ? ret : cut_record(payload, &clip->parameters[p->parameters].tracks, to_us_, p);
+}
+
+static int make_pieces(kt_clip *clip, const struct kt_record *recs, size_t n)
+{
+    uint32_t largest = 0;
+    clip->loaded = SIZE_MAX;
+    clip->pieces = calloc(n, sizeof(*clip->pieces));
+    if (!clip->pieces)
+        return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        c->at[i] = at;
-        at += recs[i].size;
-        max = recs[i].size > max ? recs[i].size : max;
-        c->info.frames += recs[i].frames;
-        c->shift[i] = (recs[i].start_us - recs[0].start_us) * 9 / 100 - recs[i].dts_90k;
-        if (i && recs[i].run == recs[i - 1].run)
-            c->shift[i] = c->shift[i - 1];
+        struct piece *p = &clip->pieces[i];
+        p->rec = recs[i];
+        p->used = recs[i].size;
+        largest = recs[i].size > largest ? recs[i].size : largest;
+        const int ret = clip->segment ? 0 : add_parameters(clip, recs[i].init, &p->parameters);
+        if (ret < 0)
+            return ret;
     }
-    c->at[n] = at;
-    c->info.size = at;
-    c->info.start_us = recs[0].start_us;
-    c->info.end_us = recs[n - 1].end_us;
-    c->cache = malloc(max);
-    *out = c;
+    clip->n = n;
+    clip->raw = malloc(largest);
+    clip->ready = malloc((size_t)largest + largest / 8 + 64);   /* a chunk has at least 32 bytes */
+    return clip->raw && clip->ready ? 0 : -ENOMEM;
+}
+
+/* ---- opening ---- */
+
+/* Records before the first key frame show nothing. */
+static size_t without_key(const struct kt_record *recs, size_t n)
+{
+    size_t i = 0;
+    while (i < n && !(recs[i].flags & KT_RECORD_KEY))
+        i++;
+    return i;
+}
+
+static int open_clip(kt_clip **out, kt_ring *ring, bool segment, const struct kt_record *recs,
+                     size_t n, int64_t to_us_)
+{
+    kt_cleanup(kt_clip_close) kt_clip *clip = calloc(1, sizeof(*clip));
+    if (!clip)
+        return -ENOMEM;
+    clip->ring = ring;
+    clip->segment = segment;
+    int ret = make_pieces(clip, recs, n);
+    if (ret == 0 && !segment)
+        ret = cut_last(clip, to_us_);
+    if (ret < 0)
+        return ret;
+    place_in_time(clip);
+    place_in_file(clip);
+    *out = kt_steal_ptr(&clip);
     return 0;
 }
 
-int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us)
+int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us_)
 {
-    struct kt_record *recs = NULL;
-    size_t n = 0;
-    int ret = kt_ring_query(ring, stream, from_us, to_us, SIZE_MAX, &recs, &n);
-    if (ret < 0 || n == 0)
-        return ret < 0 ? ret : -ENOENT;
-    size_t k = 1;
-    while (k < n && memcmp(recs[k].init, recs[0].init, 32) == 0)
-        k++;
-    return open_common(out, ring, recs, k, true);
+    kt_cleanup(kt_freep) struct kt_record *recs = NULL;
+    size_t n;
+    const int ret = kt_ring_query(ring, stream, from_us, to_us_, SIZE_MAX, &recs, &n);
+    if (ret < 0)
+        return ret;
+    const size_t skip = without_key(recs, n);
+    return skip == n ? -ENOENT : open_clip(out, ring, false, recs + skip, n - skip, to_us_);
 }
 
-int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq, uint64_t last_seq)
+int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq,
+                         uint64_t last_seq)
 {
-    struct kt_record *recs = NULL;
-    size_t n = 0, k = 0;
-    int ret = kt_ring_query(ring, stream, 0, INT64_MAX, SIZE_MAX, &recs, &n);
-    for (size_t i = 0; ret == 0 && i < n; i++)
-        if (recs[i].seq >= first_seq && recs[i].seq <= last_seq)
-            recs[k++] = recs[i];
-    if (k == 0) {
-        free(recs);
-        return -ENOENT;
-    }
-    return open_common(out, ring, recs, k, false);
+    kt_cleanup(kt_freep) struct kt_record *recs = NULL;
+    size_t n;
+    const int ret = kt_ring_query_seq(ring, stream, first_seq, last_seq, &recs, &n);
+    if (ret < 0)
+        return ret;
+    return n == 0 ? -ENOENT : open_clip(out, ring, true, recs, n, INT64_MAX);
 }
 
-void kt_clip_close(kt_clip **pc)
-{
-    kt_clip *c = kt_steal_ptr(pc);
-    if (!c)
-        return;
-    kt_init_unref(&c->init);
-    free(c->recs);
-    free(c->shift);
-    free(c->at);
-    free(c->cache);
-    free(c);
-}
+/* ---- reading ---- */
 
-void kt_clip_info(const kt_clip *c, struct kt_clip_info *out) { *out = c->info; }
-
-ssize_t kt_clip_read(kt_clip *c, uint64_t off, void *buf, size_t n)
+static int load(kt_clip *clip, size_t i)
 {
-    if (off >= c->info.size)
+    const struct piece *p = &clip->pieces[i];
+    if (clip->loaded == i)
         return 0;
-    if (c->patch && off < c->init->size) {
-        const size_t k = c->init->size - off < n ? c->init->size - off : n;
-        memcpy(buf, c->init->data + off, k);
-        return (ssize_t)k;
+    clip->loaded = SIZE_MAX;
+    int ret = kt_ring_read(clip->ring, &p->rec, clip->raw);
+    if (ret == 0 && clip->segment) {
+        memcpy(clip->ready, clip->raw, p->used);
+    } else if (ret == 0) {
+        const struct parameters *par = &clip->parameters[p->parameters];
+        size_t size = 0;
+        ret = kt_boxes_rewrite(clip->raw, p->used, &par->tracks, p->shift_90k, par->indexed,
+                               clip->ready, &size);
+        if (ret == 0 && size != p->size)
+            ret = -EBADMSG;
     }
-    size_t lo = 0, hi = c->n;
+    if (clip->skip_damaged && (ret == -EBADMSG || ret == -ESTALE || ret == -EIO) && p->size >= 8) {
+        kt_boxes_fill(clip->ready, p->size);
+        clip->info.damaged++;
+        ret = 0;
+    }
+    if (ret == 0)
+        clip->loaded = i;
+    return ret;
+}
+
+/* The last piece that begins at or before OFFSET. */
+static size_t piece_at(const kt_clip *clip, uint64_t offset)
+{
+    size_t lo = 0, hi = clip->n;
     while (hi - lo > 1) {
         const size_t mid = (lo + hi) / 2;
-        if (c->at[mid] <= off)
+        if (clip->pieces[mid].at <= offset)
             lo = mid;
         else
             hi = mid;
     }
-    if (c->cached != lo) {
-        const int ret = kt_ring_read(c->ring, &c->recs[lo], c->cache);
-        if (ret < 0)
-            return ret;
-        if (c->patch)
-            patch(c->cache, c->recs[lo].size, c->shift[lo]);
-        c->cached = lo;
-    }
-    const uint64_t in = off - c->at[lo];
-    const size_t k = c->recs[lo].size - in < n ? c->recs[lo].size - in : n;
-    memcpy(buf, c->cache + in, k);
-    return (ssize_t)k;
+    return lo;
 }
 
-int kt_clip_segments(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us, int64_t target_us,
-                     struct kt_segment **out, size_t *n)
+ssize_t kt_clip_read(kt_clip *clip, uint64_t offset, void *buf, size_t n)
 {
-    struct kt_record *recs = NULL;
-    size_t count = 0, k = 0;
-    int ret = kt_ring_query(ring, stream, from_us, to_us, SIZE_MAX, &recs, &count);
-    if (ret < 0)
-        return ret;
-    struct kt_segment *list = calloc(count + 1, sizeof(*list));
-    for (size_t i = 0; i < count; i++) {
-        struct kt_segment *s = k ? &list[k - 1] : NULL;
-        const bool cut = !s || s->run != recs[i].run ||
-                         (recs[i].flags & KT_RECORD_KEY && s->duration_us >= target_us);
-        if (cut) {
-            list[k] = (struct kt_segment){ .first_seq = recs[i].seq, .run = recs[i].run,
-                .start_us = recs[i].start_us, .discontinuity = s && s->run != recs[i].run };
-            memcpy(list[k].init, recs[i].init, 32);
-            s = &list[k++];
+    size_t done = 0;
+    while (done < n && offset < clip->info.size) {
+        const uint8_t *from = clip->head + offset;
+        uint64_t left = clip->head_size - offset;
+        if (offset >= clip->head_size) {
+            const size_t i = piece_at(clip, offset);
+            const int ret = load(clip, i);
+            if (ret < 0)
+                return done > 0 ? (ssize_t)done : ret;
+            from = clip->ready + (offset - clip->pieces[i].at);
+            left = clip->pieces[i].size - (offset - clip->pieces[i].at);
         }
-        s->last_seq = recs[i].seq;
-        s->duration_us = recs[i].end_us - s->start_us;
+        const size_t take = left < n - done ? (size_t)left : n - done;
+        memcpy((uint8_t *)buf + done, from, take);
+        done += take;
+        offset += take;
     }
-    free(recs);
-    *out = list;
-    *n = k;
+    return (ssize_t)done;
+}
+
+/* ---- HLS ---- */
+
+static void add_to_segments(struct kt_segment *list, size_t *n, const struct kt_record *rec,
+                            int64_t target_us)
+{
+    struct kt_segment *s = *n > 0 ? &list[*n - 1] : NULL;
+    const bool key = rec->flags & KT_RECORD_KEY;
+    const bool other_run = s && s->run != rec->run;
+    if (!key && (!s || other_run))
+        return;                         /* nothing to decode it from */
+    if (!s || other_run || (key && s->duration_us >= target_us)) {
+        s = &list[(*n)++];
+        *s = (struct kt_segment){ .first_seq = rec->seq, .run = rec->run, .start_us = rec->start_us,
+                                  .discontinuity = other_run };
+        memcpy(s->init, rec->init, KT_HASH_SIZE);
+    }
+    s->last_seq = rec->seq;
+    s->duration_us = rec->end_us - s->start_us;
+}
+
+int kt_clip_segments(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us_,
+                     int64_t target_us, struct kt_segment **out, size_t *n)
+{
+    kt_cleanup(kt_freep) struct kt_record *recs = NULL;
+    size_t count;
+    *out = NULL;
+    *n = 0;
+    const int ret = kt_ring_query(ring, stream, from_us, to_us_, SIZE_MAX, &recs, &count);
+    if (ret < 0 || count == 0)
+        return ret;
+    struct kt_segment *list = calloc(count, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        add_to_segments(list, n, &recs[i], target_us);
+    if (*n == 0)
+        free(list);
+    else
+        *out = list;
     return 0;
 }

@@ -5,7 +5,8 @@
  * An MP4 clip is the init segment followed by the stored chunks, their tfdt
  * moved so that the first frame is at 0 (ffprobe start_time ~ 0) and gaps
  * between runs keep their length; a change of parameters inside is a second
- * sample entry. It starts at the key frame at or before FROM and ends with the
+ * sample entry (another audio rate, or a track that the first run lacks, is left
+ * out). It starts at the key frame at or before FROM and ends with the
  * last frame that starts before TO.
  *
  * Threads: a clip belongs to one thread at a time. It borrows the ring.
@@ -21,6 +22,7 @@ struct kt_clip_info {
     uint64_t size;                  /* bytes; does not change while the clip is open */
     int64_t start_us, end_us;       /* wall time of the first frame, end of the last */
     uint32_t frames;                /* video frames */
+    uint32_t damaged;               /* records left out so far, see kt_clip_skip_damaged() */
     char mime[KT_MIME_SIZE];
 };
 
@@ -36,6 +38,10 @@ kt_must_check int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, in
 kt_must_check int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream,
                                        uint64_t first_seq, uint64_t last_seq);
 void kt_clip_close(kt_clip **clip);
+
+/* From now on a record that is damaged or gone does not end the reading: a `free`
+ * box of its size stands in its place, which players skip, and info.damaged counts it. */
+void kt_clip_skip_damaged(kt_clip *clip);
 void kt_clip_info(const kt_clip *clip, struct kt_clip_info *out);
 
 /*

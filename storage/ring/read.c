@@ -380,6 +380,54 @@ int kt_ring_query(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us
     return 0;
 }
 
+/* The stretch with the lowest numbers that reaches into [FIRST, LAST]. Lock held. */
+static bool stretch_of_seq(const struct kt_located_list *list, uint64_t first, uint64_t last,
+                           struct kt_located *out)
+{
+    bool found = false;
+    for (size_t i = 0; list && i < list->n; i++) {
+        const struct kt_stretch *s = &list->a[i].s;
+        if (s->last_seq < first || s->first_seq > last)
+            continue;
+        if (!found || s->first_seq < out->s.first_seq)
+            *out = list->a[i];
+        found = true;
+    }
+    return found;
+}
+
+int kt_ring_query_seq(kt_ring *ring, uint32_t stream, uint64_t first, uint64_t last,
+                      struct kt_record **out, size_t *n)
+{
+    struct record_list list = { .n = 0 };
+    int ret = 0;
+    while (ret == 0 && first <= last) {
+        struct stretch_view v = { .n = 0 };
+        pthread_rwlock_rdlock(&ring->ix->lock);
+        if (!stretch_of_seq(media_of(ring, stream), first, last, &v.at)) {
+            pthread_rwlock_unlock(&ring->ix->lock);
+            break;
+        }
+        ret = open_view(ring, &v);
+        for (uint32_t i = 0; ret == 0 && i < v.n; i++)
+            if (v.entries[i].seq >= first && v.entries[i].seq <= last)
+                ret = add_record(ring, &list, &v, &v.entries[i]);
+        if (ret == -ESTALE || ret == -EBADMSG)
+            ret = 0;
+        first = v.at.s.last_seq + 1;
+        close_view(&v);
+    }
+    *out = NULL;
+    *n = 0;
+    if (ret < 0 || list.n == 0) {
+        free(list.a);
+        return ret;
+    }
+    *out = list.a;
+    *n = list.n;
+    return 0;
+}
+
 /* ---- payloads ---- */
 
 static bool alive(kt_ring *ring, uint64_t slab_seq)

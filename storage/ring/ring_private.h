@@ -139,5 +139,8 @@ void kt_writer_stop(kt_ring *ring);
 kt_must_check int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **out);
 void kt_ring_forget_tocs(kt_ring *ring);
 int64_t kt_ring_newest_us(kt_ring *ring);
+/* Records FIRST..LAST of STREAM, in the order of the log. As kt_ring_query(). */
+kt_must_check int kt_ring_query_seq(kt_ring *ring, uint32_t stream, uint64_t first, uint64_t last,
+                                    struct kt_record **out, size_t *n);
 
 #endif

@@ -44,7 +44,7 @@ static inline struct kt_ring_params kit_params(void)
 {
     return (struct kt_ring_params){
         .name = "test", .path = kit_dir, .size_bytes = 8 * MIB, .slab_bytes = MIB,
-        .commit_interval_us = 20000, .create = true,
+        .create = true,
     };
 }
 
