@@ -15,7 +15,7 @@
 #include "server/base/clock.h"
 
 #define DEFAULT_VIEWERS 256
-#define DEFAULT_GOP_BYTES (8u << 20)
+#define DEFAULT_GOP_BYTES (3u << 20)    /* 12 s of 2 Mbit/s; forty cameras keep 120 MB at worst */
 #define MAX_NOTES 4096
 #define MAX_EVENTS 64
 #define TICK_US KT_SECOND_US

@@ -21,7 +21,7 @@ typedef struct kt_hub kt_hub;
 
 struct kt_hub_params {
     size_t max_viewers;             /* 0: 256 */
-    size_t gop_cache_bytes;         /* of one stream; 0: 8 MiB. Of a longer GOP the key frame and
+    size_t gop_cache_bytes;         /* of one stream; 0: 3 MiB. Of a longer GOP the key frame and
                                      * the end are kept */
 };
 

@@ -1,0 +1,247 @@
+#!/usr/bin/python3
+"""The web side while eight cameras record: live pictures in time, and strangers who push."""
+import base64
+import json
+import os
+import socket
+import statistics
+import struct
+import threading
+import time
+
+from kt import SLOW, Cameras, Server, camera_list, check_consecutive, note, run, test, ticks, wait_for
+
+cameras = Cameras(8)
+ids = [f"cam{i + 1:02d}" for i in range(8)]
+server = Server(camera_list(cameras)).start()
+server.wait_recording(ids, 15)
+
+
+class WebSocket:
+    """As much of RFC 6455 as a viewer needs."""
+
+    def __init__(self, cookie=None, origin=None):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), 10)
+        self.buffer = b""
+        lines = ["GET /api/v1/live HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: Upgrade",
+                 "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                 "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
+                 f"Cookie: {cookie or server.cookie}"]
+        lines += [f"Origin: {origin}"] if origin else []
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        while b"\r\n\r\n" not in self.buffer:
+            self.fill()
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        self.status = int(head.split()[1])
+
+    def fill(self):
+        more = self.socket.recv(65536)
+        if not more:
+            raise EOFError
+        self.buffer += more
+
+    def take(self, n):
+        while len(self.buffer) < n:
+            self.fill()
+        out, self.buffer = self.buffer[:n], self.buffer[n:]
+        return out
+
+    def say(self, **message):
+        data = json.dumps(message).encode()
+        head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else bytes([0x81, 0xfe]) + struct.pack(">H", len(data))
+        self.socket.sendall(head + bytes(4) + data)
+
+    def hear(self):
+        """(opcode, bytes) of the next frame."""
+        first, second = self.take(2)
+        size = second & 0x7f
+        if size >= 126:
+            size = int.from_bytes(self.take(2 if size == 126 else 8), "big")
+        return first & 15, self.take(size)
+
+    def media(self, seconds):
+        """(type, tile, key, sequence, lateness in s, bytes) of what comes within SECONDS."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            opcode, data = self.hear()
+            if opcode == 2:
+                version, kind, tile, flags, sequence, wall = struct.unpack_from("<BBHIQq", data)
+                assert version == 1
+                yield kind, tile, flags & 1, sequence, time.time() - wall / 1e6, data[24:]
+
+    def close(self):
+        self.socket.close()
+
+
+@test("a tile shows its first picture within 0.3 s, and then each one within 0.3 s")
+def live_latency():
+    viewer = WebSocket()
+    assert viewer.status == 101, viewer.status
+    began = time.monotonic()
+    viewer.say(op="subscribe", tile=1, camera="cam01", stream="main")
+    for tile, camera in enumerate(ids, 2):
+        viewer.say(op="subscribe", tile=tile, camera=camera, stream="sub")
+    first, late, last = {}, [], {}
+    for kind, tile, key, sequence, lateness, data in viewer.media(6):
+        if kind == 1:
+            assert data[4:8] == b"ftyp"
+            continue
+        assert kind == 2 and b"moof" in data[:64], data[:16]
+        if tile not in first:
+            assert key, "a tile began without a key frame"
+            first[tile] = time.monotonic() - began
+        assert last.get(tile, sequence - 1) == sequence - 1, f"tile {tile}: {sequence} after {last[tile]}"
+        last[tile] = sequence
+        if time.monotonic() - began > 1:
+            late.append(lateness)
+    viewer.close()
+    assert len(first) == 9, sorted(first)
+    median, p99 = statistics.median(late), statistics.quantiles(late, n=100)[98]
+    note(f"first pictures after {max(first.values()) * 1000:.0f} ms at most; {len(late)} chunks, "
+         f"{median * 1000:.0f} ms after their capture (median), {p99 * 1000:.0f} ms (99 %)")
+    assert max(first.values()) < 0.3 * SLOW
+    assert median < 0.3 * SLOW
+
+
+@test("a foreign page and a stranger get no live pictures")
+def live_refused():
+    for cookie, origin, status in ((None, "http://evil.example", 403), ("kentongan=00", None, 401),
+                                   (None, f"http://127.0.0.1:{server.port}", 101)):
+        viewer = WebSocket(cookie, origin)
+        assert viewer.status == status, (origin, viewer.status)
+        viewer.close()
+
+
+class Pushing:
+    """Do WHAT in N threads for SECONDS, and meanwhile measure how long others wait."""
+
+    def __init__(self, what, n, seconds):
+        self.stop = threading.Event()
+        self.begin = time.time()
+        threads = [threading.Thread(target=self.again, args=(what,), daemon=True) for _ in range(n)]
+        for thread in threads:
+            thread.start()
+        self.times = []
+        while time.time() - self.begin < seconds:
+            began = time.monotonic()
+            server.get("/cameras")
+            self.times.append(time.monotonic() - began)
+            time.sleep(0.05)
+        self.stop.set()
+        for thread in threads:
+            thread.join(30)
+        self.end = time.time()
+
+    def again(self, what):
+        while not self.stop.is_set():
+            try:
+                what(self.stop)
+            except OSError:
+                pass
+
+    def check(self, name):
+        p95 = statistics.quantiles(self.times, n=20)[18]
+        note(f"{name}: others waited {p95 * 1000:.0f} ms (95 %), {max(self.times) * 1000:.0f} ms at most")
+        assert p95 < 1 * SLOW, f"p95 {p95:.2f} s"
+        # Nothing recorded meanwhile is missing: recording comes first.
+        wait_for("the last seconds are on disk", 6, lambda: time.time() > self.end + 2.5)
+        for camera in ("cam02", "cam05"):
+            check_consecutive(ticks(server.clip(camera, self.begin, self.end, "sub"), "sub"), "sub")
+
+
+@test("a flood of logins neither stops recording nor others")
+def login_flood():
+    answers = {}
+
+    def guess(stop):
+        answer = server.request("POST", "/session", {"username": "admin", "password": "salah"}, cookie=False)
+        answers[answer.status] = answers.get(answer.status, 0) + 1
+        if answer.status == 429:
+            assert int(answer.headers["Retry-After"]) > 0
+
+    Pushing(guess, 24, 6).check(f"login flood")
+    note(f"login flood: answers {answers}")
+    assert set(answers) <= {401, 429} and answers.get(429, 0) > 0, answers
+
+
+@test("300 patient connections neither stop recording nor others, and are cut off")
+def slowloris():
+    sockets = []
+    for i in range(300):
+        s = socket.create_connection(("127.0.0.1", server.port), 5)
+        s.sendall(b"GET /api/v1/cameras HTTP/1.1\r\nHost: x\r\nX-A: ")
+        sockets.append(s)
+
+    def drip(stop):
+        for s in sockets:
+            try:
+                s.send(b"a")
+            except OSError:
+                pass
+        stop.wait(1)
+
+    pushing = Pushing(drip, 1, 24)
+    gone = 0
+    for s in sockets:
+        s.settimeout(2)
+        try:
+            gone += s.recv(4096) == b"" or True
+        except TimeoutError:
+            pass
+        except OSError:
+            gone += 1
+        s.close()
+    pushing.check("slowloris")
+    note(f"slowloris: {gone} of 300 cut off within 24 s")
+    assert gone == 300
+
+
+@test("a viewer that does not read costs the others nothing")
+def stuck_viewer():
+    stuck = [WebSocket() for _ in range(8)]
+    for viewer in stuck:
+        for tile, camera in enumerate(ids):
+            viewer.say(op="subscribe", tile=tile, camera=camera, stream="main")
+    reader = WebSocket()
+    reader.say(op="subscribe", tile=1, camera="cam03", stream="sub")
+    late = [m[4] for m in reader.media(6) if m[0] == 2][15:]
+    for viewer in (*stuck, reader):
+        viewer.close()
+    note(f"beside stuck viewers: {statistics.median(late) * 1000:.0f} ms (median)")
+    assert len(late) > 30 and statistics.median(late) < 0.3 * SLOW
+
+
+HOSTILE = ['"><svg onload=alert(1)>', "'; DROP TABLE event; --", "$(id)", "%n%n%n%n", "a\r\nX-Injected: 1", "\u202eabc",
+           "../../../etc/passwd", "\x00", "=cmd|' /C calc'!A0", "{{7*7}}", "A" * 5000]
+
+
+@test("hostile words come back as data or not at all")
+def injection():
+    for word in HOSTILE:
+        answer = server.request("POST", "/session", {"username": word, "password": word}, cookie=False)
+        assert answer.status in (400, 401, 429), (word, answer.status)
+        answer = server.request("POST", "/incidents", {
+            "title": word[:150], "notes": word, "cameras": ["cam01"], "from": "2026-01-01T00:00:00Z",
+            "to": "2026-01-01T00:01:00Z"})
+        assert answer.status in (201, 400), (word, answer.status, answer.body)
+        assert answer.headers["Content-Type"] in ("application/json", "application/problem+json")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff" and "X-Injected" not in answer.headers
+        if answer.status == 201:
+            assert answer.json()["title"] == word[:150]
+    titles = [i["title"] for i in server.get("/incidents").json()["items"]]
+    assert "'; DROP TABLE event; --" in titles and server.get("/events")
+    for line in server.log().splitlines():
+        assert line[:2] == "20" and "X-Injected: 1" != line.strip(), f"a forged line in the log: {line[:200]!r}"
+
+
+@test("it still stops within 2 s, with viewers connected")
+def stops():
+    viewer = WebSocket()
+    viewer.say(op="subscribe", tile=1, camera="cam01", stream="main")
+    seconds = server.stop()
+    note(f"stopped in {seconds:.2f} s")
+    assert seconds < 2 * SLOW
+    viewer.close()
+
+
+run()
