@@ -11,6 +11,7 @@
 #define CLOCK_STEP_US INT64_C(500000)   /* a larger move between two frames is a step */
 #define JUMP_US INT64_C(2000000)        /* timestamps may run ahead of arrival by less than this */
 #define BACK_US INT64_C(1000000)        /* reordered frames go back by less than this */
+#define PARTS 3                         /* of a stretch of delays that must agree on its slope */
 #define STUCK 2                         /* frames may share a timestamp, but not more than three */
 #define STEER_PPM 500.0
 #define WINDOW 10                       /* seconds whose least delay the anchor follows */
@@ -144,33 +145,44 @@ static void push_second(struct kt_timeline *tl)
 {
     if (tl->delays == KT_TIMELINE_HISTORY) {
         memmove(tl->delay, tl->delay + 1, sizeof(tl->delay[0]) * (KT_TIMELINE_HISTORY - 1));
+        memmove(tl->delay_at, tl->delay_at + 1, sizeof(tl->delay_at[0]) * (KT_TIMELINE_HISTORY - 1));
         tl->delays--;
     }
     tl->delay[tl->delays++] = INT64_MAX;
     tl->run_delays = FFMIN(tl->run_delays + 1, tl->delays);
 }
 
-/*
- * Does the delay grow or shrink steadily over the last N full seconds, by at
- * least MIN_PPM? Then the camera's timestamps run at a wrong rate: it stamps
- * 25 frames a second and sends 21, for one. Congestion is not that steady.
- */
-static double wrong_rate(const struct kt_timeline *tl, int n, double min_ppm)
+/* How fast the delay grew between two seconds of the history, in us a second: ppm. */
+static double slope_between(const struct kt_timeline *tl, int from, int to)
 {
-    if (tl->delays < n + 2)
+    return (double)(tl->delay[to] - tl->delay[from]) * 1e6 /
+           (double)(tl->delay_at[to] - tl->delay_at[from]);
+}
+
+/*
+ * Does the delay grow or shrink steadily over the last SECONDS, by at least
+ * MIN_PPM? Then the camera's timestamps run at a wrong rate: it stamps 25 frames a
+ * second and sends 21, for one. Congestion is not that steady.
+ */
+static double wrong_rate(const struct kt_timeline *tl, int seconds, double min_ppm)
+{
+    const int last = tl->delays - 2;            /* the newest second is not full yet */
+    if (last < 0 || tl->delay[last] == INT64_MAX)
         return 0;
-    const int64_t *d = tl->delay + tl->delays - 1 - n;  /* the newest second is not full yet */
-    for (int i = 0; i < n; i++)
-        if (d[i] == INT64_MAX)
-            return 0;
-    const double slope = (double)(d[n - 1] - d[0]) / (n - 1);
-    const int parts = 4, step = (n - 1) / parts;
-    for (int i = 0; i < parts; i++) {
-        const double part = (double)(d[(i + 1) * step] - d[i * step]) / step;
-        if (fabs(part - slope) > 0.3 * fabs(slope))
+    int first = last - 1;
+    while (first >= 0 && tl->delay[first] != INT64_MAX &&
+           tl->delay_at[last] - tl->delay_at[first] < seconds * KT_SECOND_US)
+        first--;
+    if (first < 0 || tl->delay[first] == INT64_MAX || last - first < PARTS)
+        return 0;
+    const double slope = slope_between(tl, first, last);
+    for (int i = 0; i < PARTS; i++) {
+        const double part = slope_between(tl, first + i * (last - first) / PARTS,
+                                          first + (i + 1) * (last - first) / PARTS);
+        if (fabs(part - slope) > 0.15 * fabs(slope))
             return 0;
     }
-    return fabs(slope) >= min_ppm ? slope : 0;  /* us per second: ppm */
+    return fabs(slope) >= min_ppm ? slope : 0;
 }
 
 /* The delay grows by SLOPE us each second: so much does media time fall behind. */
@@ -192,7 +204,7 @@ static void check_anchor(struct kt_timeline *tl)
     static const struct {
         int seconds;
         double min_ppm;
-    } tests[] = { { 5, 10000 }, { 21, 2000 }, { 61, 400 } };
+    } tests[] = { { 6, 10000 }, { 21, 2000 }, { 60, 400 } };
     const int64_t least = least_delay(tl, WINDOW);
     if (least == INT64_MAX)
         return;
@@ -221,8 +233,10 @@ static void steer(struct kt_timeline *tl, int64_t arrival_us, int64_t wall_us)
         tl->second_us = arrival_us - tl->second_us > KT_TIMELINE_HISTORY * KT_SECOND_US
             ? arrival_us : tl->second_us + KT_SECOND_US;
     }
-    int64_t *newest = &tl->delay[tl->delays - 1];
-    *newest = FFMIN(*newest, delay);
+    if (delay < tl->delay[tl->delays - 1]) {
+        tl->delay[tl->delays - 1] = delay;
+        tl->delay_at[tl->delays - 1] = arrival_us;
+    }
 
     if (kt_timeline_settling(tl)) {
         tl->anchor_us = (double)least_delay(tl, WINDOW);

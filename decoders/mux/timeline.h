@@ -65,6 +65,7 @@ struct kt_timeline {
     double anchor_us;
     int64_t steered_media;
     int64_t delay[KT_TIMELINE_HISTORY]; /* least delay of each second; newest last */
+    int64_t delay_at[KT_TIMELINE_HISTORY];  /* and the arrival of the frame that had it */
     int delays, run_delays;     /* of them in the current run */
     int64_t second_us;          /* arrival at which the newest second began */
     int late_seconds;
