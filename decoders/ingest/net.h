@@ -2,7 +2,8 @@
  * net.h - a TCP connection that never blocks, with TLS or without.
  *
  * TLS here keeps listeners out; it does not prove who the camera is, because
- * cameras' certificates are self-signed. Threads: one thread at a time.
+ * cameras' certificates are self-signed. OpenSSL raises SIGPIPE on a closed
+ * connection: the process must ignore it. Threads: one thread at a time.
  */
 #ifndef KT_INGEST_NET_H
 #define KT_INGEST_NET_H
