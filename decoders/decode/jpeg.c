@@ -29,6 +29,21 @@ static void jpeg_size(const AVFrame *frame, int max_width, int *w, int *h)
     *h = *h < 2 ? 2 : *h & ~1;
 }
 
+/* The J formats are the others with full range; libswscale wants to be told apart. */
+static enum AVPixelFormat plain(int format)
+{
+    switch (format) {
+    case AV_PIX_FMT_YUVJ420P:
+        return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+        return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+        return AV_PIX_FMT_YUV444P;
+    default:
+        return format;
+    }
+}
+
 static bool full_range(const AVFrame *frame)
 {
     return frame->color_range == AVCOL_RANGE_JPEG || frame->format == AV_PIX_FMT_YUVJ420P ||
@@ -48,8 +63,8 @@ static int to_yuvj420p(AVFrame **out, const AVFrame *frame, int w, int h)
     if (ret < 0)
         return ret;
     kt_cleanup(sws_freep) struct SwsContext *sws =
-        sws_getContext(frame->width, frame->height, frame->format, w, h, AV_PIX_FMT_YUVJ420P,
-                       SWS_AREA, NULL, NULL, NULL);
+        sws_getContext(frame->width, frame->height, plain(frame->format), w, h,
+                       AV_PIX_FMT_YUV420P, SWS_AREA, NULL, NULL, NULL);
     if (!sws)
         return -ENOTSUP;
     const int *coefficients = sws_getCoefficients(SWS_CS_DEFAULT);

@@ -226,7 +226,7 @@ static void confirm(const kt_tracks *ts, struct kt_track *t)
     const float enough = ts->t_us - t->first_us > OLD_US ? t->largest : 0;
     if (t->hits >= CONFIRM_HITS && t->hits >= 2 * t->gaps &&
         ts->t_us - t->first_us >= CONFIRM_US &&
-        t->far >= fmaxf(enough, CONFIRM_FAR * ts->diagonal) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
+        t->far >= fmaxf(fmaxf(enough, 6), CONFIRM_FAR * ts->diagonal) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
         t->confirmed = true;
 }
 

@@ -1,0 +1,363 @@
+/* One camera's packets, made by a real encoder, through the analyzer in every mode. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libavcodec/avcodec.h>
+#include <libavutil/opt.h>
+
+#include "decoders/decode/adaptive.h"
+#include "decoders/decode/decode.h"
+#include "decoders/motion/analyzer.h"
+#include "server/base/clock.h"
+
+#include "tests/unit/run_suite.h"
+
+#define W 320
+#define H 176
+#define FPS 10
+#define FRAMES 500
+#define GOP 20
+#define EPOCH_US INT64_C(1700000000000000)
+#define WALK_1 150
+#define WALK_2 330
+#define WALK_FRAMES 60
+
+static AVPacket *packet[FRAMES];
+static int n_packets;
+static AVCodecParameters *par;
+
+struct seen {
+    int open, closed, thumbnails, seconds;
+    int64_t start_us[16], end_us[16];
+    uint64_t thumbnail_of[64];
+    int trouble_on, trouble_off;
+    enum kt_trouble trouble;
+};
+
+static void draw(AVFrame *f, int n)
+{
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            f->data[0][y * f->linesize[0] + x] =
+                (uint8_t)(80 + x / 5 + (y % 24 < 3 ? 40 : 0) + (x * 7 + y * 13) % 11 + rand() % 5);
+    for (int p = 1; p < 3; p++)
+        for (int y = 0; y < H / 2; y++)
+            memset(f->data[p] + y * f->linesize[p], 128, W / 2);
+    const int step = n >= WALK_1 && n < WALK_1 + WALK_FRAMES   ? n - WALK_1
+                     : n >= WALK_2 && n < WALK_2 + WALK_FRAMES ? n - WALK_2
+                                                               : -1;
+    for (int v = 0; step >= 0 && v < 50; v++)
+        for (int u = 0; u < 24; u++) {
+            const int x = -24 + step * 6 + u, y = 70 + v;
+            if (x >= 0 && x < W)
+                f->data[0][y * f->linesize[0] + x] = (u / 6 + v / 8) % 2 ? 25 : 230;
+        }
+}
+
+static void drain(AVCodecContext *ctx)
+{
+    for (;;) {
+        AVPacket *pkt = av_packet_alloc();
+        if (avcodec_receive_packet(ctx, pkt) < 0) {
+            av_packet_free(&pkt);
+            return;
+        }
+        packet[n_packets++] = pkt;
+    }
+}
+
+static void encode(void)
+{
+    const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
+    AVCodecContext *ctx = avcodec_alloc_context3(codec);
+    ctx->width = W;
+    ctx->height = H;
+    ctx->pix_fmt = AV_PIX_FMT_YUV420P;
+    ctx->time_base = (AVRational){ 1, FPS };
+    ctx->gop_size = ctx->keyint_min = GOP;
+    ctx->max_b_frames = 0;
+    ctx->thread_count = 1;
+    ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    av_opt_set(ctx->priv_data, "preset", "ultrafast", 0);
+    av_opt_set(ctx->priv_data, "crf", "26", 0);
+    av_opt_set(ctx->priv_data, "x264-params", "scenecut=0", 0);
+    ck_assert_int_ge(avcodec_open2(ctx, codec, NULL), 0);
+    par = avcodec_parameters_alloc();
+    ck_assert_int_ge(avcodec_parameters_from_context(par, ctx), 0);
+    AVFrame *f = av_frame_alloc();
+    f->format = AV_PIX_FMT_YUV420P;
+    f->width = W;
+    f->height = H;
+    ck_assert_int_ge(av_frame_get_buffer(f, 0), 0);
+    srand(3);
+    for (int n = 0; n < FRAMES; n++) {
+        ck_assert_int_ge(av_frame_make_writable(f), 0);
+        draw(f, n);
+        f->pts = n;
+        ck_assert_int_ge(avcodec_send_frame(ctx, f), 0);
+        drain(ctx);
+    }
+    ck_assert_int_ge(avcodec_send_frame(ctx, NULL), 0);
+    drain(ctx);
+    av_frame_free(&f);
+    avcodec_free_context(&ctx);
+    ck_assert_int_eq(n_packets, FRAMES);
+}
+
+static void forget(void)
+{
+    for (int i = 0; i < n_packets; i++)
+        av_packet_free(&packet[i]);
+    avcodec_parameters_free(&par);
+}
+
+static void on_event(void *user, enum kt_motion_event_phase phase, const struct kt_motion_event *e)
+{
+    struct seen *s = user;
+    s->open += phase == KT_MOTION_EVENT_OPEN;
+    if (phase != KT_MOTION_EVENT_CLOSE)
+        return;
+    ck_assert_int_lt(s->closed, 16);
+    s->start_us[s->closed] = e->start_us;
+    s->end_us[s->closed++] = e->end_us;
+}
+
+static void on_thumbnail(void *user, uint64_t event, const uint8_t *jpeg, size_t size)
+{
+    struct seen *s = user;
+    ck_assert(size > 500 && jpeg[0] == 0xff && jpeg[1] == 0xd8 && jpeg[size - 1] == 0xd9);
+    ck_assert_int_lt(s->thumbnails, 64);
+    s->thumbnail_of[s->thumbnails++] = event;
+}
+
+static void on_second(void *user, int64_t second, uint8_t score, const uint8_t *grid)
+{
+    struct seen *s = user;
+    int bits = 0;
+    for (int i = 0; i < KT_MOTION_GRID_BYTES; i++)
+        bits += __builtin_popcount(grid[i]);
+    ck_assert(score > 0 && bits > 0 && second >= EPOCH_US / KT_SECOND_US);
+    s->seconds++;
+}
+
+static void on_trouble(void *user, enum kt_trouble trouble, bool now, int64_t since_us)
+{
+    struct seen *s = user;
+    s->trouble = trouble;
+    s->trouble_on += now;
+    s->trouble_off += !now;
+    ck_assert_int_ge(since_us, EPOCH_US);
+}
+
+static kt_analyzer *create(enum kt_analyzer_mode mode, struct seen *s)
+{
+    kt_analyzer *a = NULL;
+    struct kt_error err = { "" };
+    const struct kt_analyzer_params params = {
+        .mode = mode, .par = par, .time_base = { 1, FPS }, .user = s, .on_event = on_event,
+        .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
+    };
+    memset(s, 0, sizeof(*s));
+    ck_assert_msg(kt_analyzer_create(&a, &params, &err) == 0, "%s", err.text);
+    return a;
+}
+
+static int64_t at(int n)
+{
+    return EPOCH_US + (int64_t)n * KT_SECOND_US / FPS;
+}
+
+static void play(kt_analyzer *a, int from, int to)
+{
+    for (int n = from; n < to; n++)
+        ck_assert_int_eq(kt_analyzer_packet(a, packet[n], at(n)), 0);
+}
+
+static void check_walks(const struct seen *s)
+{
+    static const int walk[2] = { WALK_1, WALK_2 };
+    ck_assert_int_eq(s->open, 2);
+    ck_assert_int_eq(s->closed, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_ge(s->start_us[i], at(walk[i]));
+        ck_assert_int_le(s->start_us[i], at(walk[i] + 5));
+        ck_assert_int_ge(s->end_us[i], at(walk[i] + WALK_FRAMES - 12));
+        ck_assert_int_le(s->end_us[i], at(walk[i] + WALK_FRAMES));
+    }
+}
+
+START_TEST(full_mode_decodes_all_and_finds_both)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    kt_analyzer *a = create(KT_ANALYZE_FULL, &s);
+    play(a, 0, FRAMES);
+    kt_analyzer_gap(a);
+    check_walks(&s);
+    kt_analyzer_stats(a, &stats);
+    ck_assert_uint_eq(stats.decoded, FRAMES);
+    ck_assert_uint_eq(stats.packets, FRAMES);
+    ck_assert(s.seconds >= 10 && s.seconds <= 16);
+    ck_assert_int_ge(s.thumbnails, 2);
+    kt_analyzer_destroy(&a);
+    ck_assert_ptr_null(a);
+}
+END_TEST
+
+START_TEST(adaptive_mode_finds_the_same_and_starts_as_early)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    kt_analyzer *a = create(KT_ANALYZE_ADAPTIVE, &s);
+    play(a, 0, FRAMES);
+    kt_analyzer_gap(a);
+    check_walks(&s);
+    kt_analyzer_stats(a, &stats);
+    ck_assert_msg(stats.decoded < FRAMES * 3 / 4, "%d decoded", (int)stats.decoded);
+    ck_assert_uint_ge(stats.wakes, 2);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(keyframes_and_off_decode_what_they_say)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    kt_analyzer *a = create(KT_ANALYZE_KEYFRAMES, &s);
+    play(a, 0, FRAMES);
+    kt_analyzer_stats(a, &stats);
+    ck_assert_uint_eq(stats.decoded, FRAMES / GOP);
+    kt_analyzer_destroy(&a);
+
+    a = create(KT_ANALYZE_OFF, &s);
+    play(a, 0, FRAMES);
+    kt_analyzer_gap(a);
+    ck_assert_int_eq(s.open + s.seconds, 0);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(load_is_shed_and_taken_up_again)
+{
+    struct seen s;
+    struct kt_analyzer_stats before, after;
+    kt_analyzer *a = create(KT_ANALYZE_FULL, &s);
+    play(a, 0, 100);
+    kt_analyzer_set_load(a, KT_LOAD_VERY_HIGH);
+    kt_analyzer_stats(a, &before);
+    ck_assert_int_eq(before.mode, KT_ANALYZE_KEYFRAMES);
+    play(a, 100, 140);
+    kt_analyzer_stats(a, &after);
+    ck_assert_uint_eq(after.decoded - before.decoded, 2);
+    kt_analyzer_set_load(a, KT_LOAD_OVER);
+    play(a, 140, 240);              /* ten seconds: one or two */
+    kt_analyzer_stats(a, &before);
+    ck_assert_uint_le(before.decoded - after.decoded, 2);
+    kt_analyzer_set_load(a, KT_LOAD_NORMAL);
+    play(a, 240, 300);
+    kt_analyzer_stats(a, &after);
+    ck_assert_uint_eq(after.decoded - before.decoded, 60);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(damage_and_gaps_do_not_end_it)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    kt_analyzer *a = create(_i ? KT_ANALYZE_ADAPTIVE : KT_ANALYZE_FULL, &s);
+    srand(11);
+    for (int n = 0; n < FRAMES; n++) {
+        AVPacket *p = av_packet_clone(packet[n]);
+        ck_assert_int_ge(av_packet_make_writable(p), 0);
+        if (n % 7 == 3)
+            for (int k = 0; k < 20; k++)
+                p->data[rand() % p->size] ^= (uint8_t)(1 << rand() % 8);
+        if (n % 31 == 5)
+            av_shrink_packet(p, p->size / 2);
+        if (n % 90 == 50)
+            kt_analyzer_gap(a);
+        if (n % 13 != 6)            /* lost */
+            (void)kt_analyzer_packet(a, p, at(n));
+        av_packet_free(&p);
+    }
+    ck_assert_int_eq(kt_analyzer_restart(a, par, (AVRational){ 1, FPS }), 0);
+    for (int n = 0; n < 40; n++)
+        ck_assert_int_eq(kt_analyzer_packet(a, packet[n], at(FRAMES + n)), 0);
+    kt_analyzer_stats(a, &stats);
+    ck_assert_uint_ge(stats.decoded, 40);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(the_newest_picture_can_be_had)
+{
+    struct seen s;
+    int64_t wall_us = 0;
+    uint8_t *jpeg = NULL;
+    size_t size = 0;
+    kt_analyzer *a = create(KT_ANALYZE_FULL, &s);
+    AVFrame *f = av_frame_alloc();
+    ck_assert_int_eq(kt_analyzer_latest(a, f, &wall_us), -EAGAIN);
+    play(a, 0, 30);
+    ck_assert_int_eq(kt_analyzer_latest(a, f, &wall_us), 0);
+    ck_assert(wall_us >= at(26) && wall_us <= at(29));
+    ck_assert(f->width == W && f->height == H);
+    ck_assert_int_eq(kt_jpeg_encode(f, 100, &jpeg, &size), 0);
+    ck_assert(size > 300 && jpeg[0] == 0xff && jpeg[1] == 0xd8);
+    free(jpeg);
+    av_frame_free(&f);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(a_stuck_encoder_is_a_frozen_camera)
+{
+    struct seen s;
+    kt_analyzer *a = create(KT_ANALYZE_KEYFRAMES, &s);
+    for (int n = 0; n < 80; n++)    /* the same key frame for 160 s */
+        ck_assert_int_eq(kt_analyzer_packet(a, packet[0], EPOCH_US + n * 2 * KT_SECOND_US), 0);
+    ck_assert_int_eq(s.trouble_on, 1);
+    ck_assert_int_eq(s.trouble, KT_TROUBLE_FROZEN);
+    ck_assert_str_eq(kt_trouble_name(s.trouble), "camera-frozen");
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
+START_TEST(sizes_are_believed_only_when_they_tell)
+{
+    struct kt_adaptive telling = { .n_quiet = 0 }, constant = { .n_quiet = 0 };
+    srand(5);
+    for (int i = 0; i < 400; i++) {
+        kt_adaptive_learn(&telling, 300 + (size_t)(rand() % 100), false);
+        kt_adaptive_learn(&telling, 2000 + (size_t)(rand() % 900), true);
+        kt_adaptive_learn(&constant, 4000 + (size_t)(rand() % 900), i % 2);
+    }
+    ck_assert(kt_adaptive_useful(&telling) && !kt_adaptive_useful(&constant));
+    ck_assert(!kt_adaptive_alarm(&telling, 350) && !kt_adaptive_alarm(&telling, 2500));
+    ck_assert(kt_adaptive_alarm(&telling, 2500));
+}
+END_TEST
+
+int main(void)
+{
+    if (!avcodec_find_encoder_by_name("libx264")) {
+        printf("libavcodec without libx264: nothing to test with\n");
+        return 77;
+    }
+    av_log_set_level(AV_LOG_QUIET);
+    Suite *suite = suite_create("analyzer");
+    TCase *tc = tcase_create("analyzer");
+    tcase_set_timeout(tc, 60);
+    tcase_add_unchecked_fixture(tc, encode, forget);
+    tcase_add_test(tc, full_mode_decodes_all_and_finds_both);
+    tcase_add_test(tc, adaptive_mode_finds_the_same_and_starts_as_early);
+    tcase_add_test(tc, keyframes_and_off_decode_what_they_say);
+    tcase_add_test(tc, load_is_shed_and_taken_up_again);
+    tcase_add_loop_test(tc, damage_and_gaps_do_not_end_it, 0, 2);
+    tcase_add_test(tc, the_newest_picture_can_be_had);
+    tcase_add_test(tc, a_stuck_encoder_is_a_frozen_camera);
+    tcase_add_test(tc, sizes_are_believed_only_when_they_tell);
+    suite_add_tcase(suite, tc);
+    return kt_run_suite(suite);
+}
