@@ -141,6 +141,7 @@ static int start_stream(kt_camera *c, kt_stream **out, const char *kind, const c
     struct kt_stream_params p = {
         .camera = c->config.id, .kind = kind, .url = url, .transport = c->config.transport,
         .n_rings = c->env.n_rings, .hub = c->env.hub, .loop = c->env.loop, .user = c,
+        .guard = c->config.provisioned ? NULL : c->env.guard,
     };
     memcpy(p.rings, c->env.rings, sizeof(p.rings));
     if (analyse) {

@@ -25,6 +25,7 @@ struct kt_camera_env {
     kt_keeper *keeper;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
+    const struct kt_net_guard *guard;       /* of cameras that somebody added in the browser */
     int utc_offset_s;                       /* of the site, for schedules in rules */
 };
 

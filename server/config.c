@@ -22,6 +22,7 @@
 
 struct yaml_server {
     char *listen, *timezone, *language;
+    bool *allow_loopback;
 };
 
 struct yaml_ring {
@@ -70,6 +71,7 @@ static const cyaml_schema_field_t server_fields[] = {
     TEXT_OPT(listen, yaml_server, 255),
     TEXT_OPT(timezone, yaml_server, 63),
     TEXT_OPT(language, yaml_server, 7),
+    CYAML_FIELD_BOOL_PTR("allow_loopback", PTR_OPT, struct yaml_server, allow_loopback),
     CYAML_FIELD_END,
 };
 
@@ -323,6 +325,7 @@ static int read_server(const struct reader *r, const struct yaml_server *y, kt_c
     config->listen = or_default(y ? y->listen : NULL, DEFAULT_LISTEN);
     config->timezone = or_default(y ? y->timezone : NULL, DEFAULT_TIMEZONE);
     config->language = or_default(y ? y->language : NULL, DEFAULT_LANGUAGE);
+    config->allow_loopback = y && y->allow_loopback && *y->allow_loopback;
     if (!config->listen || !config->timezone || !config->language)
         return -ENOMEM;
     if (strcmp(config->language, "id") != 0 && strcmp(config->language, "en") != 0)

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "server/announce.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/announce.h"
 #include "server/camera.h"
 #include "server/clips.h"
+#include "server/notify.h"
 #include "server/ring_set.h"
+#include "server/tryout.h"
 #include "storage/catalog/activity.h"
 #include "storage/catalog/people.h"
 
@@ -34,6 +36,7 @@ struct kt_daemon {
     kt_keeper *keeper;
     kt_alerts *alerts;                  /* NULL: none configured, like announce */
     kt_announce *announce;
+    struct kt_net_guard guard;          /* constant */
     kt_clips *clips;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
@@ -196,12 +199,24 @@ static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, i
     return ret;
 }
 
+/* Says early what the guard would refuse at every connection. A name that is not known
+ * now may be later: the camera is off. */
+static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, struct kt_error *err)
+{
+    int ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->main_url, err);
+    if ((ret == 0 || ret == -ENOENT) && cam->sub_url[0])
+        ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->sub_url, err);
+    return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
+}
+
 static int site_camera_put(void *user, const struct kt_camera_config *cam, bool create,
                            struct kt_error *err)
 {
     kt_daemon *d = user;
+    int ret = check_addresses(d, cam, err);
+    if (ret < 0)
+        return ret;
     pthread_mutex_lock(&d->change_lock);
-    int ret = 0;
     if (find_config(d->config->cameras, d->config->n_cameras, cam->id))
         ret = kt_error_set(err, create ? -EEXIST : -EPERM,
                            "%s comes from the configuration file", cam->id);
@@ -268,6 +283,30 @@ static char *site_log(void *user, size_t limit)
     char *text = json_dumps(items, JSON_COMPACT);
     json_decref(items);
     return text;
+}
+
+static char *site_probe(void *user, const char *url, const char *transport, const char *camera,
+                        struct kt_error *err)
+{
+    kt_daemon *d = user;
+    char with_password[KT_URL_MAX] = "";
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->n_cameras && camera && !with_password[0]; i++) {
+        const struct kt_camera_config *c = kt_camera_config(d->cameras[i]);
+        if (strcmp(c->id, camera) == 0 && kt_tryout_password(with_password, url, c->main_url) < 0 &&
+            kt_tryout_password(with_password, url, c->sub_url) < 0)
+            with_password[0] = '\0';
+    }
+    pthread_mutex_unlock(&d->lock);
+    char *text = kt_tryout_probe(with_password[0] ? with_password : url, transport, d->loop, &d->guard, err);
+    explicit_bzero(with_password, sizeof(with_password));
+    return text;
+}
+
+static char *site_discover(void *user, const struct kt_discover_ask *ask, struct kt_error *err)
+{
+    kt_daemon *d = user;
+    return kt_tryout_discover(ask, &d->guard, err);
 }
 
 /* ------------------------- events to clips ------------------------- */
@@ -393,6 +432,7 @@ static void fill_env(kt_daemon *d)
                                      .catalog = d->catalog, .keeper = d->keeper,
                                      .analysis = d->analysis, .loop = d->loop };
     d->env.utc_offset_s = d->utc_offset_s;
+    d->env.guard = &d->guard;
     d->env.n_rings = kt_ring_set_recorders(d->rings, d->env.rings, KT_STREAM_MAX_RINGS);
 }
 
@@ -409,7 +449,8 @@ static int start_web(kt_daemon *d, struct kt_error *err)
         .n_rings = d->rings->n,
         .site = { .user = d, .cameras = site_cameras, .snapshot = site_snapshot,
                   .camera_put = site_camera_put, .camera_delete = site_camera_delete,
-                  .system_json = site_system, .log_json = site_log },
+                  .system_json = site_system, .probe_json = site_probe,
+                  .discover_json = site_discover, .log_json = site_log },
     };
     return kt_web_start(&d->web, &p, err);
 }
@@ -427,6 +468,8 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
     int ret = load_config(params, &d->config, err);
     if (ret == 0) {
         d->utc_offset_s = utc_offset(d->config->timezone);
+        d->guard.allow = d->config->allow_loopback ? KT_NET_ALLOW_LOOPBACK | KT_NET_ALLOW_LINK_LOCAL
+                                                   : KT_NET_GUARDED;
         ret = open_catalog(d, err);
     }
     if (ret == 0)
@@ -538,6 +581,27 @@ static void tick(kt_daemon *d)
         kt_announce_tick(d->announce, now);
 }
 
+/* STATE, and what `systemctl status` shows. */
+static void tell_systemd(kt_daemon *d, const char *state)
+{
+    char text[160];
+    pthread_mutex_lock(&d->lock);
+    const size_t n = d->n_cameras;
+    pthread_mutex_unlock(&d->lock);
+    snprintf(text, sizeof(text), "%sSTATUS=%zu cameras, %s", state, n,
+             d->env.n_rings ? "recording" : "NOT RECORDING");
+    (void)kt_notify(text);      /* a systemd that does not listen is no reason to stop */
+}
+
+static void reload_and_tell(kt_daemon *d)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)kt_clock_mono_us());
+    (void)kt_notify(text);
+    reload(d);
+    tell_systemd(d, "READY=1\n");
+}
+
 void kt_daemon_run(kt_daemon *d)
 {
     sigset_t set;
@@ -546,12 +610,21 @@ void kt_daemon_run(kt_daemon *d)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     const struct timespec wait = { .tv_sec = TICK_US / KT_SECOND_US };
+    const int64_t feed_us = kt_notify_watchdog_us();
+    int64_t fed_us = kt_clock_mono_us();
+    tell_systemd(d, "READY=1\n");
     for (;;) {
         const int sig = sigtimedwait(&set, NULL, &wait);
         if (sig == SIGINT || sig == SIGTERM)
-            return;
+            break;
         if (sig == SIGHUP)
-            reload(d);
+            reload_and_tell(d);
         tick(d);
+        /* Fed only here: a supervisor that hangs is restarted. */
+        if (feed_us && kt_clock_mono_us() - fed_us >= feed_us) {
+            tell_systemd(d, "WATCHDOG=1\n");
+            fed_us = kt_clock_mono_us();
+        }
     }
+    (void)kt_notify("STOPPING=1");
 }

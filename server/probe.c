@@ -6,6 +6,7 @@
 #include <libavcodec/avcodec.h>
 
 #include "decoders/ingest/ingest.h"
+#include "decoders/decode/decode.h"
 #include "server/base/clock.h"
 
 struct listener {
@@ -16,6 +17,9 @@ struct listener {
     /* --- protected by lock --- */
     uint64_t frames, bytes;
     int64_t first_us, last_us, key_us;
+    AVCodecParameters *codec;           /* for the picture, like key */
+    AVRational time_base;
+    AVPacket *key;
 };
 
 static void on_stream(void *user, const struct kt_ingest_stream *s)
@@ -26,6 +30,9 @@ static void on_stream(void *user, const struct kt_ingest_stream *s)
     snprintf(p->codec, sizeof(p->codec), "%s", avcodec_get_name(s->video->codec_id));
     if (s->audio)
         snprintf(p->audio, sizeof(p->audio), "%s", avcodec_get_name(s->audio->codec_id));
+    if (p->picture_width && (l->codec || (l->codec = avcodec_parameters_alloc())))
+        (void)avcodec_parameters_copy(l->codec, s->video);
+    l->time_base = s->video_time_base;
     p->width = s->video->width;
     p->height = s->video->height;
     p->fps_nominal = s->video_rate.den ? av_q2d(s->video_rate) : 0;
@@ -44,6 +51,8 @@ static void on_packet(void *user, const AVPacket *pkt, int64_t arrival_us)
             p->gop_seconds = (double)(arrival_us - l->key_us) / 1e6;
         else
             p->first_frame_us = arrival_us - l->started_us;
+        if (p->picture_width && !l->key)
+            l->key = av_packet_clone(pkt);
         l->key_us = arrival_us;
         p->ok = true;
     }
@@ -64,6 +73,25 @@ static void on_state(void *user, enum kt_ingest_state state, const char *why)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* The first key frame as a picture. */
+static void take_picture(struct listener *l)
+{
+    struct kt_probe *p = l->probe;
+    kt_cleanup(kt_decoder_destroy) kt_decoder *dec = NULL;
+    struct kt_luma luma;
+    if (!l->key || !l->codec || kt_decoder_create(&dec, l->codec, l->time_base) < 0)
+        return;
+    if (kt_decoder_send(dec, l->key) < 0 || kt_decoder_send(dec, NULL) < 0 ||
+        kt_decoder_receive(dec, &luma) < 0)
+        return;
+    if (!p->width) {
+        p->width = luma.source_width;
+        p->height = luma.source_height;
+    }
+    if (kt_jpeg_encode(kt_decoder_frame(dec), p->picture_width, &p->jpeg, &p->jpeg_size) < 0)
+        p->jpeg = NULL;
+}
+
 static void finish(struct listener *l)
 {
     struct kt_probe *p = l->probe;
@@ -77,6 +105,9 @@ static void finish(struct listener *l)
     else if (!p->why[0])
         snprintf(p->why, sizeof(p->why), "%s", l->frames ? "frames came, but no key frame" :
                                                            "no frame came");
+    take_picture(l);
+    av_packet_free(&l->key);
+    avcodec_parameters_free(&l->codec);
     pthread_mutex_destroy(&l->lock);
 }
 
@@ -93,6 +124,9 @@ int kt_probe_run(struct kt_probe *probes, size_t n, int seconds)
         pthread_mutex_init(&l->lock, NULL);
         const struct kt_ingest_params p = {
             .name = probes[i].name, .url = probes[i].url, .transport = probes[i].transport,
+            .loop = probes[i].loop,
+            .may_connect = probes[i].guard ? kt_net_guard_connect : NULL,
+            .may_connect_user = (void *)probes[i].guard,
             .user = l, .on_stream = on_stream, .on_packet = on_packet, .on_state = on_state,
         };
         const int ret = kt_ingest_start(&l->ingest, &p);

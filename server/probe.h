@@ -11,14 +11,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decoders/ingest/ingest.h"
 #include "server/base/cleanup.h"
 #include "server/base/text.h"
+#include "server/net_guard.h"
 
 struct kt_probe {
     /* --- asked --- */
     char name[KT_STREAM_NAME_MAX + 1];  /* for messages */
     const char *url;                    /* borrowed during the call */
     const char *transport;
+    kt_ingest_loop *loop;               /* borrowed; NULL: libavformat */
+    const struct kt_net_guard *guard;   /* borrowed; needs a loop; NULL: any address */
+    int picture_width;                  /* wanted; 0: no picture */
     /* --- found --- */
     bool ok;                            /* a key frame came */
     char why[200];                      /* when not ok: in plain words, no secrets */
@@ -26,6 +31,8 @@ struct kt_probe {
     int width, height;
     double fps, fps_nominal, bitrate;   /* measured over the probe; bit/s */
     double gop_seconds;                 /* 0: fewer than two key frames came */
+    uint8_t *jpeg;                      /* malloc'd, the caller's; NULL: none */
+    size_t jpeg_size;
     int64_t first_frame_us;             /* from the start of the probe to the first key frame */
 };
 

@@ -13,6 +13,7 @@
 
 #include "decoders/ingest/ingest.h"
 #include "server/base/text.h"
+#include "server/net_guard.h"
 #include "storage/ring/ring.h"
 #include "web/live/hub.h"
 
@@ -24,6 +25,7 @@ struct kt_stream_params {
     const char *camera;                 /* id */
     const char *kind;                   /* "main" or "sub" */
     const char *url;
+    const struct kt_net_guard *guard;   /* NULL: any address; borrowed */
     const char *transport;
     kt_ring *rings[KT_STREAM_MAX_RINGS];    /* where it is recorded; borrowed */
     size_t n_rings;

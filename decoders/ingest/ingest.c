@@ -10,6 +10,8 @@ int kt_ingest_start(kt_ingest **out, const struct kt_ingest_params *params)
     if (!params->url || !params->on_stream || !params->on_packet || !params->on_state)
         return -EINVAL;
     const bool libav = !params->loop || (params->transport && !strcmp(params->transport, "libav"));
+    if (libav && params->may_connect)
+        return -EINVAL;                 /* it resolves names and follows redirects by itself */
     return libav ? kt_ingest_libav_start(out, params) : kt_ingest_loop_start(out, params);
 }
 

@@ -227,6 +227,12 @@ static void end_of_client(struct session *s)
 static void connect_next(struct session *s, int64_t now_us)
 {
     const struct kt_address *a = &s->address[s->tried];
+    if (s->params.may_connect &&
+        s->params.may_connect(s->params.may_connect_user, (const struct sockaddr *)&a->address) < 0) {
+        fail(s, "this address is not allowed: it leads to the recorder itself, or to no camera",
+             KT_RTSP_END_OTHER);
+        return;
+    }
     const bool tls = s->url.tls || strcmp(s->params.transport, "tls") == 0;
     s->phase = CONNECTING;
     s->due_us = now_us + s->params.connect_timeout_us;

@@ -79,14 +79,29 @@ enum MHD_Result web_test_camera(struct web_request *r)
 enum MHD_Result web_discover(struct web_request *r)
 {
     const struct kt_site *site = &r->web->params.site;
+    static const char *const keys[] = { "range", "user", "password", NULL };
     struct kt_error err = { .text = "nobody could be asked" };
+    struct kt_discover_ask ask = { NULL, NULL, NULL };
+    enum MHD_Result result;
     if (!site->discover_json)
         return not_available(r);
-    if (!slow_begin(r))
-        return web_problem_retry(r, 429, "too-many", "somebody is looking already", 5);
-    char *text = site->discover_json(site->user, &err);
-    slow_end(r);
-    return reply_text(r, text, &err, "items");
+    json_t *body = web_body(r, keys, &result);
+    if (!body)
+        return result;
+    if (json_unpack(body, "{s?s, s?s, s?s}", "range", &ask.range, "user", &ask.user, "password",
+                    &ask.password) < 0) {
+        result = web_problem(r, 400, "bad-request", "range, user and password are texts");
+    } else if (!slow_begin(r)) {
+        result = web_problem_retry(r, 429, "too-many", "somebody is looking already", 5);
+    } else {
+        web_audit(r, "camera-discover", NULL,
+                  json_pack("{s:o}", "range", web_json_text(ask.range ? ask.range : "")));
+        char *text = site->discover_json(site->user, &ask, &err);
+        slow_end(r);
+        result = reply_text(r, text, &err, "items");
+    }
+    json_decref(body);
+    return result;
 }
 
 enum MHD_Result web_logs(struct web_request *r)

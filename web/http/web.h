@@ -35,6 +35,12 @@ struct kt_camera_state {
     bool motion_now;
 };
 
+/* What POST /cameras/discover asks for; each may be NULL. */
+struct kt_discover_ask {
+    const char *range;              /* "192.168.1.0/24"; NULL: all networks, by multicast */
+    const char *user, *password;    /* of the cameras: read profiles and stream addresses */
+};
+
 struct kt_site {
     void *user;
     /* All cameras; *OUT one malloc'd block. */
@@ -53,7 +59,7 @@ struct kt_site {
      * password stands for "***" in URL. */
     char *(*probe_json)(void *user, const char *url, const char *transport, const char *camera,
                         struct kt_error *err);
-    char *(*discover_json)(void *user, struct kt_error *err);   /* the list "items" */
+    char *(*discover_json)(void *user, const struct kt_discover_ask *ask, struct kt_error *err);   /* the list "items" */
     char *(*log_json)(void *user, size_t limit);                /* the list "items" */
     /* A hold or package waits, or one was cancelled; may be NULL. */
     void (*jobs_wake)(void *user);

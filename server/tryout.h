@@ -1,0 +1,27 @@
+/*
+ * tryout.h - before a camera is saved: what is at this address, and who is on the network?
+ *
+ * Threads: any; each call blocks its caller for some seconds.
+ */
+#ifndef KT_SERVER_TRYOUT_H
+#define KT_SERVER_TRYOUT_H
+
+#include "decoders/ingest/ingest.h"
+#include "server/base/error.h"
+#include "server/net_guard.h"
+#include "web/http/web.h"
+
+/* Listen to URL for 5 s. JSON as docs/openapi.yaml's Probe, malloc'd. NULL with ERR: it was
+ * not tried. LOOP and GUARD are borrowed for the call. */
+char *kt_tryout_probe(const char *url, const char *transport, kt_ingest_loop *loop,
+                      const struct kt_net_guard *guard, struct kt_error *err);
+
+/* Put the password of STORED into URL where that holds "***", if both name the same user and
+ * host: a password goes nowhere else. -EINVAL. */
+kt_must_check int kt_tryout_password(char out[KT_URL_MAX], const char *url, const char *stored);
+
+/* Look for cameras as ASK says. A JSON list, malloc'd. NULL with ERR. */
+char *kt_tryout_discover(const struct kt_discover_ask *ask, const struct kt_net_guard *guard,
+                         struct kt_error *err);
+
+#endif
