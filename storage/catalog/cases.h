@@ -97,6 +97,11 @@ kt_must_check int kt_catalog_hold_file_add(kt_catalog *c, struct kt_hold_file *f
 kt_must_check int kt_catalog_hold_files(kt_catalog *c, int64_t hold /* 0: all */,
                                         struct kt_hold_file **out, size_t *n);
 void kt_hold_file_list_free(struct kt_hold_file **list, size_t n);
+/* Where the held span has no video, as JSON: [[from_us, to_us, "reason"], …]. *OUT is
+ * malloc'd, NULL when none was written. */
+kt_must_check int kt_catalog_hold_gaps_put(kt_catalog *c, int64_t id, const char *gaps);
+kt_must_check int kt_catalog_hold_gaps(kt_catalog *c, int64_t id, char **out);
+
 /* Forget the files of a hold and mark it cancelled; the caller then deletes the files. */
 kt_must_check int kt_catalog_hold_release(kt_catalog *c, int64_t id);
 

@@ -160,6 +160,38 @@ void kt_hold_file_list_free(struct kt_hold_file **plist, size_t n)
     free(list);
 }
 
+/* ------------------------------ gaps ------------------------------ */
+
+static int put_gaps(sqlite3 *db, void *arg)
+{
+    const struct job_change *x = arg;
+    const int ret = kt_db_run(db, "UPDATE hold SET gaps = ? WHERE id = ?", "si", x->why, x->id);
+    return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;
+}
+
+int kt_catalog_hold_gaps_put(kt_catalog *c, int64_t id, const char *gaps)
+{
+    struct job_change x = { .id = id, .why = gaps };
+    return kt_db_write(c, put_gaps, &x);
+}
+
+static int read_gaps(sqlite3_stmt *stmt, void *item)
+{
+    return kt_db_strdup(stmt, 0, item);
+}
+
+int kt_catalog_hold_gaps(kt_catalog *c, int64_t id, char **out)
+{
+    kt_cleanup(kt_freep) char **list = NULL;
+    size_t n = 0;
+    const int ret = kt_db_select(c, sizeof(*list), read_gaps, NULL, &list, &n,
+                                 "SELECT gaps FROM hold WHERE id = ?", "i", id);
+    if (ret < 0 || n == 0)
+        return ret < 0 ? ret : -ENOENT;
+    *out = list[0];
+    return 0;
+}
+
 static int release(sqlite3 *db, void *arg)
 {
     const int64_t id = *(int64_t *)arg;

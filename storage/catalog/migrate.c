@@ -84,6 +84,8 @@ static const char *const migrations[] = {
     "CREATE TABLE share_log (id INTEGER PRIMARY KEY AUTOINCREMENT, share INTEGER NOT NULL"
     "  REFERENCES share(id), time INTEGER NOT NULL, address TEXT NOT NULL, what TEXT NOT NULL);"
     "CREATE INDEX share_log_share ON share_log (share, id);",
+    /* 3: why held video has holes */
+    "ALTER TABLE hold ADD COLUMN gaps TEXT;",
 };
 
 #define NEWEST ((int)KT_ARRAY_SIZE(migrations))

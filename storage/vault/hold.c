@@ -209,6 +209,8 @@ int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
     int ret = c.buf ? plan(&c, err) : -ENOMEM;
     if (ret == 0)
         ret = copy_all(&c, err);
+    if (ret == 0)
+        ret = kt_vault_note_gaps(vault, ring, c.stream, hold);
     free(c.stretches);
     free(c.buf);
     return ret;

@@ -32,7 +32,7 @@
 /* A stretch without video that was asked for. */
 struct kt_package_gap {
     int64_t from_us, to_us;
-    enum kt_gap_reason reason;
+    const char *reason;             /* kt_gap_reason_name(), or "not-recorded" */
 };
 
 /* One hold, as the package tells about it. */

@@ -50,7 +50,7 @@ static json_t *describe_camera(const struct kt_package *p, const struct kt_packa
             (void)json_array_append_new(clips, describe_clip(p, &p->clips[i]));
     for (size_t i = 0; i < cam->n_gaps; i++) {
         json_t *gap = span(p, cam->gaps[i].from_us, cam->gaps[i].to_us);
-        (void)json_object_set_new(gap, "reason", json_string(kt_gap_reason_name(cam->gaps[i].reason)));
+        (void)json_object_set_new(gap, "reason", json_string(cam->gaps[i].reason));
         (void)json_array_append_new(gaps, gap);
     }
     return json_pack("{s:s,s:o,s:s,s:o,s:o,s:o,s:o}", "id", cam->id, "name", text_or_null(cam->name),

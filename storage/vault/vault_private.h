@@ -10,6 +10,11 @@
 
 kt_catalog *kt_vault_catalog(const kt_vault *v);
 
+/* Write down where HOLD's span has no video, and why as far as RING knows. Gaps shorter
+ * than a second and a half are none. */
+kt_must_check int kt_vault_note_gaps(kt_vault *v, kt_ring *ring, uint32_t stream,
+                                     const struct kt_hold *hold);
+
 /* Is the file of this row what was written? -EBADMSG with ERR. */
 kt_must_check int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err);
 

@@ -1,6 +1,7 @@
-#include "storage/vault/package.h"
+#include "storage/vault/jobs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -82,7 +83,7 @@ static int no_network(void *user, const void *data, size_t size, uint8_t **out, 
 
 static int make(struct kt_package_info *info, int64_t serial, struct kt_error *err)
 {
-    const struct kt_package_gap gap = { BASE + 5 * SECOND, BASE + 9 * SECOND, KT_GAP_CAMERA_SILENT };
+    const struct kt_package_gap gap = { BASE + 5 * SECOND, BASE + 9 * SECOND, "camera-silent" };
     struct kt_hold_file *files = NULL;
     size_t n = 0;
     ck_assert_int_eq(kt_catalog_hold_files(catalog, hold.id, &files, &n), 0);
@@ -303,6 +304,62 @@ START_TEST(a_full_vault_makes_no_package_and_keeps_what_it_has)
 }
 END_TEST
 
+static enum kt_job_state wait_for_export(int64_t id, struct kt_export **out)
+{
+    for (int i = 0; i < 300; i++) {
+        ck_assert_int_eq(kt_catalog_export_get(catalog, id, out), 0);
+        if ((*out)->state != KT_JOB_WAITING && (*out)->state != KT_JOB_RUNNING)
+            break;
+        kt_export_list_free(out, 1);
+        poll(NULL, 0, 50);
+    }
+    ck_assert_ptr_nonnull(*out);
+    return (*out)->state;
+}
+
+START_TEST(what_is_asked_for_in_the_catalog_is_held_and_packed)
+{
+    kt_ring *rings[] = { NULL, ring };
+    const struct kt_vault_jobs_params params = { .vault = vault, .catalog = catalog, .rings = rings,
+        .n_rings = 2, .signer = signer, .site = "RW 05", .host = "pos", .version = "0.1.0", .zone = "WIB",
+        .zone_offset_s = 7 * 3600 };
+    kt_vault_jobs *jobs = NULL;
+    struct kt_incident other = { .title = "Kedua", .from_us = BASE, .to_us = BASE + 20 * SECOND,
+                                 .cameras = (char *)"[\"gerbang\"]" };
+    ck_assert_int_eq(kt_catalog_incident_put(catalog, &other), 0);
+    struct kt_hold h = { .incident = other.id, .camera = "gerbang", .stream = "main", .from_us = BASE,
+                         .to_us = BASE + 20 * SECOND };
+    struct kt_hold nothing = { .incident = other.id, .camera = "kebun", .stream = "main", .from_us = BASE,
+                               .to_us = BASE + 20 * SECOND };
+    struct kt_export e = { .incident = other.id, .created_by = "pak-rw" }, *done = NULL;
+    ck_assert_int_eq(kt_catalog_hold_add(catalog, &h), 0);
+    ck_assert_int_eq(kt_catalog_hold_add(catalog, &nothing), 0);
+    ck_assert_int_eq(kt_catalog_export_add(catalog, &e), 0);
+    ck_assert_int_eq(kt_vault_jobs_start(&jobs, &params), 0);
+    ck_assert_msg(wait_for_export(e.id, &done) == KT_JOB_DONE, "%s", done->why);
+    char path[300], *gaps = NULL;
+    snprintf(path, sizeof(path), "%s/vault/%s.zip", dir, done->name);
+    struct kt_package_info info = { 0 };
+    strcpy(info.manifest_sha256, done->manifest_sha256);
+    ck_assert_msg(verify(path, &info) == 0, "%s", said);
+    kt_export_list_free(&done, 1);
+    /* The hole between the runs, and what was missing at the end. */
+    ck_assert_int_eq(kt_catalog_hold_gaps(catalog, h.id, &gaps), 0);
+    ck_assert_msg(strstr(gaps, "[1700000005000000,1700000009000000,"), "%s", gaps);
+    ck_assert_msg(strstr(gaps, "[1700000013000000,1700000020000000,"), "%s", gaps);
+    free(gaps);
+    ck_assert_int_eq(kt_catalog_hold_get(catalog, nothing.id, &nothing), 0);
+    ck_assert_int_eq(nothing.state, KT_JOB_FAILED);
+    ck_assert_ptr_nonnull(strstr(nothing.why, "kebun"));
+    /* A package that is withdrawn is gone; so is a hold. */
+    ck_assert_int_eq(kt_vault_jobs_cancel_export(jobs, e.id), 0);
+    ck_assert_int_lt(access(path, F_OK), 0);
+    ck_assert_int_eq(kt_vault_jobs_cancel_hold(jobs, h.id), 0);
+    kt_vault_jobs_stop(&jobs);
+    kt_vault_jobs_stop(&jobs);
+}
+END_TEST
+
 START_TEST(the_signer_keeps_its_fingerprint_and_its_key_to_itself)
 {
     char before[65];
@@ -335,6 +392,7 @@ int main(void)
     tcase_add_test(tc, a_damaged_zip_is_never_accepted);
     tcase_add_test(tc, a_held_file_that_rotted_makes_no_package);
     tcase_add_test(tc, a_full_vault_makes_no_package_and_keeps_what_it_has);
+    tcase_add_test(tc, what_is_asked_for_in_the_catalog_is_held_and_packed);
     tcase_add_test(tc, the_signer_keeps_its_fingerprint_and_its_key_to_itself);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
