@@ -25,6 +25,7 @@ static kt_web *web;
 static int port;
 static char admin[KT_TOKEN_SIZE], head[KT_TOKEN_SIZE], guard[KT_TOKEN_SIZE], police[KT_TOKEN_SIZE];
 static struct http_reply reply;
+static bool recent;     /* events and spans of the last hour, where volunteers may look; else of 2026-01-01 */
 
 /* ------------------------------ a site with two cameras ------------------------------ */
 
@@ -150,6 +151,7 @@ static void start_web(void)
 
 static void setup(void)
 {
+    recent = false;
     char path[96];
     struct kt_error err = { .text = "" };
     strcpy(dir, "/tmp/kt-http-XXXXXX");
@@ -365,12 +367,20 @@ static void fill_path(const char *pattern, int64_t event, char out[256])
                "0000000000000000000000000000000000000000000000000000000000000000" : id);
         p = strchr(p, '}') + 1;
     }
-    strcat(out, "?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z&at=2026-01-01T00:00:00Z&first=1&last=1");
+    char from[KT_RFC3339_SIZE], to[KT_RFC3339_SIZE];
+    const int64_t to_us = recent ? kt_clock_wall_us() : 1767229200000000;
+    kt_rfc3339_format(from, to_us - 3600 * KT_SECOND_US);
+    kt_rfc3339_format(to, to_us);
+    sprintf(out + strlen(out), "?from=%s&to=%s&at=%s&first=1&last=1", from, to, to);
 }
 
 static int64_t add_event(const char *camera)
 {
     struct kt_event ev = { .start_us = 1767225600000000, .end_us = 1767225601000000, .score = 0.5 };
+    if (recent) {
+        ev.start_us = kt_clock_wall_us() - 3600 * KT_SECOND_US;
+        ev.end_us = ev.start_us + KT_SECOND_US;
+    }
     strcpy(ev.camera, camera);
     strcpy(ev.type, "motion");
     ck_assert_int_eq(kt_catalog_event_put(catalog, &ev), 0);
@@ -384,6 +394,7 @@ START_TEST(each_route_has_a_rule_and_keeps_it)
         unsigned bit;
     } who[] = { { NULL, 0 }, { guard, VOLUNTEER }, { police, POLICE }, { head, HEAD },
                 { admin, ADMIN }, { "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 0 } };
+    recent = true;
     const int64_t event = add_event("pos");
     char path[256];
     for (size_t i = 0; i < web_n_routes; i++) {
@@ -463,6 +474,7 @@ static void limit_cameras(const char *username, const char *json)
 
 START_TEST(a_camera_that_is_not_ones_own_does_not_exist)
 {
+    recent = true;
     const int64_t mine = add_event("pos"), other = add_event("gerbang");
     char path[256];
     limit_cameras("guard", "[\"pos\"]");
@@ -889,6 +901,32 @@ static int64_t add_package(int64_t incident, const char *bytes)
     return e.id;
 }
 
+START_TEST(volunteers_see_what_is_recent)
+{
+    recent = false;
+    char path[128];
+    static const char *const old[] = { "segments", "playlist.m3u8", "activity", "keyframe.mp4" };
+    const int64_t event = add_event("pos");
+    for (size_t i = 0; i < KT_ARRAY_SIZE(old); i++) {
+        char full[256];
+        snprintf(path, sizeof(path), "/api/v1/cameras/pos/%s", old[i]);
+        fill_path(path, event, full);
+        ck_assert_msg(get(full, guard) == 403, "%s: %d", full, reply.status);
+        expect_problem(403, "too-old");
+        ck_assert_int_ne(get(full, head), 403);
+    }
+    snprintf(path, sizeof(path), "/api/v1/events/%lld", (long long)event);
+    get(path, guard);
+    expect_problem(403, "too-old");
+    ck_assert_int_eq(get("/api/v1/events", guard), 200);
+    ck_assert_str_eq(reply.body, "{\"items\":[],\"next\":null}");
+    ck_assert_int_eq(ask("PUT", "/api/v1/settings", guard, "{\"volunteer_hours\":8784}"), 403);
+    ck_assert_int_eq(ask("PUT", "/api/v1/settings", head, "{\"volunteer_hours\":8785}"), 400);
+    ck_assert_int_eq(ask("PUT", "/api/v1/settings", head, "{\"volunteer_hours\":8784}"), 200);
+    ck_assert_int_eq(get(path, guard), 200);
+}
+END_TEST
+
 START_TEST(police_see_only_what_is_shared_with_them)
 {
     const int64_t incident = add_incident("[\"pos\"]"), package = add_package(incident, "0123456789");
@@ -1039,6 +1077,7 @@ int main(void)
     tcase_add_test(tc, change_of_rights_applies_at_once);
     tcase_add_test(tc, password_change_ends_the_other_sessions);
     tcase_add_test(tc, invitation_makes_one_account_of_its_kind);
+    tcase_add_test(tc, volunteers_see_what_is_recent);
     tcase_add_test(tc, police_see_only_what_is_shared_with_them);
     tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
     tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);

@@ -156,6 +156,8 @@ static bool check_scope(struct web_request *r, enum MHD_Result *result)
     if (scope == SCOPE_EVENT && (kt_catalog_event_get(c, (int64_t)id, &r->event) < 0 ||
                                  !web_may_see(r, r->event->camera)))
         return no_such(r, result, "no such event");
+    if (scope == SCOPE_EVENT && web_too_old(r, r->event->start_us, result))
+        return false;
     if (scope == SCOPE_INCIDENT && !check_incident(r, (int64_t)id))
         return no_such(r, result, "no such incident");
     if (scope == SCOPE_EXPORT && (kt_catalog_export_get(c, (int64_t)id, &r->export) < 0 ||

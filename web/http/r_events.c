@@ -176,6 +176,8 @@ enum MHD_Result web_list_events(struct web_request *r)
     }
     if (f.from_us && f.to_us && f.from_us >= f.to_us)
         return web_problem(r, 416, "bad-range", "from is not before to");
+    if (f.from_us < web_earliest(r))
+        f.from_us = web_earliest(r);
     f.cameras = all ? NULL : cameras->ptr;
     f.n_cameras = all ? 0 : cameras->n;
     json_t *items = json_array();
@@ -273,7 +275,7 @@ enum MHD_Result web_search_activity(struct web_request *r)
     struct kt_activity_span *list = NULL;
     size_t n = 0;
     const char *cells = web_query(r, "cells");
-    if (!web_span(r, &from_us, &to_us, &result))
+    if (!web_span(r, &from_us, &to_us, &result) || web_too_old(r, from_us, &result))
         return result;
     memset(mask, 0xff, sizeof(mask));
     if (cells && kt_unhex(mask, sizeof(mask), cells) < 0)

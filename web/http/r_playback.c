@@ -121,6 +121,8 @@ enum MHD_Result web_playlist(struct web_request *r)
     const char *stream = stream_of(r, &result);
     if (!stream || !web_span(r, &from_us, &to_us, &result))
         return result;
+    if (web_too_old(r, from_us, &result))
+        return result;
     if (to_us - from_us > PLAYLIST_MAX_US)
         return web_problem(r, 416, "bad-range", "at most two days at once");
     const int ret = find_segments(r, stream, from_us, to_us, HLS_TARGET_US, &list, &n, &ring);
@@ -205,6 +207,8 @@ enum MHD_Result web_segments(struct web_request *r)
     enum MHD_Result result;
     const char *stream = stream_of(r, &result);
     if (!stream || !web_span(r, &from_us, &to_us, &result))
+        return result;
+    if (web_too_old(r, from_us, &result))
         return result;
     if (!web_any_ring(r->web))
         return nothing_recorded(r);
@@ -377,6 +381,10 @@ enum MHD_Result web_segment(struct web_request *r)
     if (ret < 0)
         return web_problem_errno(r, ret);
     kt_clip_info(clip, &info);
+    if (web_too_old(r, info.end_us, &result)) {
+        kt_clip_close(&clip);
+        return result;
+    }
     struct MHD_Response *response = clip_response(clip, 0, info.size);
     if (response)
         (void)MHD_add_response_header(response, "Content-Type", "video/iso.segment");
@@ -450,6 +458,8 @@ enum MHD_Result web_keyframe(struct web_request *r)
         return result;
     if (!at || kt_rfc3339_parse(at, &at_us) < 0)
         return web_problem(r, 400, "bad-request", "at is a time like 2026-11-24T01:02:03Z");
+    if (web_too_old(r, at_us, &result))
+        return result;
     for (size_t i = 0; i < r->web->params.n_rings; i++) {
         uint32_t number;
         kt_ring *ring = r->web->params.rings[i].ring;

@@ -81,6 +81,8 @@ const struct web_route web_routes[] = {
 
     { "GET", API "/live", web_live, WATCHERS, SCOPE_LIST, NULL },
     { "GET", API "/system", web_system, LOGGED_IN, SCOPE_NONE, NULL },
+    { "GET", API "/settings", web_get_site_settings, HEAD | ADMIN, SCOPE_NONE, NULL },
+    { "PUT", API "/settings", web_put_site_settings, HEAD | ADMIN, SCOPE_NONE, "settings" },
     { "GET", API "/logs", web_logs, ADMIN, SCOPE_NONE, NULL },
     { "GET", API "/users", web_list_users, ADMIN, SCOPE_NONE, NULL },
     { "POST", API "/users", web_add_user, ADMIN, SCOPE_NONE, "user-add" },

@@ -44,6 +44,7 @@ struct kt_web {
     size_t n_conns;
     bool stop;
     struct web_known known;
+    int64_t volunteer_us, volunteer_until_us;   /* how far back volunteers may look, cached */
     struct web_live *lives;
     /* --- any thread --- */
     atomic_uint logins;                 /* passwords being checked now */
@@ -115,6 +116,12 @@ bool web_camera_known(struct kt_web *web, const char *id);
 /* The body as an object whose keys are all in KEYS (NULL-terminated). NULL: *RESULT
  * is the answer that was queued. */
 json_t *web_body(struct web_request *r, const char *const *keys, enum MHD_Result *result);
+
+/* The oldest moment whose pictures this user may see; 0: all. Volunteers look at what
+ * is recent (setting volunteer_hours), everybody else at everything. */
+int64_t web_earliest(struct web_request *r);
+/* Is WALL_US before that? Then *RESULT is the answer that was queued. */
+bool web_too_old(struct web_request *r, int64_t wall_us, enum MHD_Result *result);
 
 /* from= and to= as times, from < to. False: *RESULT is the answer that was queued. */
 bool web_span(struct web_request *r, int64_t *from_us, int64_t *to_us, enum MHD_Result *result);
@@ -209,7 +216,7 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_list_holds, web_release_hold, web_list_exports, web_add_export, web_get_export,
     web_cancel_export, web_package, web_list_shares, web_add_share, web_revoke_share,
     web_share_log, web_share_page, web_share_pin, web_share_package, web_list_audit,
-    web_audit_table, web_verify_audit;
+    web_audit_table, web_verify_audit, web_get_site_settings, web_put_site_settings;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);
