@@ -11,7 +11,9 @@ int kt_cmd_analyze(int argc, char **argv);
 int kt_cmd_check(int argc, char **argv);
 int kt_cmd_discover(int argc, char **argv);
 int kt_cmd_export(int argc, char **argv);
+int kt_cmd_recover(int argc, char **argv);
 int kt_cmd_serve(int argc, char **argv);
 int kt_cmd_user(int argc, char **argv);
+int kt_cmd_verify(int argc, char **argv);
 
 #endif

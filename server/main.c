@@ -11,8 +11,10 @@ static const struct {
 } commands[] = {
     { "analyze", "look for motion in a file", kt_cmd_analyze },
     { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
+    { "recover", "make MP4 files of slabs when nothing else is left", kt_cmd_recover },
     { "serve", "record, detect and serve the web pages", kt_cmd_serve },
     { "user", "add and list people, set passwords", kt_cmd_user },
+    { "verify", "check a ring or an evidence package", kt_cmd_verify },
     { "check", "try every camera and disk of a configuration", kt_cmd_check },
     { "export", "copy a stretch of one camera into an MP4 file", kt_cmd_export },
 };

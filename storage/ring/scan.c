@@ -143,6 +143,8 @@ static int walk(struct kt_scan *s)
     int ret;
     while ((ret = next_header(s, &pos, &h)) == 1) {
         enum kt_scan_state state = KT_SCAN_GOOD;
+        if (s->pace && !s->pace(s->pace_user, h.size + KT_HEADER_SIZE))
+            return -ECANCELED;
         if (s->payloads) {
             ret = kt_scan_payload(s->io, s->fd, &h, pos, NULL);
             s->unreadable |= ret == -EIO;

@@ -34,6 +34,8 @@ struct kt_scan {
     bool payloads;                  /* check all payloads; off: only those of the last commit */
     bool keep_tail;                 /* for carving and verify: leave a torn tail in the list */
     uint64_t max_seq;               /* the next slab goes on behind this one; 0: unknown */
+    bool (*pace)(void *user, size_t bytes);     /* called while payloads are read; false: stop */
+    void *pace_user;
     /* --- result --- */
     struct kt_scan_item *items;
     size_t n, cap;
@@ -44,6 +46,7 @@ struct kt_scan {
 };
 
 /* Fill the result. A slab without any record is not an error: n is 0.
+ *   -ECANCELED  PACE said so
  *   -ENOMEM and others; -EIO is not one of them, see unreadable */
 kt_must_check int kt_scan_slab(struct kt_scan *scan);
 void kt_scan_free(struct kt_scan *scan);
