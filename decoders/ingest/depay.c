@@ -55,7 +55,9 @@ void kt_depay_emit(struct kt_depay *d)
 /* G.711: a packet is a frame. */
 static void push_plain(struct kt_depay *d, const struct kt_rtp_packet *packet)
 {
-    const struct kt_frame frame = { packet->payload, packet->size, packet->pts, true, packet->lost_before };
+    const struct kt_frame frame = {
+        packet->payload, packet->size, packet->pts, true, packet->lost_before,
+    };
     if (packet->size)
         d->on_frame(d->user, &frame);
 }

@@ -177,7 +177,8 @@ static int read_head(struct jpeg_head *h, const uint8_t *p, size_t size)
     if (size < 8)
         return -1;
     *h = (struct jpeg_head){
-        .offset = AV_RB24(p + 1), .type = p[4], .quality = p[5], .width = 8 * p[6], .height = 8 * p[7],
+        .offset = AV_RB24(p + 1), .type = p[4], .quality = p[5],
+        .width = 8 * p[6], .height = 8 * p[7],
     };
     if (h->type & 0x40 && size >= 12)
         h->restart_interval = AV_RB16(p + 8);

@@ -37,7 +37,8 @@ static int interrupted(void *user)
 }
 
 /* The text for a person. libav's own texts never hold the URL. */
-static void explain(const struct session *s, char why[KT_INGEST_WHY_SIZE], int ret, const char *doing)
+static void explain(const struct session *s, char why[KT_INGEST_WHY_SIZE], int ret,
+                    const char *doing)
 {
     if (ret == AVERROR_HTTP_UNAUTHORIZED || ret == AVERROR_HTTP_FORBIDDEN)
         snprintf(why, KT_INGEST_WHY_SIZE, "the camera refuses the user name or password");

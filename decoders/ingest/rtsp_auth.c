@@ -80,7 +80,8 @@ static void parse_challenge(struct kt_span challenge, struct kt_rtsp_auth *out)
         out->scheme = KT_RTSP_AUTH_BASIC;
 }
 
-int kt_rtsp_auth_challenge(struct kt_rtsp_auth *auth, const struct kt_rtsp_message *msg, bool *fresh)
+int kt_rtsp_auth_challenge(struct kt_rtsp_auth *auth, const struct kt_rtsp_message *msg,
+                           bool *fresh)
 {
     struct kt_rtsp_auth best = { 0 }, one;
     struct kt_span header, challenge;

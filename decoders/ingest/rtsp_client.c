@@ -226,8 +226,8 @@ static int described(struct kt_rtsp_client *c, const struct kt_rtsp_message *msg
         return over(c, KT_RTSP_END_OTHER, "the camera's addresses are too long");
     if (sdp.video.codec == AV_CODEC_ID_NONE) {
         if (sdp.other_video[0])
-            return over(c, KT_RTSP_END_OTHER, "video codec %s cannot be recorded: set the camera to "
-                        "H.264", sdp.other_video);
+            return over(c, KT_RTSP_END_OTHER, "video codec %s cannot be recorded: set the camera "
+                        "to H.264", sdp.other_video);
         return over(c, KT_RTSP_END_OTHER, "the camera offers no video");
     }
     if (kt_rtsp_track_init(&c->track[0], 0, &sdp.video, c->params.user, c->params.on_packet) < 0)
@@ -359,7 +359,8 @@ static int asked(struct kt_rtsp_client *c, const struct kt_rtsp_message *msg)
                        kt_span_is(msg->method, "SET_PARAMETER") ||
                        kt_span_is(msg->method, "GET_PARAMETER");
     const int n = snprintf(text, sizeof(text), "RTSP/1.0 %s\r\nCSeq: %ld\r\n\r\n",
-                           known ? "200 OK" : "501 Not Implemented", kt_rtsp_number(msg, "CSeq", 0));
+                           known ? "200 OK" : "501 Not Implemented",
+                           kt_rtsp_number(msg, "CSeq", 0));
     return queue(c, text, (size_t)n);
 }
 

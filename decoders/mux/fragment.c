@@ -8,7 +8,7 @@
 #include "server/base/cleanup.h"
 
 #define IO_BUFFER 8192          /* holds any init segment; the payload of a frame bypasses it */
-#define BOX_ROOM 1024           /* moof and mdat headers, start codes that grow: see write_bytes() */
+#define BOX_ROOM 1024           /* moof and mdat headers, start codes that grow */
 #define INIT_ROOM IO_BUFFER
 
 struct kt_fragment {

@@ -15,7 +15,7 @@
 #define STUCK 2                         /* frames may share a timestamp, but not more than three */
 #define STEER_PPM 500.0
 #define WINDOW 10                       /* seconds whose least delay the anchor follows */
-#define EARLY_US INT64_C(250000)        /* frames "captured" so long after they arrived: anchor anew */
+#define EARLY_US INT64_C(250000)        /* "captured" so long after arriving: anchor anew */
 #define RATE_US INT64_C(100000)         /* so far off at a wrong rate: anchor anew */
 #define LATE_US INT64_C(1000000)        /* frames so late ... */
 #define LATE_SECONDS 60                 /* ... for so long: anchor anew */
@@ -82,7 +82,8 @@ static bool back_from_glitch(struct kt_timeline *tl, int64_t raw, int64_t elapse
     if (!tl->glitch)
         return false;
     tl->glitch = false;
-    if (!plausible(kt_timeline_us(raw - tl->good_raw), elapsed_us + kt_timeline_us(tl->nominal_90k)))
+    if (!plausible(kt_timeline_us(raw - tl->good_raw),
+                   elapsed_us + kt_timeline_us(tl->nominal_90k)))
         return false;
     tl->base_raw = tl->good_base_raw;
     tl->base_media = tl->good_base_media;
@@ -144,8 +145,9 @@ static int64_t least_delay(const struct kt_timeline *tl, int seconds)
 static void push_second(struct kt_timeline *tl)
 {
     if (tl->delays == KT_TIMELINE_HISTORY) {
-        memmove(tl->delay, tl->delay + 1, sizeof(tl->delay[0]) * (KT_TIMELINE_HISTORY - 1));
-        memmove(tl->delay_at, tl->delay_at + 1, sizeof(tl->delay_at[0]) * (KT_TIMELINE_HISTORY - 1));
+        const size_t kept = sizeof(tl->delay[0]) * (KT_TIMELINE_HISTORY - 1);
+        memmove(tl->delay, tl->delay + 1, kept);
+        memmove(tl->delay_at, tl->delay_at + 1, kept);
         tl->delays--;
     }
     tl->delay[tl->delays++] = INT64_MAX;
@@ -241,7 +243,8 @@ static void steer(struct kt_timeline *tl, int64_t arrival_us, int64_t wall_us)
     if (kt_timeline_settling(tl)) {
         tl->anchor_us = (double)least_delay(tl, WINDOW);
     } else {
-        const double most = (double)kt_timeline_us(llabs(tl->media - tl->steered_media)) * STEER_PPM / 1e6;
+        const int64_t moved = kt_timeline_us(llabs(tl->media - tl->steered_media));
+        const double most = (double)moved * STEER_PPM / 1e6;
         const double want = (double)least_delay(tl, WINDOW) - tl->anchor_us;
         tl->anchor_us += FFMIN(FFMAX(want, -most), most);
     }

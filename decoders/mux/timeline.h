@@ -39,7 +39,7 @@ struct kt_timeline_input {
 
 struct kt_timeline_frame {
     bool new_run;
-    enum kt_run_end ended;      /* why the run before ended; valid with new_run, 0: there was none */
+    enum kt_run_end ended;      /* with new_run: why the run before ended; 0: none */
     int64_t dts_90k, pts_90k;   /* since the start of the run; dts grows, pts >= dts */
     uint32_t duration_90k;      /* as far as is known yet */
 };
