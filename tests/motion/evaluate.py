@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""How well does motion detection do? Measures, and keeps the table in docs/motion.md.
+
+usage: evaluate.py [--build DIR] [--work DIR] [--seeds N,…] [--write]
+
+Footage with truth is looked for in $KT_FOOTAGE or ../shared/footage beside the checkout;
+without it only the made scenes are measured, and the output says so. What is made
+(H.264 of the footage, made scenes) stays in --work for the next time.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SEQUENCES = (("cdnet_highway", "input", 0), ("cdnet_pedestrians", "input", 0),
+             ("sbi_CAVIAR2", "input", 1), ("sbi_IBMtest2", "input", 1), ("ucsd_peds", "all", 0))
+OTHERS = ("intel_car_detection/car-detection.mp4", "tud_stadtmitte/TUD-Stadtmitte.mp4")
+BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
+
+
+def run(*command, **kw):
+    return subprocess.run([str(c) for c in command], check=True, text=True, capture_output=True,
+                          **kw).stdout
+
+
+def footage():
+    for place in (os.environ.get("KT_FOOTAGE"), ROOT.parent / "shared/footage"):
+        if place and pathlib.Path(place).is_dir():
+            return pathlib.Path(place)
+    return None
+
+
+def analyze(a, video, *options):
+    lines = run(a.build / "server/kentongan", "analyze", video, *options).splitlines()
+    return [json.loads(x)["event"] for x in lines if x.startswith('{"event"')], lines
+
+
+def score(a, where, name, offset, video, *options):
+    masks = a.work / "masks" / name
+    if masks.exists():
+        for old in masks.iterdir():
+            old.unlink()
+    masks.parent.mkdir(exist_ok=True)
+    began = time.monotonic()
+    analyze(a, video, "--masks", masks, *options)
+    took = time.monotonic() - began
+    result = json.loads(run("/usr/bin/python3", where / "score.py", where / name, masks,
+                            "--offset", offset))
+    return result, took
+
+
+def encoded(a, where, name, pictures):
+    video = a.work / f"{name}.mp4"
+    if not video.exists():
+        run("bash", where / "mkvideo.sh", where / name / pictures, video,
+            env={**os.environ, "CRF": "28"})
+    return video
+
+
+def pixel_table(a, where):
+    out = ["| sequence | F | recall | precision | frame recall | frame precision | events found "
+           "| F, started cold |", "|---|---|---|---|---|---|---|---|"]
+    total, cold_total = 0.0, 0.0
+    for name, pictures, offset in SEQUENCES:
+        video = encoded(a, where, name, pictures)
+        r, _ = score(a, where, name, offset, video)
+        cold, _ = score(a, where, name, offset, video, "--cold")
+        total, cold_total = total + r["f"], cold_total + cold["f"]
+        out.append(f"| {name} | {r['f']:.3f} | {r['recall']:.3f} | {r['precision']:.3f} "
+                   f"| {r['frame_recall']:.3f} | {r['frame_precision']:.3f} "
+                   f"| {r['events_found']} of {r['events']} | {cold['f']:.3f} |")
+    out.append(f"| **mean** | **{total / len(SEQUENCES):.3f}** | | | | | "
+               f"| {cold_total / len(SEQUENCES):.3f} |")
+    return out
+
+
+def modes_table(a, videos):
+    out = ["| video | packets | events, full | found by adaptive | latest start | decoded "
+           "| CPU, of full |", "|---|---|---|---|---|---|---|"]
+    full = both = 0
+    for video in videos:
+        r = json.loads(run(a.build / "tests/motion/kt-compare-modes", video, 2))
+        full, both = full + r["full"], both + r["in_both"]
+        out.append(f"| {video.stem}, twice | {r['packets']} | {r['full']} | {r['in_both']} "
+                   f"| {r['latest_start_s']:.1f} s | {100 * r['decoded'] // r['packets']} % "
+                   f"| {100 * r['cpu_adaptive_s'] / r['cpu_full_s']:.0f} % |")
+    out.append(f"| **all** | | {full} | {both} | | | |")
+    return out
+
+
+def overlaps(event, span):
+    return event["start"] <= span[1] and event["end"] >= span[0]
+
+
+def nuisance_table(a, seeds):
+    out = ["| nuisance | false events, nothing there | visitors found | false events beside them |",
+           "|---|---|---|---|"]
+    rows = {}
+    for seed in seeds:
+        place = a.work / f"nuisance-{seed}"
+        if len(list(place.glob("*.json"))) < 24:
+            run("/usr/bin/python3", ROOT / "tests/motion/nuisance.py", place, "--seed", seed)
+        for truth_file in sorted(place.glob("*.json")):
+            truth = json.loads(truth_file.read_text())
+            events, _ = analyze(a, truth_file.with_suffix(".mp4"))
+            row = rows.setdefault(truth["scene"], [0, 0, 0, 0])
+            if not truth["passes"]:
+                row[0] += len(events)
+                continue
+            row[1] += sum(any(overlaps(e, p) for e in events) for p in truth["passes"])
+            row[2] += len(truth["passes"])
+            row[3] += sum(not any(overlaps(e, p) for p in truth["passes"]) for e in events)
+    for name, row in rows.items():
+        out.append(f"| {name} | {row[0]} | {row[1]} of {row[2]} | {row[3]} |")
+    total = [sum(r[i] for r in rows.values()) for i in range(4)]
+    out.append(f"| **all** | **{total[0]}** | **{total[1]} of {total[2]}** | **{total[3]}** |")
+    return out
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    ap.add_argument("--work", type=pathlib.Path, default=ROOT / "build/motion-eval")
+    ap.add_argument("--seeds", default="1")
+    ap.add_argument("--write", action="store_true", help="put the tables into docs/motion.md")
+    a = ap.parse_args()
+    a.work.mkdir(parents=True, exist_ok=True)
+    where, text, videos = footage(), [], []
+    if where:
+        text += ["Real sequences with truth for every pixel, as H.264 at crf 28:", ""]
+        text += pixel_table(a, where) + [""]
+        videos = [a.work / f"{name}.mp4" for name, _, _ in SEQUENCES]
+        videos += [where / other for other in OTHERS]
+    else:
+        text += ["*No footage found ($KT_FOOTAGE): real sequences were not measured.*", ""]
+    seeds = a.seeds.split(",")
+    text += [f"Made scenes (`tests/motion/nuisance.py`, seeds {', '.join(seeds)}), 36 s each:", ""]
+    text += nuisance_table(a, seeds) + [""]
+    videos += sorted((a.work / f"nuisance-{seeds[0]}").glob("*-visitor.mp4"))
+    text += ["Adaptive decoding against full decoding, same packets:", ""]
+    text += modes_table(a, videos)
+    print("\n".join(text))
+    if a.write:
+        doc = ROOT / "docs/motion.md"
+        old = doc.read_text()
+        head, rest = old.split(BEGIN)
+        doc.write_text(head + BEGIN + "\n" + "\n".join(text) + "\n" + END + rest.split(END)[1])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
