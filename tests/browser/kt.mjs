@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 const here = dirname(fileURLToPath(import.meta.url));
 export const ROOT = process.env.KT_ROOT ?? join(here, '../..');
 export const BUILD = process.env.KT_BUILD ?? join(ROOT, 'build');
-const KENTONGAN = join(BUILD, 'server/kentongan');
+const KENTONGAN = process.env.KT_SERVER ?? join(BUILD, 'server/kentongan');
 const CAMERA = join(ROOT, 'build/tests/camera/kt-camera');
 const DEMO = join(ROOT, 'demo');
 const CHROMIUM = process.env.KT_CHROMIUM ?? '/usr/bin/chromium';
@@ -170,7 +170,7 @@ export class Server {
       const name = NAMES[i % NAMES.length] + (i >= NAMES.length ? ` ${Math.floor(i / NAMES.length) + 1}` : '');
       return `  - { id: cam${String(i + 1).padStart(2, '0')}, name: "${name}", main: "${cameras.url(i, 'main')}", sub: "${cameras.url(i, 'sub')}" }`;
     });
-    writeFileSync(join(s.folder, 'kentongan.yaml'), [
+    writeFileSync(join(s.folder, 'server.yaml'), [
       `server: { listen: "127.0.0.1:${s.port}", timezone: Asia/Jakarta, language: id }`,
       'storage:', `  catalog: ${s.folder}/catalog.db`, '  rings:',
       `    - { name: video, path: ${s.folder}/video, size: 1 GiB }`,
@@ -181,7 +181,7 @@ export class Server {
   }
 
   async run() {
-    this.process = start(KENTONGAN, ['serve', '-c', join(this.folder, 'kentongan.yaml')], join(this.folder, 'log'), { KENTONGAN_ADMIN_PASSWORD: PASSWORD });
+    this.process = start(KENTONGAN, ['serve', '-c', join(this.folder, 'server.yaml')], join(this.folder, 'log'), { KENTONGAN_ADMIN_PASSWORD: PASSWORD });
     await until(`the server listens: ${this.log().slice(-1500)}`, 15, async () => {
       if (this.process.exitCode !== null) throw new Error(`the server ended:\n${this.log().slice(-1500)}`);
       return fetch(`${this.base}/healthz`).then(() => true, () => false);

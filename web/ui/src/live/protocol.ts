@@ -28,7 +28,7 @@ export type ServerText =
   | { op: 'dropped'; tile: number; frames: number }
   | { op: 'state'; camera: string; state: string; recording: boolean; why?: string; motion?: boolean;
       last_frame?: string | null }
-  | { op: 'event'; event: unknown }
+  | { op: 'event'; phase: string; event: { camera: string; type: string } }
   | { op: 'motion'; camera: string; boxes: number[][] }
   | { op: 'error'; tile?: number; code: string; message?: string };
 

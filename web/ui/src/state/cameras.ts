@@ -20,6 +20,15 @@ export async function refreshCameras(): Promise<void> {
   cameras.value = list.items;
 }
 
+let soon: ReturnType<typeof setTimeout> | null = null;
+
+function refreshSoon(): void {
+  soon ??= setTimeout(() => {
+    soon = null;
+    void refreshCameras().catch(() => undefined);
+  }, 500);
+}
+
 function patch(id: string, change: Partial<Camera>): void {
   const list = cameras.value;
   if (!list?.some((c) => c.id === id)) return;
@@ -41,6 +50,10 @@ live.listen((m) => {
     if (cameraById.value.get(m.camera)?.motion !== moving) patch(m.camera, { motion: moving });
   } else if (m.op === 'event') {
     eventTick.value++;
+    const { camera, type } = m.event;
+    if (type.startsWith('camera-')) return;
+    if (m.phase === 'end') refreshSoon(); // another event of this camera may still go on
+    else patch(camera, { motion: true });
   }
 });
 
