@@ -10,7 +10,7 @@ import { LoginPage } from './pages/login';
 import { WallPage } from './pages/wall';
 import { page, route } from './router';
 import { watchCameras } from './state/cameras';
-import { resume, sessionState } from './state/session';
+import { resume, session, sessionState } from './state/session';
 import { applyTheme } from './state/theme';
 
 type Page = ComponentType<object>;
@@ -48,9 +48,22 @@ function CurrentPage() {
   return failure.value ? <Failed error={failure.value} retry={() => location.reload()} /> : <Loading />;
 }
 
+type PasswordDialog = ComponentType<{ onClose: () => void; why?: string }>;
+const passwordDialog = signal<PasswordDialog | null>(null);
+
+/* The generated password of the first start is replaced before anything else. */
+function FirstStart() {
+  const wanted = session.value?.must_change_password === true;
+  useEffect(() => {
+    if (wanted) void import('./pages/more').then((m) => { passwordDialog.value = m.PasswordDialog; });
+  }, [wanted]);
+  const Dialog = passwordDialog.value;
+  return wanted && Dialog ? <Dialog why={t('password.generated')} onClose={() => { passwordDialog.value = null; }} /> : null;
+}
+
 function Inside() {
   useEffect(watchCameras, []);
-  return <Shell><CurrentPage /></Shell>;
+  return <Shell><CurrentPage /><FirstStart /></Shell>;
 }
 
 async function start(): Promise<void> {

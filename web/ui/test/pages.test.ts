@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Camera, EventItem } from '../src/api/client';
+import { addPoint, freeName, inSide, movePoint, newShape, place, readRules, removePoint, writeRules } from '../src/pages/rules';
 import { slug } from '../src/pages/camera-id';
 import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
 import { cellsToHex } from '../src/pages/grid';
@@ -120,4 +121,32 @@ test('months: right number of days, first weekday, neighbours', () => {
   assert.equal(m.end, Date.parse('2026-11-30T17:00:00Z'));
   assert.equal(shiftMonth(m, 1, wib).days.length, 31);
   assert.equal(shiftMonth(m, -1, wib).days[0], Date.parse('2026-09-30T17:00:00Z'));
+});
+
+test('rules survive reading and writing, with what the editor does not know', () => {
+  const stored = { version: 1, min_time: 2, zones: [{ name: 'pagar', loiter: 20, hours: ['22:00-05:00'], points: [[0, 0], [1, 0], [1, 1]] }],
+    lines: [{ name: 'gerbang', direction: 'in', points: [[0.5, 0], [0.5, 1]] }], ignore: [{ points: [[0, 0], [0.1, 0], [0, 0.1]] }] };
+  const r = readRules(stored);
+  assert.deepEqual(r.shapes.map((s) => s.kind), ['zone', 'line', 'ignore']);
+  assert.deepEqual(writeRules(r), stored);
+  assert.equal(writeRules(readRules(null)), null);
+});
+
+test('shapes are drawn: corners are added on the longest edge, never fewer than three', () => {
+  const z = newShape('zone', 'zona 1');
+  const wide = movePoint(z, 1, place(2, 0.3));
+  assert.deepEqual(wide.points[1], [1, 0.3]);
+  const more = addPoint(wide);
+  assert.equal(more.points.length, 5);
+  assert.deepEqual(more.points[1], [0.65, 0.3]);
+  let less = more;
+  for (let i = 0; i < 9; i++) less = removePoint(less, 0);
+  assert.equal(less.points.length, 3);
+  assert.equal(addPoint(newShape('line', 'x')).points.length, 2);
+  assert.equal(freeName('zona', [z]), 'zona 2');
+});
+
+test('the arrow of a line points to the right of its direction: that is in', () => {
+  const [mid, tip] = inSide(newShape('line', 'x'))!; // drawn downwards: right is to the left on the screen
+  assert.ok(tip[0] < mid[0] && Math.abs(tip[1] - mid[1]) < 1e-9);
 });

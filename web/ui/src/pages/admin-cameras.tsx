@@ -10,6 +10,7 @@ import { cameraById, cameras, refreshCameras } from '../state/cameras';
 import { atLeast } from '../state/session';
 import { serverNow } from '../time/server-clock';
 import { slug } from './camera-id';
+import { RulesEditor } from './rules-editor';
 
 export function StateBadge({ camera }: { camera: Camera }) {
   if (!camera.enabled) return <span class="badge plain">{tCode('camera', 'disabled')}</span>;
@@ -50,7 +51,7 @@ export function CameraList() {
       )}
       {list.length === 0 ? <Empty icon="camera" title={t('wall.none')} /> : (
         <div class="panel table-wrap" tabIndex={0} role="region" aria-label={t('admin.cameras')}>
-          <table class="list">
+          <table class="list stack">
             <thead><tr><th>{t('cameras.name')}</th><th>{t('cameras.state')}</th><th>{t('cameras.picture')}</th><th>{t('cameras.last')}</th><th>{t('cameras.reconnects')}</th></tr></thead>
             <tbody>{list.map((c) => <Row key={c.id} camera={c} />)}</tbody>
           </table>
@@ -201,6 +202,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
             {c && !locked && <button type="button" class="btn danger" onClick={() => { deleting.value = true; }}><Icon name="trash" />{t('action.delete')}</button>}
           </div>
         </form>
+        {c && <RulesEditor camera={c} locked={locked} />}
       </div>
       {c && <Facts camera={c} />}
       {deleting.value && c && (

@@ -6,6 +6,7 @@ import { bytes, duration, number, t, zone } from '../i18n';
 import { Failed, Loading, useInterval } from '../parts/basics';
 import { cameras } from '../state/cameras';
 import { serverNow } from '../time/server-clock';
+import { DAY } from '../time/zone';
 
 const PERIOD = 5000;
 
@@ -16,14 +17,14 @@ function Stat({ value, label, bad }: { value: string; label: string; bad?: boole
 function RingPanel({ ring: r }: { ring: Ring }) {
   const oldest = msOr(r.oldest);
   const kept = oldest === null ? 0 : serverNow() - oldest;
-  const full = r.days ? Math.min(1, kept / (r.days * 86_400_000)) : 0;
+  const full = r.days ? Math.min(1, kept / (r.days * DAY)) : 0;
   const trouble = (r.lost_intervals ?? 0) + (r.corrupt_records ?? 0) + (r.dropped_chunks ?? 0);
   return (
     <section class="panel">
       <h2>{t('storage.ring', { name: r.name })} {r.state === 'ok' ? <span class="badge ok"><i class="dot" />{t('storage.ok')}</span> : <span class="badge bad">{t('tile.notRecording')}</span>}</h2>
       {r.why && <p class="form-error">{r.why}</p>}
       <div class="meter" role="img" aria-label={t('storage.filled', { percent: number(full * 100) })}><i style={{ width: `${full * 100}%` }} /></div>
-      <p class="dim" style="margin-top:6px">{r.days ? t('storage.holds', { size: bytes(r.size), days: number(r.days, r.days < 10 ? 1 : 0) }) : t('storage.holdsUnknown', { size: bytes(r.size) })}</p>
+      <p class="dim" style="margin-top:6px">{r.days ? t('storage.holds', { size: bytes(r.size), days: duration(r.days * DAY) }) : t('storage.holdsUnknown', { size: bytes(r.size) })}</p>
       <dl class="kv num">
         <dt>{t('storage.oldest')}</dt><dd>{oldest === null ? '–' : zone.value.full(oldest)}</dd>
         <dt>{t('storage.rate')}</dt><dd>{r.bytes_per_second ? `${bytes(r.bytes_per_second)}/s · ${bytes(r.bytes_per_second * 86400)} ${t('storage.perDay')}` : '–'}</dd>
@@ -41,7 +42,7 @@ function Overview({ s }: { s: System }) {
   return (
     <div class="summary">
       <Stat value={`${recording}/${list.length}`} label={t('system.recording')} bad={recording < list.length || !s.recording} />
-      <Stat value={days ? number(days, days < 10 ? 1 : 0) : '–'} label={t('system.days')} />
+      <Stat value={days ? duration(days * DAY) : '–'} label={t('system.days')} />
       {s.load?.cpu_percent !== undefined && <Stat value={`${number(s.load.cpu_percent)} %`} label={t('system.cpu', { n: s.load.cores ?? 1 })} />}
       {s.load?.memory_bytes !== undefined && <Stat value={bytes(s.load.memory_bytes)} label={t('system.memory')} />}
       <Stat value={number(s.viewers.count)} label={t('system.viewers')} />

@@ -122,6 +122,7 @@ interface CardProps {
 }
 
 const SWIPE = 70;
+const isPhone = (): boolean => matchMedia('(max-width: 719px)').matches;
 
 /** One event. Swiping it aside marks it, as does the button. */
 export function EventCard({ event: e, onMark }: CardProps) {
@@ -174,7 +175,10 @@ function Filters({ f, onSearch }: { f: Filter; onSearch: () => void }) {
     const key = Object.keys(change)[0] as keyof Filter;
     writeFilter({ ...f, [key]: value });
   };
+  const active = [f.camera, f.type, f.seen, f.day, f.hours].filter(Boolean).length;
   return (
+    <details class="filter-box" open={!isPhone() || undefined}>
+    <summary class="btn narrow-only"><Icon name="settings" />{t('events.filter')}{active > 0 && ` (${active})`}</summary>
     <div class="filters" role="search">
       <select aria-label={t('events.camera')} value={f.camera} onChange={set({ camera: '' })}>
         <option value="">{t('events.allCameras')}</option>
@@ -199,6 +203,7 @@ function Filters({ f, onSearch }: { f: Filter; onSearch: () => void }) {
       )}
       <button type="button" class="btn" onClick={onSearch}><Icon name="search" />{t('search.open')}</button>
     </div>
+    </details>
   );
 }
 
@@ -216,7 +221,7 @@ function Tonight() {
   const v = s.value;
   return (
     <section aria-label={t('tonight.title')}>
-      <h2 style="margin-bottom:8px">{t('tonight.title')} <span class="dim num" style="font-weight:400;font-size:13px">
+      <h2 style="margin-bottom:8px">{t(serverNow() > night.to ? 'tonight.last' : 'tonight.title')} <span class="dim num" style="font-weight:400;font-size:13px">
         {zone.value.hourMinute(night.from)}–{zone.value.hourMinute(night.to)} {zone.value.label}</span></h2>
       <div class="summary">
         <div class="stat"><b>{v.total}</b><span>{t('tonight.total')}</span></div>

@@ -14,7 +14,7 @@ const LINKS: { to: string; icon: IconName; key: 'admin.cameras' | 'admin.system'
   { to: '#/admin/logs', icon: 'log', key: 'admin.logs', admin: true },
 ];
 
-export function PasswordDialog({ onClose }: { onClose: () => void }) {
+export function PasswordDialog({ onClose, why }: { onClose: () => void; why?: string }) {
   const error = useSignal('');
   const submit = async (e: SubmitEvent): Promise<void> => {
     e.preventDefault();
@@ -36,6 +36,7 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
     <input id={id} name={name} type="password" autocomplete={complete} minLength={least} required />;
   return (
     <Dialog title={t('password.title')} onClose={onClose}>
+      {why && <p>{why}</p>}
       <form onSubmit={(e) => void submit(e)}>
         <input type="text" name="username" autocomplete="username" value={session.value?.username} class="hidden" readOnly />
         <Field label={t('password.old')}>{input('old', 'current-password', 1)}</Field>
