@@ -9,7 +9,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { duration, t, tCode } from '../i18n';
-import { live } from '../live/connection';
+import { linkState, live } from '../live/connection';
 import { mediaSourceClass } from '../live/media-source';
 import type { StreamKind } from '../live/protocol';
 import { TilePlayer } from '../live/tile-player';
@@ -91,7 +91,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
       const at = player ? player.shownCapture() : capture;
       const age = at === null ? null : Math.max(0, serverNow() - at);
       onAge?.(age);
-      if (!player || camera.state === 'offline') began = performance.now();
+      if (!player || camera.state === 'offline' || linkState.value !== 'open') began = performance.now();
       const late = age === null ? performance.now() - began : age;
       if (player && late > TOO_SLOW && camera.recording && performance.now() - began > TOO_SLOW) give('slow');
     });

@@ -24,6 +24,26 @@ whenUnauthorized(() => {
   live.stop();
 });
 
+const MARK = 'kt.entered';
+
+/* Whether this browser may have a session: asking without one only fills the console with a 401. */
+function mayHaveSession(): boolean {
+  try {
+    return localStorage.getItem(MARK) !== null;
+  } catch {
+    return true;
+  }
+}
+
+function markSession(on: boolean): void {
+  try {
+    if (on) localStorage.setItem(MARK, '1');
+    else localStorage.removeItem(MARK);
+  } catch {
+    // Then every start asks.
+  }
+}
+
 async function entered(s: Session): Promise<void> {
   learnServerTime(Date.parse(s.time));
   zoneName.value = s.timezone;
@@ -34,6 +54,7 @@ async function entered(s: Session): Promise<void> {
   } catch {
     settings.value = {}; // only comfort lives there
   }
+  markSession(true);
   session.value = s;
   expired.value = false;
   sessionState.value = 'in';
@@ -41,10 +62,15 @@ async function entered(s: Session): Promise<void> {
 
 /** Ask the server whether the cookie is still good. Throws when nobody answers. */
 export async function resume(): Promise<void> {
+  if (!mayHaveSession()) {
+    sessionState.value = 'out';
+    return;
+  }
   try {
     await entered(await api.whoAmI());
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    markSession(false);
     sessionState.value = 'out';
   }
 }
@@ -58,6 +84,7 @@ export async function logout(): Promise<void> {
   try {
     await api.logout();
   } finally {
+    markSession(false);
     session.value = null;
     sessionState.value = 'out';
   }
