@@ -147,12 +147,12 @@ enum MHD_Result web_get_export(struct web_request *r)
 
 enum MHD_Result web_cancel_export(struct web_request *r)
 {
-    const int ret = kt_catalog_export_state(r->web->params.catalog, r->export->id, KT_JOB_CANCELLED,
-                                            "withdrawn");
+    const struct kt_web_params *p = &r->web->params;
+    const int ret = p->jobs ? kt_vault_jobs_cancel_export(p->jobs, r->export->id) :
+                    kt_catalog_export_state(p->catalog, r->export->id, KT_JOB_CANCELLED, "withdrawn");
     if (ret < 0)
         return web_problem_errno(r, ret);
     web_audit(r, "export-cancel", r->params.value[0], NULL);
-    web_wake_jobs(r);
     return web_reply_empty(r, 204);
 }
 

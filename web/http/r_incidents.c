@@ -285,9 +285,8 @@ enum MHD_Result web_share_incident(struct web_request *r)
 
 void web_wake_jobs(struct web_request *r)
 {
-    const struct kt_site *site = &r->web->params.site;
-    if (site->jobs_wake)
-        site->jobs_wake(site->user);
+    if (r->web->params.jobs)
+        kt_vault_jobs_wake(r->web->params.jobs);
 }
 
 /* Bytes that a hold of CAMERA would take; 0 when nothing is recorded. */
@@ -377,6 +376,14 @@ enum MHD_Result web_list_holds(struct web_request *r)
         (json_int_t)vault.free_bytes));
 }
 
+static int release(struct web_request *r, int64_t id)
+{
+    const struct kt_web_params *p = &r->web->params;
+    if (p->jobs)
+        return kt_vault_jobs_cancel_hold(p->jobs, id);
+    return p->vault ? kt_vault_release(p->vault, id) : kt_catalog_hold_release(p->catalog, id);
+}
+
 enum MHD_Result web_release_hold(struct web_request *r)
 {
     uint64_t id;
@@ -386,11 +393,9 @@ enum MHD_Result web_release_hold(struct web_request *r)
     if (ret == 0 && !web_may_see(r, hold.camera))
         ret = -ENOENT;
     if (ret == 0)
-        ret = r->web->params.vault ? kt_vault_release(r->web->params.vault, (int64_t)id)
-                                   : kt_catalog_hold_release(r->web->params.catalog, (int64_t)id);
+        ret = release(r, (int64_t)id);
     if (ret < 0)
         return web_problem_errno(r, ret);
     web_audit(r, "hold-release", r->params.value[0], json_pack("{s:s}", "camera", hold.camera));
-    web_wake_jobs(r);
     return web_reply_empty(r, 204);
 }

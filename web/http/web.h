@@ -14,7 +14,7 @@
 #include "server/base/error.h"
 #include "storage/catalog/catalog.h"
 #include "storage/ring/ring.h"
-#include "storage/vault/vault.h"
+#include "storage/vault/jobs.h"
 #include "web/live/hub.h"
 
 typedef struct kt_web kt_web;
@@ -61,8 +61,6 @@ struct kt_site {
                         struct kt_error *err);
     char *(*discover_json)(void *user, const struct kt_discover_ask *ask, struct kt_error *err);   /* the list "items" */
     char *(*log_json)(void *user, size_t limit);                /* the list "items" */
-    /* A hold or package waits, or one was cancelled; may be NULL. */
-    void (*jobs_wake)(void *user);
 };
 
 struct kt_web_ring {
@@ -79,6 +77,7 @@ struct kt_web_params {
     kt_catalog *catalog;            /* borrowed */
     kt_hub *hub;                    /* borrowed */
     kt_vault *vault;                /* borrowed; NULL: no holds and no packages */
+    kt_vault_jobs *jobs;            /* borrowed, what works for it; NULL: nothing does */
     const struct kt_web_ring *rings;    /* first is where playback reads first */
     size_t n_rings;
     struct kt_site site;
