@@ -171,7 +171,7 @@ export class Server {
       return `  - { id: cam${String(i + 1).padStart(2, '0')}, name: "${name}", main: "${cameras.url(i, 'main')}", sub: "${cameras.url(i, 'sub')}" }`;
     });
     writeFileSync(join(s.folder, 'server.yaml'), [
-      `server: { listen: "127.0.0.1:${s.port}", timezone: Asia/Jakarta, language: id }`,
+      `server: { listen: "127.0.0.1:${s.port}", timezone: Asia/Jakarta, language: id, allow_loopback: true }`,
       'storage:', `  catalog: ${s.folder}/catalog.db`, '  rings:',
       `    - { name: video, path: ${s.folder}/video, size: 1 GiB }`,
       `    - { name: clips, path: ${s.folder}/clips, size: 128 MiB, only: events }`,
