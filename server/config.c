@@ -16,6 +16,7 @@
 #define DEFAULT_TIMEZONE "Asia/Jakarta"
 #define DEFAULT_LANGUAGE "id"
 #define DEFAULT_VIDEO_BYTES (UINT64_C(2) << 30)
+#define DEFAULT_VAULT_BYTES (UINT64_C(1) << 30)
 #define DEFAULT_CLIPS_BYTES (UINT64_C(512) << 20)
 
 /* ------------------------- the file as libcyaml sees it ------------------------- */
@@ -523,6 +524,9 @@ int kt_config_default(kt_config **out, const char *dir, struct kt_error *err)
                      KT_RING_ONLY_EVENTS) < 0)
         return kt_error_set(err, -EINVAL, "no defaults: out of memory, or %s is not installed",
                             "tzdata");
+    c->vault_max_bytes = DEFAULT_VAULT_BYTES;
+    if (asprintf(&c->vault_path, "%s/vault", dir) < 0)
+        c->vault_path = NULL;
     if (asprintf(&c->catalog, "%s/catalog.db", dir) < 0) {
         c->catalog = NULL;
         return kt_error_set(err, -ENOMEM, "out of memory");

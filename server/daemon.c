@@ -13,6 +13,7 @@
 #include "server/base/log.h"
 #include "server/camera.h"
 #include "server/clips.h"
+#include "server/evidence.h"
 #include "server/notify.h"
 #include "server/ring_set.h"
 #include "server/tryout.h"
@@ -40,6 +41,7 @@ struct kt_daemon {
     kt_clips *clips;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
+    struct kt_evidence *evidence;
     kt_web *web;
     struct kt_camera_env env;
 
@@ -436,6 +438,32 @@ static void fill_env(kt_daemon *d)
     d->env.n_rings = kt_ring_set_recorders(d->rings, d->env.rings, KT_STREAM_MAX_RINGS);
 }
 
+/* What a package says about a camera; the address without credentials. */
+static int evidence_camera(void *user, const char *id, char name[128], char address[KT_URL_MAX])
+{
+    kt_daemon *d = user;
+    int ret = -ENOENT;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->n_cameras && ret < 0; i++) {
+        const struct kt_camera_config *c = kt_camera_config(d->cameras[i]);
+        if (strcmp(c->id, id) != 0)
+            continue;
+        snprintf(name, 128, "%s", c->name);
+        kt_url_redact(address, KT_URL_MAX, c->main_url);
+        ret = 0;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return ret;
+}
+
+static int start_evidence(kt_daemon *d, struct kt_error *err)
+{
+    const struct kt_evidence_params p = { .config = d->config, .rings = d->rings,
+                                          .catalog = d->catalog, .utc_offset_s = d->utc_offset_s,
+                                          .user = d, .camera = evidence_camera };
+    return kt_evidence_open(&d->evidence, &p, err);
+}
+
 static int start_web(kt_daemon *d, struct kt_error *err)
 {
     const struct kt_web_params p = {
@@ -447,6 +475,8 @@ static int start_web(kt_daemon *d, struct kt_error *err)
         .hub = d->hub,
         .rings = d->rings->web,
         .n_rings = d->rings->n,
+        .vault = d->evidence->vault,
+        .jobs = d->evidence->jobs,
         .site = { .user = d, .cameras = site_cameras, .snapshot = site_snapshot,
                   .camera_put = site_camera_put, .camera_delete = site_camera_delete,
                   .system_json = site_system, .probe_json = site_probe,
@@ -479,7 +509,9 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
     if (ret < 0)
         return ret;
     fill_env(d);
-    ret = start_web(d, err);
+    ret = start_evidence(d, err);
+    if (ret == 0)
+        ret = start_web(d, err);
     if (ret < 0)
         return ret;
     pthread_mutex_lock(&d->change_lock);
@@ -517,6 +549,7 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_alerts_destroy(&d->alerts);
     kt_clips_destroy(&d->clips);
     kt_hub_destroy(&d->hub);
+    kt_evidence_close(&d->evidence);
     kt_ring_set_close(&d->rings);
     kt_catalog_close(&d->catalog);
     kt_config_free(&d->config);
