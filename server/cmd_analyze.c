@@ -13,6 +13,7 @@
 #include "decoders/motion/motion.h"
 #include "server/base/clock.h"
 #include "server/commands.h"
+#include "server/overlay.h"
 
 #define RULES_MAX (1 << 20)
 #define LEARN_STEP_US 160000        /* the first ten seconds make the first background */
@@ -28,17 +29,24 @@ struct analysis {
     bool cold;
     int learnt;
     int64_t frames, start_us, t_us, learnt_us;
+    const char *overlay_path;
+    kt_overlay *overlay;
+    bool progress;
+    int64_t length_us, shown_us;    /* of the video, 0: unknown; clock of the last progress */
     json_t *pending;                /* event lines that follow the frame's line */
 };
 
 static void usage(FILE *to)
 {
-    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--cold]\n\n"
+    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--overlay OUT.mp4] [--cold]\n\n"
           "Runs the motion detection of `serve` over a file and prints a JSON object a line:\n"
           "one for each frame, and one for each event as it closes.\n"
           "VIDEO is anything FFmpeg reads, pictures too (in%06d.jpg).\n\n"
           "  --rules FILE  zones, lines and limits as JSON, see docs/motion.md\n"
           "  --masks DIR   write the foreground of each frame as DIR/000001.pgm, …\n"
+          "  --overlay OUT.mp4  write the video with what was seen drawn over it\n"
+          "  --progress    show how far it is (standard error; by itself when that is a\n"
+          "                terminal and the output is not)\n"
           "  --cold        start knowing nothing, as `serve` does; otherwise the first ten\n"
           "                seconds are looked at beforehand to learn the place\n", to);
 }
@@ -76,6 +84,7 @@ static int open_video(struct analysis *a)
         if ((int)i != a->stream)
             a->input->streams[i]->discard = AVDISCARD_ALL;
     const AVStream *st = a->input->streams[a->stream];
+    a->length_us = a->input->duration > 0 ? a->input->duration : 0;
     return kt_decoder_create(&a->decoder, st->codecpar, st->time_base);
 }
 
@@ -167,6 +176,23 @@ static struct kt_motion_picture picture_of(const struct kt_luma *luma)
     };
 }
 
+/* One line on a terminal, five times a second. */
+static void show_progress(struct analysis *a, bool last)
+{
+    char bar[41];
+    const int64_t now_us = kt_clock_mono_us();
+    if (!last && now_us - a->shown_us < KT_SECOND_US / 5)
+        return;
+    a->shown_us = now_us;
+    double share = a->length_us > 0 ? seconds(a, a->t_us) * 1e6 / (double)a->length_us : 0;
+    share = last || share > 1 ? 1 : share;
+    memset(bar, '.', 40);
+    memset(bar, '#', (size_t)(share * 40));
+    bar[40] = '\0';
+    fprintf(stderr, "\r[%s] %3d %%  %.0f s%s", bar, (int)(share * 100), seconds(a, a->t_us),
+            last ? "\n" : "");
+}
+
 static int look(struct analysis *a, const struct kt_luma *luma)
 {
     const struct kt_motion_picture pic = picture_of(luma);
@@ -178,6 +204,13 @@ static int look(struct analysis *a, const struct kt_luma *luma)
         return ret;
     print_frame(a, &result);
     print_events(a);
+    if (a->progress)
+        show_progress(a, false);
+    if (a->overlay)
+        ret = kt_overlay_add(a->overlay, kt_decoder_frame(a->decoder), &result,
+                             a->t_us - a->start_us);
+    if (ret < 0)
+        return ret;
     return a->mask_dir ? write_mask(a, &result, luma->source_width, luma->source_height) : 0;
 }
 
@@ -259,7 +292,10 @@ static int run(struct analysis *a)
         ret = decode_all(a, look);
     kt_motion_finish(a->motion);
     print_events(a);
-    return ret;
+    if (a->progress && a->frames > 0)
+        show_progress(a, true);
+    const int finished = kt_overlay_finish(&a->overlay);
+    return ret < 0 ? ret : finished;
 }
 
 static int analyze(struct analysis *a)
@@ -282,6 +318,10 @@ static int analyze(struct analysis *a)
         fprintf(stderr, "kentongan analyze: %s: %s\n", a->mask_dir, strerror(errno));
         return 1;
     }
+    if (a->overlay_path && (ret = kt_overlay_create(&a->overlay, a->overlay_path)) < 0) {
+        fprintf(stderr, "kentongan analyze: %s: %s\n", a->overlay_path, kt_strerror(ret));
+        return 1;
+    }
     ret = run(a);
     if (ret < 0) {
         fprintf(stderr, "kentongan analyze: %s: %s\n", a->video, kt_strerror(ret));
@@ -298,6 +338,7 @@ int kt_cmd_analyze(int argc, char **argv)
 {
     static const struct option options[] = {
         { "rules", required_argument, NULL, 'r' }, { "masks", required_argument, NULL, 'm' },
+        { "overlay", required_argument, NULL, 'o' }, { "progress", no_argument, NULL, 'p' },
         { "cold", no_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
     };
     struct analysis a = { .stream = -1, .out = stdout };
@@ -310,6 +351,10 @@ int kt_cmd_analyze(int argc, char **argv)
             a.mask_dir = optarg;
         else if (c == 'c')
             a.cold = true;
+        else if (c == 'o')
+            a.overlay_path = optarg;
+        else if (c == 'p')
+            a.progress = true;
         else {
             usage(c == 'h' ? stdout : stderr);
             return c == 'h' ? 0 : 2;
@@ -320,10 +365,12 @@ int kt_cmd_analyze(int argc, char **argv)
         return 2;
     }
     a.video = argv[optind];
+    a.progress = a.progress || (isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
     av_log_set_level(AV_LOG_ERROR);
     a.pending = json_array();
     const int status = a.pending ? analyze(&a) : 1;
     json_decref(a.pending);
+    kt_overlay_abandon(&a.overlay);
     kt_motion_destroy(&a.motion);
     kt_decoder_destroy(&a.decoder);
     avformat_close_input(&a.input);
