@@ -285,14 +285,14 @@ static void follow_light(kt_motion *m, const struct kt_motion_picture *pic, int6
 
 /* The mask of PIC, cleaned, and its blobs. */
 static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
-                      struct kt_blob blob[KT_BLOBS_MAX])
+                      double area_share, struct kt_blob blob[KT_BLOBS_MAX])
 {
     kt_background_compare(m->background, pic, t_us, m->mask);
     if (m->ignored)
         for (ptrdiff_t i = 0; i < (ptrdiff_t)m->w * m->h; i++)
             m->mask[i] &= (uint8_t)~m->ignored[i];
     kt_components_fill_holes(m->components, m->mask, m->w * m->h / 16);
-    const int min_area = (int)fmax(4, MIN_AREA_SHARE * m->w * m->h);
+    const int min_area = (int)fmax(4, area_share * m->w * m->h);
     const int n = kt_components_find(m->components, m->mask, min_area, blob);
     const uint8_t *typical = kt_background_typical(m->background);
     bool changed = false;
@@ -331,7 +331,7 @@ bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64
     if (prepare(m, pic) < 0)
         return false;
     const struct kt_track *list = kt_tracks_list(m->tracks);
-    const int n = find_blobs(m, pic, t_us, blob);
+    const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE / 2, blob);
     for (int i = 0; i < n; i++) {
         bool known = false;
         for (int k = 0; k < KT_TRACKS_MAX && !known; k++) {
@@ -358,7 +358,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
 
     struct kt_blob blob[KT_BLOBS_MAX];
-    const int n = find_blobs(m, pic, t_us, blob);
+    const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob);
     int area = 0;
     for (int i = 0; i < n; i++)
         area += blob[i].area;
