@@ -59,11 +59,4 @@ const uint8_t *kt_background_typical(const kt_background *bg);
 /* Forget all: the next picture is the background. */
 void kt_background_reset(kt_background *bg);
 
-/*
- * A model as bytes, so that a restart is not blind for its first seconds.
- * load: -EINVAL when it is not one of this size and version.
- */
-kt_must_check int kt_background_save(const kt_background *bg, uint8_t **out, size_t *size);
-kt_must_check int kt_background_load(kt_background *bg, const uint8_t *data, size_t size);
-
 #endif
