@@ -927,6 +927,22 @@ START_TEST(volunteers_see_what_is_recent)
 }
 END_TEST
 
+START_TEST(looking_is_written_down_once)
+{
+    static const char span[] = "/api/v1/cameras/pos/segments?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z";
+    for (int i = 0; i < 5; i++)
+        (void)get(span, head);
+    (void)get("/api/v1/cameras/gerbang/keyframe.mp4?at=2026-01-01T00:00:00Z", head);
+    (void)get(span, admin);
+    ck_assert_int_eq(kt_catalog_flush(catalog), 0);
+    ck_assert_int_eq(get("/api/v1/audit?action=play", head), 200);
+    json_t *root = json_loads(reply.body, 0, NULL);
+    /* Head at pos and at gerbang, administrator at pos. */
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "items")), 3);
+    json_decref(root);
+}
+END_TEST
+
 START_TEST(police_see_only_what_is_shared_with_them)
 {
     const int64_t incident = add_incident("[\"pos\"]"), package = add_package(incident, "0123456789");
@@ -1078,6 +1094,7 @@ int main(void)
     tcase_add_test(tc, password_change_ends_the_other_sessions);
     tcase_add_test(tc, invitation_makes_one_account_of_its_kind);
     tcase_add_test(tc, volunteers_see_what_is_recent);
+    tcase_add_test(tc, looking_is_written_down_once);
     tcase_add_test(tc, police_see_only_what_is_shared_with_them);
     tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
     tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "server/base/clock.h"
+
 static bool is_loopback_text(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
@@ -196,4 +198,34 @@ void web_audit(struct web_request *r, const char *action, const char *object, js
     (void)kt_catalog_audit(r->web->params.catalog, r->user ? r->user->username : NULL, r->address,
                            action, object, text);
     free(text);
+}
+
+#define LOOK_US (600 * KT_SECOND_US)
+
+/* With the lock held: was it written already? Else it counts as written now. */
+static bool was_seen(struct kt_web *web, const char *who, const char *action, const char *camera)
+{
+    const int64_t now_us = kt_clock_mono_us();
+    for (size_t i = 0; i < KT_ARRAY_SIZE(web->seen); i++) {
+        const struct web_seen *s = &web->seen[i];
+        if (now_us < s->until_us && strcmp(s->who, who) == 0 && strcmp(s->camera, camera) == 0 &&
+            strcmp(s->action, action) == 0)
+            return true;
+    }
+    struct web_seen *s = &web->seen[web->seen_next++ % KT_ARRAY_SIZE(web->seen)];
+    snprintf(s->who, sizeof(s->who), "%s", who);
+    snprintf(s->camera, sizeof(s->camera), "%s", camera);
+    snprintf(s->action, sizeof(s->action), "%s", action);
+    s->until_us = now_us + LOOK_US;
+    return false;
+}
+
+void web_audit_look(struct kt_web *web, const char *who, const char *address, const char *action,
+                    const char *camera, const char *detail)
+{
+    pthread_mutex_lock(&web->lock);
+    const bool seen = was_seen(web, who, action, camera);
+    pthread_mutex_unlock(&web->lock);
+    if (!seen)
+        (void)kt_catalog_audit(web->params.catalog, who, address, action, camera, detail);
 }

@@ -93,11 +93,8 @@ static void on_watch(void *user, const char *camera, const char *stream)
 {
     const struct web_live *live = user;
     char detail[64];
-    if (strcmp(stream, "main") != 0)        /* the wall is one line at the upgrade */
-        return;
     snprintf(detail, sizeof(detail), "{\"stream\":\"%s\"}", stream);
-    (void)kt_catalog_audit(live->web->params.catalog, live->username, live->address, "live", camera,
-                           detail);
+    web_audit_look(live->web, live->username, live->address, "live", camera, detail);
 }
 
 static void on_close(void *user)
@@ -180,7 +177,6 @@ enum MHD_Result web_live(struct web_request *r)
     (void)MHD_add_response_header(response, "Upgrade", "websocket");
     (void)MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
     web_conn_upgraded(r);
-    web_audit(r, "live", NULL, NULL);
     const enum MHD_Result ret = MHD_queue_response(r->conn, 101, response);
     MHD_destroy_response(response);
     return ret;

@@ -46,6 +46,14 @@ static enum MHD_Result nothing_recorded(struct web_request *r)
     return web_problem(r, 404, "not-recorded", "nothing was recorded there, or it is overwritten");
 }
 
+static void audit_play(struct web_request *r, const char *camera, int64_t from_us)
+{
+    char time[KT_RFC3339_SIZE], detail[64];
+    kt_rfc3339_format(time, from_us);
+    snprintf(detail, sizeof(detail), "{\"from\":\"%s\"}", time);
+    web_audit_look(r->web, r->user->username, r->address, "play", camera, detail);
+}
+
 /* The ring NAME, or NULL. */
 static kt_ring *ring_by_name(struct kt_web *web, const char *name)
 {
@@ -123,6 +131,7 @@ enum MHD_Result web_playlist(struct web_request *r)
         return result;
     if (web_too_old(r, from_us, &result))
         return result;
+    audit_play(r, r->params.value[0], from_us);
     if (to_us - from_us > PLAYLIST_MAX_US)
         return web_problem(r, 416, "bad-range", "at most two days at once");
     const int ret = find_segments(r, stream, from_us, to_us, HLS_TARGET_US, &list, &n, &ring);
@@ -210,6 +219,7 @@ enum MHD_Result web_segments(struct web_request *r)
         return result;
     if (web_too_old(r, from_us, &result))
         return result;
+    audit_play(r, r->params.value[0], from_us);
     if (!web_any_ring(r->web))
         return nothing_recorded(r);
     json_t *items = json_array();
@@ -350,6 +360,7 @@ enum MHD_Result web_event_clip(struct web_request *r)
     const char *stream = stream_of(r, &result);
     if (!stream)
         return result;
+    audit_play(r, ev->camera, ev->start_us);
     int64_t end_us = ev->end_us ? ev->end_us : kt_clock_wall_us();
     if (end_us - ev->start_us > EVENT_MAX_US)
         end_us = ev->start_us + EVENT_MAX_US;
@@ -460,6 +471,7 @@ enum MHD_Result web_keyframe(struct web_request *r)
         return web_problem(r, 400, "bad-request", "at is a time like 2026-11-24T01:02:03Z");
     if (web_too_old(r, at_us, &result))
         return result;
+    audit_play(r, camera, at_us);
     for (size_t i = 0; i < r->web->params.n_rings; i++) {
         uint32_t number;
         kt_ring *ring = r->web->params.rings[i].ring;

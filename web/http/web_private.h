@@ -30,6 +30,12 @@ struct web_known {
     int64_t until_us;
 };
 
+/* Somebody looks at a camera: one line in the audit log for ten minutes of it. */
+struct web_seen {
+    char who[KT_USERNAME_MAX + 1], camera[KT_ID_MAX + 1], action[8];
+    int64_t until_us;
+};
+
 struct kt_web {
     /* --- constant after start --- */
     struct kt_web_params params;
@@ -45,6 +51,8 @@ struct kt_web {
     bool stop;
     struct web_known known;
     int64_t volunteer_us, volunteer_until_us;   /* how far back volunteers may look, cached */
+    struct web_seen seen[256];          /* what was written to the audit log just now */
+    size_t seen_next;
     struct web_live *lives;
     /* --- any thread --- */
     atomic_uint logins;                 /* passwords being checked now */
@@ -176,8 +184,12 @@ void web_reaper_stop(struct kt_web *web);
 void web_identify(struct web_request *r);
 /* Find the route and check every rule. True: call its handler; else *RESULT. */
 bool web_admit(struct web_request *r, enum MHD_Result *result);
-/* The same for the part of it that needs no body: decided before reading one. */
+/* Write into the audit log; consumes DETAIL (may be NULL). */
 void web_audit(struct web_request *r, const char *action, const char *object, json_t *detail);
+/* WHO looks at CAMERA ("live", "play"): the audit log gets it once in a while. DETAIL is
+ * JSON text or NULL. */
+void web_audit_look(struct kt_web *web, const char *who, const char *address, const char *action,
+                    const char *camera, const char *detail);
 
 /* ------------------------------ shared by routes ------------------------------ */
 
