@@ -75,8 +75,10 @@ struct job_change {
 static int set_hold_state(sqlite3 *db, void *arg)
 {
     const struct job_change *x = arg;
-    const int ret = kt_db_run(db, "UPDATE hold SET state = ?, why = ? WHERE id = ?", "isi", x->state,
-                              x->why, x->id);
+    /* Progress is queued and told now and then: a hold that is done is wholly done. */
+    const int ret = kt_db_run(db, "UPDATE hold SET state = ?1, why = ?2,"
+                                  " done = CASE WHEN ?1 = ?4 THEN total ELSE done END WHERE id = ?3",
+                              "isii", x->state, x->why, x->id, (int64_t)KT_JOB_DONE);
     return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;
 }
 
