@@ -407,7 +407,9 @@ static int open_writer(kt_catalog *c, const char *path, struct kt_error *err)
     if (ret < 0)
         return ret;
     (void)chmod(path, 0600);            /* camera passwords live here */
-    if (kt_db_run(c->writer, "PRAGMA journal_mode = WAL", "") < 0 ||
+    /* For a new file only. Rows of activity are 700 bytes: half the reads of 4 KiB pages. */
+    if (kt_db_run(c->writer, "PRAGMA page_size = 8192", "") < 0 ||
+        kt_db_run(c->writer, "PRAGMA journal_mode = WAL", "") < 0 ||
         kt_db_run(c->writer, "PRAGMA synchronous = FULL", "") < 0 ||
         kt_db_run(c->writer, "PRAGMA foreign_keys = ON", "") < 0)
         return kt_error_set(err, -EIO, "catalog %s: %s", path, sqlite3_errmsg(c->writer));
