@@ -227,6 +227,16 @@ static int open_rings(kt_stream *s, const struct kt_stream_params *p, struct kt_
     return 0;
 }
 
+static uint64_t last_run(const kt_stream *s)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < s->n_rings; i++) {
+        const uint64_t run = kt_ring_last_run(s->rings[i], s->ring_ids[i]);
+        last = run > last ? run : last;
+    }
+    return last;
+}
+
 int kt_stream_start(kt_stream **out, const struct kt_stream_params *p, struct kt_error *err)
 {
     kt_cleanup(stream_free) kt_stream *s = calloc(1, sizeof(*s));
@@ -245,7 +255,7 @@ int kt_stream_start(kt_stream **out, const struct kt_stream_params *p, struct kt
     int ret = open_rings(s, p, err);
     if (ret < 0)
         return ret;
-    const struct kt_mux_params mux = { .user = s, .on_chunk = on_chunk, .on_run_end = on_run_end,
+    const struct kt_mux_params mux = { .user = s, .last_run = last_run(s), .on_chunk = on_chunk, .on_run_end = on_run_end,
                                        .drop_audio = strcmp(p->kind, "sub") == 0 };
     ret = kt_mux_create(&s->mux, &mux);
     if (ret < 0)

@@ -278,6 +278,15 @@ int kt_ring_find_stream(kt_ring *ring, const char *name, uint32_t *stream)
     return ret;
 }
 
+uint64_t kt_ring_last_run(kt_ring *ring, uint32_t stream)
+{
+    pthread_rwlock_rdlock(&ring->ix->lock);
+    const struct kt_index_stream *st = stream < KT_MAX_STREAMS ? ring->ix->streams[stream] : NULL;
+    const uint64_t run = st ? st->last_run : 0;
+    pthread_rwlock_unlock(&ring->ix->lock);
+    return run;
+}
+
 /* Number of a new stream NAME, or of the one that another thread just made. */
 static int add_stream(kt_ring *ring, const char *name, uint32_t *stream, bool *made)
 {

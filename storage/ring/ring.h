@@ -191,6 +191,10 @@ struct kt_ring_span {
 kt_must_check int kt_ring_spans(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
                                 struct kt_ring_span **out, size_t *n);
 
+/* The greatest run number that STREAM was ever recorded with, 0: none. New runs must be
+ * greater, also when the machine's clock went back. */
+uint64_t kt_ring_last_run(kt_ring *ring, uint32_t stream);
+
 /* Names of all streams, as the ring knows them; *OUT and each string malloc'd. */
 kt_must_check int kt_ring_streams(kt_ring *ring, char ***out, size_t *n);
 
