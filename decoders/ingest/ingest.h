@@ -56,7 +56,7 @@ struct kt_ingest_params {
     int64_t connect_timeout_us;     /* 0: 8 s */
     int64_t silence_timeout_us;     /* 0: 10 s without a packet ends the session */
     bool no_audio;                  /* do not even ask for it */
-    int64_t backoff_min_us, backoff_max_us; /* 0: 0.5 s, 30 s; doubled each time, with spread */
+    int64_t backoff_min_us, backoff_max_us; /* 0: 0.5 s, 8 s; doubled each time, with spread */
     /* Asked about every address just before connecting to it: 0, or -EACCES (then the session is
      * offline, and says so). NULL: any will do. Not with libavformat: -EINVAL. Any thread. */
     int (*may_connect)(void *may_connect_user, const struct sockaddr *address);

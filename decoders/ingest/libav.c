@@ -27,6 +27,7 @@ struct session {
     int64_t deadline_us;            /* of the blocking call in progress */
     struct kt_watch watch;
     kt_audio *transcoder;           /* G.711 only */
+    bool wrong_password;            /* at the last try */
     int64_t now_us;
 };
 
@@ -180,6 +181,7 @@ static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
 {
     kt_watch_say(&s->watch, KT_INGEST_CONNECTING, "");
     const int ret = open_input(s);
+    s->wrong_password = ret == AVERROR_HTTP_UNAUTHORIZED || ret == AVERROR_HTTP_FORBIDDEN;
     if (ret < 0) {
         explain(s, why, ret, "connecting");
     } else if (choose_tracks(s) < 0) {
@@ -195,7 +197,9 @@ static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
 
 static void wait_before_retry(struct session *s)
 {
-    const struct timespec until = kt_clock_deadline(kt_backoff_next(&s->backoff));
+    const int64_t wait = kt_backoff_next(&s->backoff);
+    const struct timespec until =
+        kt_clock_deadline(s->wrong_password ? KT_INGEST_PASSWORD_US : wait);
     pthread_mutex_lock(&s->lock);
     int ret = 0;
     while (!atomic_load(&s->stop) && ret == 0)

@@ -132,8 +132,8 @@ static void fail(struct kt_loop_session *s, const char *why, enum kt_rtsp_end en
     s->phase = KT_LOOP_WAITING;
     s->watch.begun_us = 0;
     s->due_us = now + kt_backoff_next(&s->backoff);
-    if (end == KT_RTSP_END_PASSWORD)            /* a few wrong tries lock the account */
-        s->due_us = now + s->params.backoff_max_us;
+    if (end == KT_RTSP_END_PASSWORD)
+        s->due_us = now + KT_INGEST_PASSWORD_US;
     kt_watch_say(&s->watch, KT_INGEST_OFFLINE, text);
 }
 

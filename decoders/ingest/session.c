@@ -27,7 +27,7 @@ int kt_ingest_params_copy(struct kt_ingest_params *to, const struct kt_ingest_pa
     if (to->backoff_min_us <= 0)
         to->backoff_min_us = KT_SECOND_US / 2;
     if (to->backoff_max_us < to->backoff_min_us)
-        to->backoff_max_us = FFMAX(30 * KT_SECOND_US, to->backoff_min_us);
+        to->backoff_max_us = FFMAX(8 * KT_SECOND_US, to->backoff_min_us);
     return 0;
 }
 
@@ -52,7 +52,8 @@ int64_t kt_backoff_next(struct kt_backoff *backoff)
     const int64_t wait = backoff->next_us;
     backoff->next_us = FFMIN(wait * 2, backoff->max_us);
     const int64_t quarter = FFMAX(wait / 4, 1);
-    return FFMIN(wait - quarter + rand_r(&backoff->seed) % (2 * quarter), backoff->max_us);
+    const int64_t spread = wait - quarter + rand_r(&backoff->seed) % (2 * quarter);
+    return FFMIN(spread, backoff->max_us);
 }
 
 void kt_backoff_reset(struct kt_backoff *backoff)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <libavutil/log.h>
 
+#include "decoders/ingest/session.h"
 #include "server/base/clock.h"
 #include "tests/unit/rtsp_server.h"
 #include "tests/unit/run_suite.h"
@@ -232,6 +233,28 @@ START_TEST(one_camera_does_not_disturb_another)
 }
 END_TEST
 
+START_TEST(waits_double_and_spread_but_never_pass_the_maximum)
+{
+    const struct kt_ingest_params params = { .backoff_min_us = 500000, .backoff_max_us = 8000000 };
+    struct kt_backoff backoff;
+    int64_t wait[64], sum = 0;
+    int different = 0;
+    kt_backoff_init(&backoff, &params);
+    for (int i = 0; i < 64; i++) {
+        const int64_t middle = FFMIN(INT64_C(500000) << FFMIN(i, 10), 8000000);
+        wait[i] = kt_backoff_next(&backoff);
+        ck_assert_int_ge(wait[i], middle * 3 / 4);
+        ck_assert_int_le(wait[i], FFMIN(middle * 5 / 4, 8000000));
+        different += i > 5 && wait[i] != wait[i - 1];
+        sum += wait[i];
+    }
+    ck_assert_int_gt(different, 20);
+    ck_assert_int_lt(sum, 64 * INT64_C(8000000));
+    kt_backoff_reset(&backoff);
+    ck_assert_int_lt(kt_backoff_next(&backoff), 700000);
+}
+END_TEST
+
 static const char *const unusable[] = { "", "http://h/", "rtsp://", "rtsp://h:0/", "rtsp://h/\n" };
 START_TEST(an_unusable_address_is_refused)
 {
@@ -272,6 +295,7 @@ int main(void)
     tcase_add_test(tc, a_hopeless_session_stops_at_once);
     tcase_add_test(tc, many_sessions_come_and_go);
     tcase_add_test(tc, one_camera_does_not_disturb_another);
+    tcase_add_test(tc, waits_double_and_spread_but_never_pass_the_maximum);
     tcase_add_loop_test(tc, an_unusable_address_is_refused, 0, KT_ARRAY_SIZE(unusable));
     tcase_add_test(tc, libavformat_is_there_by_setting);
     suite_add_tcase(suite, tc);
