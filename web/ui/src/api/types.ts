@@ -130,7 +130,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Ask the network for ONVIF cameras. Takes about 3 s. */
+        /** @description Look for ONVIF cameras, on all networks of the recorder or in an address range. With the cameras' user name and password their streams are read too. Takes 4 s, a range of 254 addresses up to 40 s. */
         post: operations["discoverCameras"];
         delete?: never;
         options?: never;
@@ -508,6 +508,22 @@ export interface paths {
         };
         get: operations["system"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getSiteSettings"];
+        put: operations["putSiteSettings"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1032,6 +1048,8 @@ export interface components {
             fps?: number;
             gop_seconds?: number;
             bitrate?: number;
+            audio?: string;
+            picture?: string;
         };
         Segment: {
             /**
@@ -1619,7 +1637,16 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 192.168.1.0/24, 192.168.1.10-60, 192.168.1.7:8899 or several with commas */
+                    range?: string;
+                    user?: string;
+                    password?: string;
+                };
+            };
+        };
         responses: {
             /** @description Who answered */
             200: {
@@ -1632,11 +1659,22 @@ export interface operations {
                             address: string;
                             name?: string;
                             hardware?: string;
+                            /** @description suggested main stream */
                             url?: string;
+                            sub?: string;
+                            /** @enum {string} */
+                            state?: "asking" | "ready" | "password-needed" | "wrong-password" | "failed";
+                            why?: string;
+                            maker?: string;
+                            model?: string;
+                            clock_offset_seconds?: number | null;
+                            profiles?: Record<string, never>[];
+                            suggested?: Record<string, never>[];
                         }[];
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
         };
     };
@@ -2206,6 +2244,62 @@ export interface operations {
                     "application/json": components["schemas"]["System"];
                 };
             };
+        };
+    };
+    getSiteSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the head decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description how far back volunteers may look */
+                        volunteer_hours: number;
+                    };
+                };
+            };
+            403: components["responses"]["Problem"];
+        };
+    };
+    putSiteSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description how far back volunteers may look */
+                    volunteer_hours: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description how far back volunteers may look */
+                        volunteer_hours: number;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
         };
     };
     logs: {

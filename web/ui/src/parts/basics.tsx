@@ -1,7 +1,7 @@
 /* basics.tsx - what every page uses: states, messages, dialogs, fields. */
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { ApiError } from '../api/client';
 import { t, tCode } from '../i18n';
 import { Icon, type IconName } from './icons';
@@ -164,7 +164,7 @@ export function useInterval(fn: () => void, period: number): void {
 export function useKeys(handler: (e: KeyboardEvent) => boolean): void {
   const ref = useRef(handler);
   ref.current = handler;
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: the next key belongs to the page that is on show
     const onKey = (e: KeyboardEvent): void => {
       const el = e.target as HTMLElement;
       if (e.ctrlKey || e.metaKey || e.altKey || el.closest('input,select,textarea,dialog')) return;
