@@ -7,6 +7,7 @@
 #ifndef KT_SERVER_COMMANDS_H
 #define KT_SERVER_COMMANDS_H
 
+int kt_cmd_alert(int argc, char **argv);
 int kt_cmd_analyze(int argc, char **argv);
 int kt_cmd_check(int argc, char **argv);
 int kt_cmd_discover(int argc, char **argv);

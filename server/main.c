@@ -9,6 +9,7 @@ static const struct {
     const char *word, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    { "alert", "send a test message through every channel", kt_cmd_alert },
     { "analyze", "look for motion in a file", kt_cmd_analyze },
     { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
     { "recover", "make MP4 files of slabs when nothing else is left", kt_cmd_recover },

@@ -59,10 +59,12 @@ struct kt_alerts {
     pthread_t thread;
     bool running;
     pthread_mutex_t lock;               /* leaf */
+    pthread_cond_t idle;                /* busy became false */
     /* --- protected by lock --- */
     struct shared *inbox[INBOX_MAX];
     size_t n_inbox;
     bool stop;
+    bool busy;                          /* something waits, or may */
     struct kt_alerts_stats stats;
     /* --- the alert thread --- */
     struct delivery *waiting;           /* oldest first; those on their way included */
@@ -417,6 +419,9 @@ static bool tell_stats(kt_alerts *a)
 {
     pthread_mutex_lock(&a->lock);
     a->stats.waiting = a->n_waiting;
+    a->busy = a->n_waiting > 0 || a->n_inbox > 0;
+    if (!a->busy)
+        pthread_cond_broadcast(&a->idle);
     const bool stop = a->stop;
     pthread_mutex_unlock(&a->lock);
     return stop;
@@ -457,6 +462,7 @@ int kt_alerts_post(kt_alerts *a, const struct kt_alert *alert)
         return -ENOMEM;
     pthread_mutex_lock(&a->lock);
     const bool room = a->n_inbox < INBOX_MAX;
+    a->busy = true;
     if (room)
         a->inbox[a->n_inbox++] = s;
     else
@@ -468,6 +474,17 @@ int kt_alerts_post(kt_alerts *a, const struct kt_alert *alert)
     }
     (void)curl_multi_wakeup(a->multi);
     return 0;
+}
+
+int kt_alerts_wait(kt_alerts *a, int64_t timeout_us)
+{
+    const struct timespec deadline = kt_clock_deadline(timeout_us);
+    int ret = 0;
+    pthread_mutex_lock(&a->lock);
+    while (a->busy && ret == 0)
+        ret = -pthread_cond_timedwait(&a->idle, &a->lock, &deadline);
+    pthread_mutex_unlock(&a->lock);
+    return ret;
 }
 
 void kt_alerts_stats(kt_alerts *a, struct kt_alerts_stats *out)
@@ -535,6 +552,8 @@ int kt_alerts_create(kt_alerts **out, const struct kt_alerts_params *p)
     if (!a)
         return -ENOMEM;
     pthread_mutex_init(&a->lock, NULL);
+    (void)kt_cond_init(&a->idle);
+    a->busy = true;                     /* until it has read what an earlier life left */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int ret = take_config(a, p);
     a->multi = curl_multi_init();
@@ -567,6 +586,7 @@ void kt_alerts_destroy(kt_alerts **pa)
         curl_multi_cleanup(a->multi);
     free(a->link);
     free(a->language);
+    pthread_cond_destroy(&a->idle);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }

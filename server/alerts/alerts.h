@@ -109,6 +109,9 @@ void kt_alerts_destroy(kt_alerts **alerts);
 /* Tell it, if the gate lets it through. Never blocks. -EAGAIN: too many at once, counted. */
 int kt_alerts_post(kt_alerts *alerts, const struct kt_alert *alert);
 
+/* Wait until nothing waits any more: all sent, given up or dropped. 0 or -ETIMEDOUT. */
+kt_must_check int kt_alerts_wait(kt_alerts *alerts, int64_t timeout_us);
+
 struct kt_alerts_stats {
     uint64_t sent, failed, dropped;     /* failed: given up */
     size_t waiting;

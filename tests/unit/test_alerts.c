@@ -410,6 +410,27 @@ START_TEST(what_is_refused_for_good_is_given_up_and_said)
 }
 END_TEST
 
+START_TEST(a_test_message_passes_every_gate_and_can_be_waited_for)
+{
+    const struct kt_alert_channel ch = { .type = KT_ALERT_WEBHOOK, .name = "hook", .url = base,
+                                         .kinds = 1u << KT_ALERT_DISK, .allow = KT_NET_ALLOW_ALL };
+    kt_alerts *a = create(&ch, 1, NULL);
+    const struct kt_alert test = { .kind = KT_ALERT_TEST, .wall_us = NOON_UTC };
+    for (size_t i = 1; i <= 3; i++) {
+        ck_assert_int_eq(kt_alerts_post(a, &test), 0);
+        ck_assert_int_eq(kt_alerts_wait(a, 5 * KT_SECOND_US), 0);
+        ck_assert_uint_eq(requests(), i);
+    }
+    pthread_mutex_lock(&seen_lock);
+    failures_left = 1000;
+    failure_status = 500;
+    pthread_mutex_unlock(&seen_lock);
+    ck_assert_int_eq(kt_alerts_post(a, &test), 0);
+    ck_assert_int_eq(kt_alerts_wait(a, KT_SECOND_US / 5), -ETIMEDOUT);
+    kt_alerts_destroy(&a);
+}
+END_TEST
+
 START_TEST(a_guarded_hook_does_not_reach_this_machine)
 {
     struct kt_alerts_stats s;
@@ -668,6 +689,7 @@ int main(void)
     tcase_add_test(tc, ntfy_gets_the_picture_and_the_words);
     tcase_add_test(tc, what_fails_is_tried_again_under_the_same_id);
     tcase_add_test(tc, what_is_refused_for_good_is_given_up_and_said);
+    tcase_add_test(tc, a_test_message_passes_every_gate_and_can_be_waited_for);
     tcase_add_test(tc, a_guarded_hook_does_not_reach_this_machine);
     tcase_add_test(tc, one_dead_channel_does_not_hold_up_the_other);
     tcase_add_test(tc, a_flood_is_bounded_and_never_blocks);
