@@ -145,7 +145,7 @@ def full_disk():
     if mounted.returncode != 0:
         raise Skip("cannot mount a small tmpfs (needs root)")
     try:
-        refused(yaml(path=f"{folder}/video", ring="64 MiB"), f"{folder}/video")
+        refused(yaml(path=f"{folder}/video", ring="64 MiB"), "ring video", "no room", "64 MiB")
     finally:
         subprocess.run(["umount", folder], check=True)
 
