@@ -86,6 +86,9 @@ static int create(const struct kt_ring_params *p, const struct kt_ring_io *io, i
     int ret = choose_size(&meta, p, err);
     if (ret == 0)
         ret = kt_slabs_claim(io, dir_fd, &meta, err);
+    if (ret == -ENOSPC)
+        return kt_error_set(err, ret, "ring %s: the disk of %s has no room for %" PRIu64 " MiB", p->name,
+                            p->path, meta.slab_bytes * meta.slab_count >> 20);
     if (ret < 0)
         return ret;
     ret = write_meta(io, dir_fd, &meta);

@@ -75,9 +75,6 @@ int kt_slabs_claim(const struct kt_ring_io *io, int dir_fd, const struct kt_meta
     }
     if (ret == 0)
         ret = io->sync_all(io->user, dir_fd);   /* one wait for thousands of files */
-    if (ret == -ENOSPC)
-        return kt_error_set(err, ret, "ring %s: the disk has no room for %" PRIu64 " MiB", meta->name,
-                            meta->slab_bytes * meta->slab_count >> 20);
     return ret < 0 ? kt_error_set(err, ret, "ring %s: %s", meta->name, kt_strerror(ret)) : 0;
 }
 
