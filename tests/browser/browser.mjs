@@ -468,8 +468,11 @@ test('the server goes away and comes back: it is said, and the wall plays again'
   await page.waitForSelector('.notice:has-text("Menyambung kembali")', { timeout: 8000 });
   await server.run();
   await until('the notice is gone', 20, async () => (await page.locator('.notice').count()) === 0);
-  const before = await frames(page);
-  await until('all tiles play again', 45, async () => (await frames(page)).filter((n, i) => n > (before[i] ?? 0) + 5).length === 8);
+  await until('all tiles play again', 30, async () => {
+    const before = await frames(page);
+    await pause(1500);
+    return (await frames(page)).filter((n, i) => n > before[i]).length === 8;
+  });
   page.problems.length = 0; // Chromium logs refused connections
 });
 

@@ -71,8 +71,12 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     };
     element.addEventListener('timeupdate', playing);
     element.addEventListener('loadeddata', playing);
+    let retry: ReturnType<typeof setTimeout> | undefined;
     const stop = live.subscribe(camera.id, kind, {
-      ready: (mime) => player?.setMime(mime),
+      ready: (mime) => {
+        clearTimeout(retry); // a new connection has asked again already
+        player?.setMime(mime);
+      },
       media: (data, init, key, at) => player?.feed(data, init, key, at),
       still: (data, at) => {
         const old = stillUrl;
@@ -84,7 +88,8 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
       },
       dropped: () => undefined,
       error: (code) => {
-        if (code !== 'not-found') setTimeout(() => { attempt.value++; }, ASK_AGAIN);
+        clearTimeout(retry);
+        if (code !== 'not-found') retry = setTimeout(() => { attempt.value++; }, ASK_AGAIN);
       },
     }, every);
     const untick = onTick(() => {
@@ -97,6 +102,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     });
     return () => {
       untick();
+      clearTimeout(retry);
       stop();
       player?.destroy();
       element.removeEventListener('timeupdate', playing);
