@@ -20,7 +20,7 @@ def killed():
     global server
     server.wait_recording(ids, 8)
     for turn in range(3):
-        time.sleep(7 * SLOW)
+        time.sleep(7)
         killed_at, began = time.time(), server.started
         server.kill()
         time.sleep(3)
