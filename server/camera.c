@@ -281,6 +281,13 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
     out->decode_errors = a.analyzer.damaged;
 }
 
+void kt_camera_analysis(kt_camera *c, struct kt_analysis_status *out)
+{
+    *out = (struct kt_analysis_status){ 0 };
+    if (c->analysis)
+        kt_analysis_status(c->analysis, out);
+}
+
 int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, int64_t *wall_us)
 {
     if (!c->analysis)

@@ -43,6 +43,9 @@ void kt_camera_state(kt_camera *camera, struct kt_camera_state *out);
  * back again), publish a still. */
 void kt_camera_tick(kt_camera *camera, int64_t now_us);
 
+/* How analysis of this camera is doing; zero for a disabled one. */
+void kt_camera_analysis(kt_camera *camera, struct kt_analysis_status *out);
+
 /* Newest picture as JPEG, *OUT malloc'd. -EAGAIN: none yet. */
 kt_must_check int kt_camera_snapshot(kt_camera *camera, int max_width, uint8_t **out, size_t *n,
                                      int64_t *wall_us);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #include "server/announce.h"
@@ -21,6 +22,7 @@
 #include "storage/catalog/people.h"
 
 #define TICK_US KT_SECOND_US
+#define LOAD_WINDOW_US (5 * KT_SECOND_US)
 #define FORGET_TICKS 3600
 /* The story of what happened outlives its pictures by a month. */
 #define KEEP_LONGER_US (30 * 24 * 3600 * KT_SECOND_US)
@@ -30,20 +32,22 @@ struct kt_daemon {
     struct kt_daemon_params params;
     int64_t started_us;
     int utc_offset_s;
-    uint64_t ticks;                     /* main thread */
     kt_catalog *catalog;
     struct kt_ring_set *rings;
     kt_hub *hub;
     kt_keeper *keeper;
     kt_alerts *alerts;                  /* NULL: none configured, like announce */
     kt_announce *announce;
-    struct kt_net_guard guard;          /* constant */
+    struct kt_net_guard guard;
     kt_clips *clips;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
     struct kt_evidence *evidence;
     kt_web *web;
     struct kt_camera_env env;
+    /* --- main thread --- */
+    uint64_t ticks;
+    int64_t load_at_us, load_cpu_us;
 
     pthread_mutex_t change_lock;        /* one change of cameras at a time; before lock */
     kt_config *config;                  /* protected by change_lock */
@@ -51,6 +55,7 @@ struct kt_daemon {
     /* --- protected by lock --- */
     kt_camera **cameras;
     size_t n_cameras;
+    double cpu_percent;                 /* of one core, over the last seconds */
 };
 
 /* ------------------------- which cameras ------------------------- */
@@ -247,17 +252,60 @@ static int site_camera_delete(void *user, const char *id, struct kt_error *err)
     return ret;
 }
 
+/* Resident memory of this process. */
+static int64_t memory_bytes(void)
+{
+    kt_cleanup(kt_fclosep) FILE *f = fopen("/proc/self/statm", "re");
+    long long pages = 0;
+    if (!f || fscanf(f, "%*d %lld", &pages) != 1)
+        return 0;
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static int64_t cpu_us(void)
+{
+    struct rusage ru;
+    getrusage(RUSAGE_SELF, &ru);
+    return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * KT_SECOND_US + ru.ru_utime.tv_usec +
+           ru.ru_stime.tv_usec;
+}
+
+/* What the machine is short of, over the last ticks. */
+static void measure_load(kt_daemon *d)
+{
+    const int64_t now = kt_clock_mono_us(), cpu = cpu_us();
+    if (now - d->load_at_us < LOAD_WINDOW_US)
+        return;
+    pthread_mutex_lock(&d->lock);
+    if (d->load_at_us)
+        d->cpu_percent = 100.0 * (double)(cpu - d->load_cpu_us) / (double)(now - d->load_at_us);
+    pthread_mutex_unlock(&d->lock);
+    d->load_at_us = now;
+    d->load_cpu_us = cpu;
+}
+
 static char *site_system(void *user)
 {
     kt_daemon *d = user;
-    double load[3] = { 0, 0, 0 };
-    (void)getloadavg(load, 3);
+    uint64_t dropped = 0;
+    bool degraded = false;
+    pthread_mutex_lock(&d->lock);
+    const double cpu_percent = d->cpu_percent;
+    for (size_t i = 0; i < d->n_cameras; i++) {
+        struct kt_analysis_status a;
+        kt_camera_analysis(d->cameras[i], &a);
+        dropped += a.refused;
+        degraded |= a.load != KT_LOAD_NORMAL;
+    }
+    pthread_mutex_unlock(&d->lock);
     int64_t max_error_us;
     const bool synced = kt_clock_synchronised(&max_error_us);
-    json_t *o = json_pack("{s:I,s:f,s:i,s:{s:b,s:I}}", "uptime_seconds",
-                          (json_int_t)((kt_clock_mono_us() - d->started_us) / KT_SECOND_US), "load",
-                          load[0], "cpus", get_nprocs(), "clock", "synchronised", synced,
-                          "max_error_us", (json_int_t)max_error_us);
+    json_t *o = json_pack("{s:I,s:{s:f,s:I,s:i},s:{s:I,s:b},s:{s:b,s:I}}", "uptime_seconds",
+                          (json_int_t)((kt_clock_mono_us() - d->started_us) / KT_SECOND_US),
+                          "load", "cpu_percent", cpu_percent, "memory_bytes",
+                          (json_int_t)memory_bytes(), "cores", get_nprocs(),
+                          "analysis", "dropped_frames", (json_int_t)dropped, "degraded", degraded,
+                          "clock", "synchronised", synced, "max_error_us", (json_int_t)max_error_us);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;
@@ -602,6 +650,7 @@ static void forget(kt_daemon *d)
 
 static void tick(kt_daemon *d)
 {
+    measure_load(d);
     if (d->ticks++ % FORGET_TICKS == FORGET_TICKS - 1)
         forget(d);
     /* Cameras come and go under change_lock: holding it, the list is ours to walk. */

@@ -261,7 +261,8 @@ int kt_stream_start(kt_stream **out, const struct kt_stream_params *p, struct kt
     if (ret < 0)
         return kt_error_set(err, ret, "%s: %s", s->name, kt_strerror(ret));
     const struct kt_ingest_params ingest = {
-        .name = s->name, .url = p->url, .transport = p->transport, .loop = p->loop, .user = s,
+        .name = s->name, .url = p->url, .transport = p->transport, .loop = p->loop,
+        .no_audio = strcmp(p->kind, "sub") == 0, .user = s,
         .may_connect = p->guard ? kt_net_guard_connect : NULL, .may_connect_user = (void *)p->guard,
         .on_stream = on_session, .on_packet = on_packet, .on_state = on_state,
     };
