@@ -240,7 +240,7 @@ int kt_ring_wait(kt_ring *ring, uint64_t ticket, int64_t timeout_us)
         ret = -pthread_cond_timedwait(&ring->done, &ring->lock, &deadline);
     }
     if (ring->finished >= ticket)
-        ret = ring->lost != lost ? -EIO : 0;
+        ret = ring->lost != lost || ring->state != KT_RING_OK ? -EIO : 0;
     pthread_mutex_unlock(&ring->lock);
     return ret;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#define READ_TRIES 3
+
 static int sys_open(void *user, int dir_fd, const char *name, int flags, mode_t mode)
 {
     const int fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
@@ -75,7 +77,7 @@ static int sys_claim(void *user, int fd, uint64_t size)
     struct stat st;
     if (ret == 0 && fstat(fd, &st) < 0)
         ret = -errno;
-    if (ret == 0 && ((uint64_t)st.st_size != size || (uint64_t)st.st_blocks * 512 < size))
+    if (ret == 0 && ((uint64_t)st.st_size < size || (uint64_t)st.st_blocks * 512 < size))
         ret = -ENOSPC;
     return ret;
 }
@@ -98,9 +100,10 @@ const struct kt_ring_io kt_ring_io_system = {
 
 int kt_io_read(const struct kt_ring_io *io, int fd, void *buf, size_t n, uint64_t offset)
 {
+    int tries = 0;
     for (size_t at = 0; at < n;) {
         const ssize_t got = io->pread(io->user, fd, (uint8_t *)buf + at, n - at, offset + at);
-        if (got == -EINTR)
+        if (got == -EINTR || (got == -EIO && ++tries < READ_TRIES))
             continue;
         if (got <= 0)
             return got < 0 ? (int)got : -EIO;

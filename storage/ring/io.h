@@ -34,7 +34,8 @@ struct kt_ring_io {
 /* The real thing. */
 extern const struct kt_ring_io kt_ring_io_system;
 
-/* Exactly N bytes, or -EIO for an end of file before, or another error. */
+/* Exactly N bytes, or -EIO for an end of file before, or another error. What cannot
+ * be read is tried three times: disks have bad moments. */
 kt_must_check int kt_io_read(const struct kt_ring_io *io, int fd, void *buf, size_t n,
                              uint64_t offset);
 

@@ -48,7 +48,7 @@ void kt_ring_forget_tocs(kt_ring *ring)
         kt_toc_unref(&ring->cache[i]);
 }
 
-static int read_toc(kt_ring *ring, int fd, uint64_t slab_seq, struct kt_toc **out)
+int kt_ring_read_footer(kt_ring *ring, int fd, uint64_t slab_seq, struct kt_toc **out)
 {
     const uint64_t slab = ring->meta.slab_bytes;
     uint8_t page[KT_PAGE];
@@ -73,7 +73,7 @@ static int rebuild_toc(kt_ring *ring, int fd, uint64_t slab_seq, uint64_t last_s
                        struct kt_toc **out)
 {
     struct kt_scan scan = { .io = ring->io, .fd = fd, .slab_bytes = ring->meta.slab_bytes,
-                            .uuid = ring->meta.uuid, .slab_seq = slab_seq, .max_seq = last_seq };
+                            .uuid = ring->meta.uuid, .slab_seq = slab_seq, .bounded = true, .max_seq = last_seq };
     kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
     atomic_fetch_add(&ring->count.corrupt, 1);
     int ret = kt_toc_create(&toc, slab_seq);
@@ -107,7 +107,7 @@ int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **out)
         const int fd = kt_ring_open_slab(ring, slab_seq, O_RDONLY);
         if (fd < 0)
             return fd;
-        int ret = read_toc(ring, fd, slab_seq, &toc);
+        int ret = kt_ring_read_footer(ring, fd, slab_seq, &toc);
         if (ret == -EBADMSG)
             ret = rebuild_toc(ring, fd, slab_seq, last_seq, &toc);
         ring->io->close(ring->io->user, fd);

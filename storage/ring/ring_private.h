@@ -137,6 +137,8 @@ void kt_writer_stop(kt_ring *ring);
 /* The toc of a slab that is in use: from memory, or from its footer. With a
  * reference. -ESTALE when recycled, -EBADMSG when the footer is damaged. */
 kt_must_check int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **out);
+/* The toc from the footer of an open slab file, all of it checked. -ESTALE, -EBADMSG. */
+kt_must_check int kt_ring_read_footer(kt_ring *ring, int fd, uint64_t slab_seq, struct kt_toc **out);
 void kt_ring_forget_tocs(kt_ring *ring);
 int64_t kt_ring_newest_us(kt_ring *ring);
 /* Records FIRST..LAST of STREAM, in the order of the log. As kt_ring_query(). */

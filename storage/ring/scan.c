@@ -213,7 +213,7 @@ int kt_scan_slab(struct kt_scan *s)
     int ret = walk(s);
     if (ret < 0)
         return ret;
-    if (s->max_seq > 0)
+    if (s->bounded)
         drop_beyond(s, s->max_seq);     /* all that is left was durable when the next slab began */
     else if (!s->keep_tail)
         ret = drop_torn_tail(s);

@@ -33,7 +33,8 @@ struct kt_scan {
     uint64_t slab_seq;              /* 0: whatever the first record says */
     bool payloads;                  /* check all payloads; off: only those of the last commit */
     bool keep_tail;                 /* for carving and verify: leave a torn tail in the list */
-    uint64_t max_seq;               /* the next slab goes on behind this one; 0: unknown */
+    bool bounded;                   /* there is a later slab, which goes on behind ... */
+    uint64_t max_seq;               /* ... this record */
     bool (*pace)(void *user, size_t bytes);     /* called while payloads are read; false: stop */
     void *pace_user;
     /* --- result --- */

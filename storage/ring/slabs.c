@@ -132,11 +132,15 @@ static int read_begin(kt_ring *ring, int fd, struct kt_header *h)
     return ret;
 }
 
-static void examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
+/* -EIO when neither end of the file can be read: it may be the newest, and to go on
+ * without it would write the same record numbers twice. */
+static int examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
 {
     struct kt_header h = { .slab_seq = 0 };
     const int begin = read_begin(ring, fd, &h);
     const int footer = read_footer(ring, fd, f);
+    if (footer == -ENOMEM || (begin == -EIO && footer == -EIO))
+        return footer;
     const uint64_t n = ring->meta.slab_count;
     if (begin == -EXDEV)
         kt_warn("ring", "%s: slab file %" PRIu32 " belongs to another ring: not used", ring->name, file);
@@ -151,11 +155,12 @@ static void examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
     f->has_footer = footer == 0 && f->trailer.slab_seq % n == file &&
                     f->trailer.slab_seq >= f->slab_seq;
     if (!f->has_footer)
-        return;
+        return 0;
     f->slab_seq = f->trailer.slab_seq;
     f->first_seq = f->trailer.first_seq;
     f->commit = f->trailer.commit;
     memcpy(f->first_prev, f->trailer.first_prev, KT_HASH_SIZE);
+    return 0;
 }
 
 /* A missing or short file is made anew, so that its space is ours again. */
@@ -177,7 +182,7 @@ static int repair_file(kt_ring *ring, uint32_t file)
 static int examine_file(kt_ring *ring, uint32_t file, struct found *f)
 {
     int fd = kt_ring_open_slab(ring, file, O_RDONLY);
-    const bool whole = fd >= 0 && ring->io->size(ring->io->user, fd) == (int64_t)ring->meta.slab_bytes;
+    const bool whole = fd >= 0 && ring->io->size(ring->io->user, fd) >= (int64_t)ring->meta.slab_bytes;
     if (!whole && (fd >= 0 || fd == -ENOENT)) {
         const int ret = repair_file(ring, file);
         if (ret < 0)
@@ -192,9 +197,9 @@ static int examine_file(kt_ring *ring, uint32_t file, struct found *f)
         return 0;
     if (fd < 0)
         return fd;
-    examine(ring, file, fd, f);
+    const int ret = examine(ring, file, fd, f);
     ring->io->close(ring->io->user, fd);
-    return 0;
+    return ret;
 }
 
 /* ---- into the index ---- */
@@ -355,6 +360,30 @@ static int forget_torn_slab(kt_ring *ring, const struct found *f)
     return 0;
 }
 
+/* One bad place on a disk costs what is there. A disk of which nothing can be read
+ * any more is gone: opening it must fail, not begin anew behind what it holds. */
+static int disk_answers(kt_ring *ring)
+{
+    uint8_t page[KT_PAGE];
+    return kt_io_read(ring->io, ring->lock_fd, page, sizeof(page), 0);
+}
+
+/* A torn commit may leave bytes where its last good record's padding must be. */
+static int clear_padding(kt_ring *ring, int fd, const struct kt_scan *scan)
+{
+    static const uint8_t zeros[KT_PAGE];
+    uint8_t pad[KT_PAGE];
+    const struct kt_scan_item *last = &scan->items[scan->n - 1];
+    const uint64_t at = last->offset + KT_HEADER_SIZE + last->h.size;
+    const size_t n = (size_t)(scan->end - at);
+    if (n == 0 || n > sizeof(pad))
+        return 0;
+    const int ret = kt_io_read(ring->io, fd, pad, n, at);
+    if (ret < 0 || memcmp(pad, zeros, n) == 0)
+        return ret;
+    return kt_io_write_buf(ring->io, fd, zeros, n, at);
+}
+
 /* The writer goes on behind the newest slab, or in it. Takes FD over when it is
  * to be written on. */
 static int place_writer(kt_ring *ring, int *fd, const struct found *f, const struct kt_scan *scan)
@@ -373,7 +402,10 @@ static int place_writer(kt_ring *ring, int *fd, const struct found *f, const str
     w->pos = scan->end;
     w->fd = *fd;
     *fd = -1;
-    w->unsigned_records = true;
+    w->unsigned_records = scan->items[scan->n - 1].h.type != KT_TYPE_HEAD;
+    const int ret = clear_padding(ring, w->fd, scan);
+    if (ret < 0)
+        return ret;
     return ring->io->fdatasync(ring->io->user, w->fd);  /* what was read is on disk, not in a cache */
 }
 
@@ -386,7 +418,17 @@ static int take_stream_records(kt_ring *ring, int fd, struct kt_scan *scan)
     return ret;
 }
 
-static int take_slab(kt_ring *ring, const struct found *f, const struct found *next)
+/* The newest slab's footer may be torn in a place that nobody has looked at yet. */
+static int check_newest_footer(kt_ring *ring, int fd, struct found *f)
+{
+    kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
+    const int ret = kt_ring_read_footer(ring, fd, f->slab_seq, &toc);
+    if (ret == -EBADMSG || ret == -ESTALE)
+        f->has_footer = false;
+    return ret == -EBADMSG || ret == -ESTALE ? 0 : ret;
+}
+
+static int take_slab(kt_ring *ring, struct found *f, const struct found *next)
 {
     const bool newest = !next;
     int fd = kt_ring_open_slab(ring, f->slab_seq, newest && !ring->read_only ? O_RDWR : O_RDONLY);
@@ -394,11 +436,15 @@ static int take_slab(kt_ring *ring, const struct found *f, const struct found *n
         return fd;
     struct kt_scan scan = {
         .io = ring->io, .fd = fd, .slab_bytes = ring->meta.slab_bytes, .uuid = ring->meta.uuid,
-        .slab_seq = f->slab_seq, .max_seq = next ? next->first_seq - 1 : 0,
+        .slab_seq = f->slab_seq, .bounded = next, .max_seq = next ? next->first_seq - 1 : 0,
     };
-    int ret = f->has_footer ? take_sealed(ring, fd, f) : take_scanned(ring, fd, &scan, f);
+    int ret = newest && f->has_footer ? check_newest_footer(ring, fd, f) : 0;
+    if (ret == 0)
+        ret = f->has_footer ? take_sealed(ring, fd, f) : take_scanned(ring, fd, &scan, f);
     if (ret == 0 && newest && f->has_footer)
         ret = take_stream_records(ring, fd, &scan);     /* no later table has them */
+    if (ret == 0 && newest && scan.unreadable)
+        ret = disk_answers(ring);
     if (ret == 0 && newest)
         ret = place_writer(ring, &fd, f, &scan);
     if (fd >= 0)

@@ -238,6 +238,7 @@ static int check_life(struct walk *w, size_t i)
     struct kt_slab_check c = {
         .scan = { .io = &kt_ring_io_system, .fd = fd, .slab_bytes = w->meta.slab_bytes,
                   .uuid = w->meta.uuid, .slab_seq = life->slab_seq, .pace = on_pace, .pace_user = w,
+                  .bounded = i + 1 < w->n_lives,
                   .max_seq = i + 1 < w->n_lives ? w->lives[i + 1].first_seq - 1 : 0 },
         .user = w, .bad = on_bad, .key = w->has_key ? w->key : NULL, .quiet_payloads = true,
     };

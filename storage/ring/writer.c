@@ -101,7 +101,8 @@ static void seal(struct kt_commit *c)
 {
     kt_ring *ring = c->ring;
     struct kt_writer *w = &ring->w;
-    int ret = w->unsigned_records ? add_head(c) : 0;
+    /* After a cut in the middle of sealing, a second head may find no room. */
+    int ret = w->unsigned_records && kt_commit_fits(c, 0, 0) ? add_head(c) : 0;
     if (ret == 0)
         ret = kt_commit_write(c);
     kt_commit_reset(c);
