@@ -248,7 +248,7 @@ static int next_oldest(size_t from, int otherwise)
 START_TEST(every_cut_is_survived)
 {
     static const int parts[] = { 0, 100, 50, 50, 80, 20 };
-    run_and_record(120);
+    run_and_record(150);
     struct disk d = { .renamed = 0 };
     int acked = 0, oldest = 0, cuts = 0;
     for (int f = 0; f < FILES; f++) {
