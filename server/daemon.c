@@ -1,363 +1,19 @@
-#include "server/daemon.h"
-
+/* daemon.c - what runs while the daemon does: start, supervision, stop. */
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/sysinfo.h>
 
-#include "server/announce.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/camera.h"
-#include "server/clips.h"
-#include "server/evidence.h"
+#include "server/daemon_private.h"
 #include "server/notify.h"
-#include "server/ring_set.h"
-#include "server/tryout.h"
 #include "storage/catalog/activity.h"
 #include "storage/catalog/people.h"
 
 #define TICK_US KT_SECOND_US
-#define LOAD_WINDOW_US (5 * KT_SECOND_US)
 #define FORGET_TICKS 3600
 /* The story of what happened outlives its pictures by a month. */
 #define KEEP_LONGER_US (30 * 24 * 3600 * KT_SECOND_US)
-
-struct kt_daemon {
-    /* --- constant after start --- */
-    struct kt_daemon_params params;
-    int64_t started_us;
-    int utc_offset_s;
-    kt_catalog *catalog;
-    struct kt_ring_set *rings;
-    kt_hub *hub;
-    kt_keeper *keeper;
-    kt_alerts *alerts;                  /* NULL: none configured, like announce */
-    kt_announce *announce;
-    struct kt_net_guard guard;
-    kt_clips *clips;
-    kt_analysis *analysis;
-    kt_ingest_loop *loop;
-    struct kt_evidence *evidence;
-    kt_web *web;
-    struct kt_camera_env env;
-    /* --- main thread --- */
-    uint64_t ticks;
-    int64_t load_at_us, load_cpu_us;
-
-    pthread_mutex_t change_lock;        /* one change of cameras at a time; before lock */
-    kt_config *config;                  /* protected by change_lock */
-    pthread_mutex_t lock;               /* leaf */
-    /* --- protected by lock --- */
-    kt_camera **cameras;
-    size_t n_cameras;
-    double cpu_percent;                 /* of one core, over the last seconds */
-};
-
-/* ------------------------- which cameras ------------------------- */
-
-static bool same_camera(const struct kt_camera_config *a, const struct kt_camera_config *b)
-{
-    return strcmp(a->id, b->id) == 0 && strcmp(a->name, b->name) == 0 &&
-           strcmp(a->main_url, b->main_url) == 0 && strcmp(a->sub_url, b->sub_url) == 0 &&
-           strcmp(a->transport, b->transport) == 0 && strcmp(a->rules, b->rules) == 0 &&
-           a->analysis == b->analysis && a->enabled == b->enabled &&
-           a->provisioned == b->provisioned;
-}
-
-static const struct kt_camera_config *find_config(const struct kt_camera_config *list, size_t n,
-                                                  const char *id)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i].id, id) == 0)
-            return &list[i];
-    return NULL;
-}
-
-/* Cameras of the file, then those of the catalog that the file does not name. */
-static int wanted_cameras(kt_daemon *d, struct kt_camera_config **out, size_t *n)
-{
-    kt_cleanup(kt_freep) struct kt_camera_config *added = NULL;
-    size_t n_added = 0;
-    int ret = kt_catalog_camera_list(d->catalog, &added, &n_added);
-    if (ret < 0)
-        return ret;
-    const size_t n_file = d->config->n_cameras;
-    struct kt_camera_config *all = calloc(n_file + n_added + 1, sizeof(*all));
-    if (!all)
-        return -ENOMEM;
-    size_t count = 0;
-    for (size_t i = 0; i < n_file; i++) {
-        all[count] = d->config->cameras[i];
-        all[count++].provisioned = true;
-    }
-    for (size_t i = 0; i < n_added; i++)
-        if (!find_config(all, n_file, added[i].id))
-            all[count++] = added[i];
-    *out = all;
-    *n = count;
-    return 0;
-}
-
-/* Take cameras that are no longer wanted as they are out of the list, stop them. */
-static void stop_changed(kt_daemon *d, const struct kt_camera_config *want, size_t n)
-{
-    kt_cleanup(kt_freep) kt_camera **gone = calloc(d->n_cameras + 1, sizeof(*gone));
-    kt_cleanup(kt_freep) kt_camera ***list = calloc(d->n_cameras + 1, sizeof(*list));
-    if (!gone || !list)
-        return;
-    size_t n_gone = 0, kept = 0;
-    pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->n_cameras; i++) {
-        const struct kt_camera_config *old = kt_camera_config(d->cameras[i]);
-        const struct kt_camera_config *new = find_config(want, n, old->id);
-        if (new && same_camera(old, new))
-            d->cameras[kept++] = d->cameras[i];
-        else
-            gone[n_gone++] = d->cameras[i];
-    }
-    d->n_cameras = kept;
-    pthread_mutex_unlock(&d->lock);
-    for (size_t i = 0; i < n_gone; i++) {
-        kt_info("cameras", "%s: stopped", kt_camera_config(gone[i])->id);
-        kt_hub_remove(d->hub, kt_camera_config(gone[i])->id);
-        list[i] = &gone[i];
-    }
-    kt_camera_stop_all(list, n_gone);
-}
-
-static bool is_running(kt_daemon *d, const char *id)
-{
-    for (size_t i = 0; i < d->n_cameras; i++)
-        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            return true;
-    return false;
-}
-
-static int start_camera(kt_daemon *d, const struct kt_camera_config *config)
-{
-    struct kt_error err = { "" };
-    kt_camera *camera = NULL;
-    const int ret = kt_camera_start(&camera, config, &d->env, &err);
-    if (ret < 0) {
-        kt_error_log("cameras", "%s: %s", config->id, err.text);
-        return ret;
-    }
-    pthread_mutex_lock(&d->lock);
-    kt_camera **bigger = reallocarray(d->cameras, d->n_cameras + 1, sizeof(kt_camera *));
-    if (bigger) {
-        d->cameras = bigger;
-        d->cameras[d->n_cameras++] = kt_steal_ptr(&camera);
-    }
-    pthread_mutex_unlock(&d->lock);
-    if (camera) {
-        kt_camera_stop_all((kt_camera **[]){ &camera }, 1);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* Make the running cameras those that are wanted; the unchanged ones do not
- * notice. change_lock held. */
-static int reconcile(kt_daemon *d)
-{
-    kt_cleanup(kt_freep) struct kt_camera_config *want = NULL;
-    size_t n = 0;
-    int ret = wanted_cameras(d, &want, &n);
-    if (ret < 0)
-        return ret;
-    stop_changed(d, want, n);
-    for (size_t i = 0; i < n; i++)
-        if (!is_running(d, want[i].id) && start_camera(d, &want[i]) < 0)
-            ret = -EIO;
-    return ret;
-}
-
-/* ------------------------- for the web room ------------------------- */
-
-static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
-{
-    kt_daemon *d = user;
-    pthread_mutex_lock(&d->lock);
-    struct kt_camera_state *list = calloc(d->n_cameras + 1, sizeof(*list));
-    for (size_t i = 0; list && i < d->n_cameras; i++)
-        kt_camera_state(d->cameras[i], &list[i]);
-    *n = d->n_cameras;
-    pthread_mutex_unlock(&d->lock);
-    if (!list)
-        return -ENOMEM;
-    *out = list;
-    return 0;
-}
-
-static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, int64_t *wall_us)
-{
-    kt_daemon *d = user;
-    int ret = -ENOENT;
-    pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->n_cameras; i++)
-        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            ret = kt_camera_snapshot(d->cameras[i], 0, out, n, wall_us);
-    pthread_mutex_unlock(&d->lock);
-    return ret;
-}
-
-/* Says early what the guard would refuse at every connection. A name that is not known
- * now may be later: the camera is off. */
-static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, struct kt_error *err)
-{
-    int ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->main_url, err);
-    if ((ret == 0 || ret == -ENOENT) && cam->sub_url[0])
-        ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->sub_url, err);
-    return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
-}
-
-static int site_camera_put(void *user, const struct kt_camera_config *cam, bool create,
-                           struct kt_error *err)
-{
-    kt_daemon *d = user;
-    int ret = check_addresses(d, cam, err);
-    if (ret < 0)
-        return ret;
-    pthread_mutex_lock(&d->change_lock);
-    if (find_config(d->config->cameras, d->config->n_cameras, cam->id))
-        ret = kt_error_set(err, create ? -EEXIST : -EPERM,
-                           "%s comes from the configuration file", cam->id);
-    else if (create && is_running(d, cam->id))
-        ret = kt_error_set(err, -EEXIST, "there is a camera %s already", cam->id);
-    if (ret == 0)
-        ret = kt_catalog_camera_put(d->catalog, cam);
-    if (ret == 0)
-        ret = reconcile(d);
-    pthread_mutex_unlock(&d->change_lock);
-    return ret;
-}
-
-static int site_camera_delete(void *user, const char *id, struct kt_error *err)
-{
-    kt_daemon *d = user;
-    pthread_mutex_lock(&d->change_lock);
-    int ret = 0;
-    if (find_config(d->config->cameras, d->config->n_cameras, id))
-        ret = kt_error_set(err, -EPERM, "%s comes from the configuration file", id);
-    if (ret == 0)
-        ret = kt_catalog_camera_delete(d->catalog, id);
-    if (ret == 0)
-        ret = reconcile(d);
-    pthread_mutex_unlock(&d->change_lock);
-    return ret;
-}
-
-/* Resident memory of this process. */
-static int64_t memory_bytes(void)
-{
-    kt_cleanup(kt_fclosep) FILE *f = fopen("/proc/self/statm", "re");
-    long long pages = 0;
-    if (!f || fscanf(f, "%*d %lld", &pages) != 1)
-        return 0;
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
-static int64_t cpu_us(void)
-{
-    struct rusage ru;
-    getrusage(RUSAGE_SELF, &ru);
-    return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * KT_SECOND_US + ru.ru_utime.tv_usec +
-           ru.ru_stime.tv_usec;
-}
-
-/* What the machine is short of, over the last ticks. */
-static void measure_load(kt_daemon *d)
-{
-    const int64_t now = kt_clock_mono_us(), cpu = cpu_us();
-    if (now - d->load_at_us < LOAD_WINDOW_US)
-        return;
-    pthread_mutex_lock(&d->lock);
-    if (d->load_at_us)
-        d->cpu_percent = 100.0 * (double)(cpu - d->load_cpu_us) / (double)(now - d->load_at_us);
-    pthread_mutex_unlock(&d->lock);
-    d->load_at_us = now;
-    d->load_cpu_us = cpu;
-}
-
-static char *site_system(void *user)
-{
-    kt_daemon *d = user;
-    uint64_t dropped = 0;
-    bool degraded = false;
-    pthread_mutex_lock(&d->lock);
-    const double cpu_percent = d->cpu_percent;
-    for (size_t i = 0; i < d->n_cameras; i++) {
-        struct kt_analysis_status a;
-        kt_camera_analysis(d->cameras[i], &a);
-        dropped += a.refused;
-        degraded |= a.load != KT_LOAD_NORMAL;
-    }
-    pthread_mutex_unlock(&d->lock);
-    int64_t max_error_us;
-    const bool synced = kt_clock_synchronised(&max_error_us);
-    json_t *o = json_pack("{s:I,s:{s:f,s:I,s:i},s:{s:I,s:b},s:{s:b,s:I}}", "uptime_seconds",
-                          (json_int_t)((kt_clock_mono_us() - d->started_us) / KT_SECOND_US),
-                          "load", "cpu_percent", cpu_percent, "memory_bytes",
-                          (json_int_t)memory_bytes(), "cores", get_nprocs(),
-                          "analysis", "dropped_frames", (json_int_t)dropped, "degraded", degraded,
-                          "clock", "synchronised", synced, "max_error_us", (json_int_t)max_error_us);
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
-    return text;
-}
-
-static char *site_log(void *user, size_t limit)
-{
-    static const char *const levels[] = { [KT_LOG_ERROR] = "error", [KT_LOG_WARN] = "warning",
-                                          [KT_LOG_INFO] = "info", [KT_LOG_DEBUG] = "debug" };
-    struct kt_log_line *lines = calloc(KT_LOG_KEPT, sizeof(*lines));
-    json_t *items = json_array();
-    if (!lines || !items) {
-        free(lines);
-        json_decref(items);
-        return NULL;
-    }
-    const size_t n = kt_log_recent(lines, limit < KT_LOG_KEPT ? limit : KT_LOG_KEPT);
-    for (size_t i = 0; i < n; i++) {
-        char when[KT_RFC3339_SIZE];
-        kt_rfc3339_format(when, lines[i].wall_us);
-        json_array_append_new(items, json_pack("{s:s,s:s,s:s}", "time", when, "level",
-                                               levels[lines[i].level], "text", lines[i].text));
-    }
-    free(lines);
-    char *text = json_dumps(items, JSON_COMPACT);
-    json_decref(items);
-    return text;
-}
-
-static char *site_probe(void *user, const char *url, const char *transport, const char *camera,
-                        struct kt_error *err)
-{
-    kt_daemon *d = user;
-    char with_password[KT_URL_MAX] = "";
-    pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->n_cameras && camera && !with_password[0]; i++) {
-        const struct kt_camera_config *c = kt_camera_config(d->cameras[i]);
-        if (strcmp(c->id, camera) == 0 && kt_tryout_password(with_password, url, c->main_url) < 0 &&
-            kt_tryout_password(with_password, url, c->sub_url) < 0)
-            with_password[0] = '\0';
-    }
-    pthread_mutex_unlock(&d->lock);
-    char *text = kt_tryout_probe(with_password[0] ? with_password : url, transport, d->loop, &d->guard, err);
-    explicit_bzero(with_password, sizeof(with_password));
-    return text;
-}
-
-static char *site_discover(void *user, const struct kt_discover_ask *ask, struct kt_error *err)
-{
-    kt_daemon *d = user;
-    return kt_tryout_discover(ask, &d->guard, err);
-}
 
 /* ------------------------- events to clips ------------------------- */
 
@@ -525,10 +181,7 @@ static int start_web(kt_daemon *d, struct kt_error *err)
         .n_rings = d->rings->n,
         .vault = d->evidence->vault,
         .jobs = d->evidence->jobs,
-        .site = { .user = d, .cameras = site_cameras, .snapshot = site_snapshot,
-                  .camera_put = site_camera_put, .camera_delete = site_camera_delete,
-                  .system_json = site_system, .probe_json = site_probe,
-                  .discover_json = site_discover, .log_json = site_log },
+        .site = kt_daemon_site(d),
     };
     return kt_web_start(&d->web, &p, err);
 }
@@ -563,23 +216,11 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
     if (ret < 0)
         return ret;
     pthread_mutex_lock(&d->change_lock);
-    (void)reconcile(d);         /* a camera that cannot start is logged; the others run */
+    (void)kt_fleet_reconcile(d);         /* a camera that cannot start is logged; the others run */
     pthread_mutex_unlock(&d->change_lock);
     kt_info("kentongan", "%zu cameras, listening on port %d", d->n_cameras, kt_web_port(d->web));
     *out = kt_steal_ptr(&d);
     return 0;
-}
-
-static void stop_cameras(kt_daemon *d)
-{
-    kt_cleanup(kt_freep) kt_camera ***list = calloc(d->n_cameras + 1, sizeof(*list));
-    for (size_t i = 0; list && i < d->n_cameras; i++)
-        list[i] = &d->cameras[i];
-    if (list)
-        kt_camera_stop_all(list, d->n_cameras);
-    pthread_mutex_lock(&d->lock);
-    d->n_cameras = 0;
-    pthread_mutex_unlock(&d->lock);
 }
 
 void kt_daemon_stop(kt_daemon **pd)
@@ -588,7 +229,7 @@ void kt_daemon_stop(kt_daemon **pd)
     if (!d)
         return;
     kt_web_stop(&d->web);
-    stop_cameras(d);
+    kt_fleet_stop(d);
     free(d->cameras);
     kt_ingest_loop_destroy(&d->loop);
     kt_analysis_destroy(&d->analysis);
@@ -626,7 +267,7 @@ static void reload(kt_daemon *d)
     old->n_cameras = config->n_cameras;
     config->cameras = cameras;
     config->n_cameras = n;
-    (void)reconcile(d);
+    (void)kt_fleet_reconcile(d);
     pthread_mutex_unlock(&d->change_lock);
     kt_config_free(&config);
     kt_info("configuration", "read again: %zu cameras", d->n_cameras);
@@ -650,7 +291,7 @@ static void forget(kt_daemon *d)
 
 static void tick(kt_daemon *d)
 {
-    measure_load(d);
+    kt_daemon_measure_load(d);
     if (d->ticks++ % FORGET_TICKS == FORGET_TICKS - 1)
         forget(d);
     /* Cameras come and go under change_lock: holding it, the list is ours to walk. */

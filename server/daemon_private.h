@@ -1,0 +1,68 @@
+/*
+ * daemon_private.h - inside the daemon: what daemon.c (life and supervision), fleet.c
+ * (which cameras run) and site.c (what the pages ask) share.
+ */
+#ifndef KT_SERVER_DAEMON_PRIVATE_H
+#define KT_SERVER_DAEMON_PRIVATE_H
+
+#include <pthread.h>
+
+#include "server/announce.h"
+#include "server/camera.h"
+#include "server/clips.h"
+#include "server/daemon.h"
+#include "server/evidence.h"
+#include "server/net_guard.h"
+#include "server/ring_set.h"
+
+struct kt_daemon {
+    /* --- constant after start --- */
+    struct kt_daemon_params params;
+    int64_t started_us;
+    int utc_offset_s;
+    kt_catalog *catalog;
+    struct kt_ring_set *rings;
+    kt_hub *hub;
+    kt_keeper *keeper;
+    kt_alerts *alerts;                  /* NULL: none configured, like announce */
+    kt_announce *announce;
+    struct kt_net_guard guard;
+    kt_clips *clips;
+    kt_analysis *analysis;
+    kt_ingest_loop *loop;
+    struct kt_evidence *evidence;
+    kt_web *web;
+    struct kt_camera_env env;
+    /* --- main thread --- */
+    uint64_t ticks;
+    int64_t load_at_us, load_cpu_us;        /* of site.c's kt_daemon_measure_load() */
+
+    pthread_mutex_t change_lock;        /* one change of cameras at a time; before lock */
+    kt_config *config;                  /* protected by change_lock */
+    pthread_mutex_t lock;               /* leaf */
+    /* --- protected by lock --- */
+    kt_camera **cameras;
+    size_t n_cameras;
+    double cpu_percent;                 /* of one core, over the last seconds */
+};
+
+/* ------------------------- fleet.c ------------------------- */
+
+/* CONFIG of ID in LIST, borrowed, or NULL. */
+const struct kt_camera_config *kt_fleet_find(const struct kt_camera_config *list, size_t n,
+                                             const char *id);
+bool kt_fleet_runs(kt_daemon *d, const char *id);
+
+/* Make the running cameras those that are wanted; the unchanged ones do not
+ * notice. change_lock held. -EIO when one did not start. */
+int kt_fleet_reconcile(kt_daemon *d);
+void kt_fleet_stop(kt_daemon *d);
+
+/* ------------------------- site.c ------------------------- */
+
+struct kt_site kt_daemon_site(kt_daemon *d);
+
+/* Once a tick, main thread: what the machine is short of. */
+void kt_daemon_measure_load(kt_daemon *d);
+
+#endif
