@@ -111,6 +111,17 @@ bool kt_commit_has_init(const struct kt_commit *c, const uint8_t hash[KT_HASH_SI
 
 /* ---- publishing ---- */
 
+/* The erasure that was waiting for its record to be written is on disk now. */
+static void publish_erase(struct kt_index *ix, const struct kt_header *h, uint64_t slab_seq)
+{
+    struct kt_index_stream *st = kt_index_stream_of(ix, h->stream);
+    for (size_t i = 0; st && i < st->n_erased; i++) {
+        struct kt_erased *e = &st->erased[i];
+        if (e->slab_seq == 0 && e->from_us == h->start_us && e->to_us == h->end_us)
+            e->slab_seq = slab_seq;
+    }
+}
+
 static int publish_one(struct kt_index *ix, struct kt_toc *toc, const struct kt_commit_record *r)
 {
     const struct kt_stretch *stretch;
@@ -118,6 +129,8 @@ static int publish_one(struct kt_index *ix, struct kt_toc *toc, const struct kt_
     int ret = kt_toc_add(toc, &r->h, r->offset, &stretch, &grown);
     if (ret == 0 && stretch)
         ret = kt_index_put(ix, toc->slab_seq, stretch, grown);
+    if (ret == 0 && r->h.type == KT_TYPE_ERASE)
+        publish_erase(ix, &r->h, toc->slab_seq);
     if (ret == 0 && r->h.type == KT_TYPE_INIT) {
         struct kt_initref ref = { .offset = r->offset, .size = r->h.size };
         memcpy(ref.hash, r->h.init, KT_HASH_SIZE);

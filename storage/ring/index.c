@@ -217,10 +217,19 @@ int kt_index_put_erased(struct kt_index *ix, uint32_t stream, const struct kt_er
 
 bool kt_index_is_erased(const struct kt_index_stream *st, uint64_t seq)
 {
-    for (size_t i = 0; i < st->n_erased; i++)
-        for (size_t k = 0; k < st->erased[i].n; k++)
-            if (seq >= st->erased[i].ranges[k].first && seq <= st->erased[i].ranges[k].last)
-                return true;
+    for (size_t i = 0; i < st->n_erased; i++) {
+        const struct kt_seq_range *r = st->erased[i].ranges;
+        size_t lo = 0, hi = st->erased[i].n;
+        while (lo < hi) {               /* the first range that ends at SEQ or behind */
+            const size_t mid = (lo + hi) / 2;
+            if (r[mid].last < seq)
+                lo = mid + 1;
+            else
+                hi = mid;
+        }
+        if (lo < st->erased[i].n && r[lo].first <= seq)
+            return true;
+    }
     return false;
 }
 
@@ -234,6 +243,13 @@ static void drop_erased(struct kt_index_stream *st, uint64_t slab_seq)
             st->erased[kept++] = st->erased[i];
     }
     st->n_erased = kept;
+}
+
+void kt_index_drop_unwritten(struct kt_index *ix, uint32_t stream)
+{
+    struct kt_index_stream *st = kt_index_stream_of(ix, stream);
+    if (st)
+        drop_erased(st, 0);
 }
 
 /* ---- slabs ---- */

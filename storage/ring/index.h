@@ -26,9 +26,10 @@ struct kt_located_list {
 
 struct kt_erased {                      /* records of one stream that a person erased */
     int64_t from_us, to_us;
-    struct kt_seq_range *ranges;
+    struct kt_seq_range *ranges;        /* in order */
     size_t n;
-    uint64_t slab_seq;                  /* of the ERASE record */
+    uint64_t slab_seq;                  /* of the ERASE record; 0: not on disk yet */
+    bool done;                          /* the payloads are gone */
 };
 
 struct kt_index_stream {
@@ -87,6 +88,9 @@ struct kt_index_init *kt_index_find_init(const struct kt_index *ix,
 kt_must_check int kt_index_put_erased(struct kt_index *ix, uint32_t stream,
                                       const struct kt_erased *e);
 bool kt_index_is_erased(const struct kt_index_stream *st, uint64_t seq);
+/* Forget the erasures of STREAM that never got to the disk. */
+void kt_index_drop_unwritten(struct kt_index *ix, uint32_t stream);
+
 
 /* Everything of this life goes: its slab is about to be overwritten. */
 void kt_index_drop(struct kt_index *ix, uint64_t slab_seq);

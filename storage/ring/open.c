@@ -15,6 +15,7 @@
 #define MAX_AUTO_SLAB (UINT64_C(256) << 20)
 #define HUGE_SLAB (UINT64_C(1) << 30)   /* beyond 8 TiB: fewer, larger slabs keep the index small */
 #define MIN_SLABS 8
+#define DEFAULT_SCRUB (INT64_C(2) << 20)
 #define DEFAULT_QUEUE (64u << 20)
 
 void kt_slab_name(char out[KT_SLAB_NAME_SIZE], uint32_t file)
@@ -157,6 +158,9 @@ static void destroy(kt_ring **pring)
     kt_closep(&ring->dir_fd);
     pthread_mutex_destroy(&ring->cache_lock);
     pthread_mutex_destroy(&ring->lock);
+    pthread_mutex_destroy(&ring->erase_lock);
+    pthread_mutex_destroy(&ring->scrub_lock);
+    pthread_cond_destroy(&ring->scrub_wake);
     pthread_cond_destroy(&ring->wake);
     pthread_cond_destroy(&ring->done);
     free(ring);
@@ -172,9 +176,13 @@ static int allocate(kt_ring **out, const struct kt_ring_params *p, const struct 
     ring->state = KT_RING_OK;
     ring->read_only = p->read_only;
     ring->commit_interval_us = p->commit_interval_us > 0 ? p->commit_interval_us : KT_SECOND_US;
+    ring->scrub_rate = p->scrub_rate ? p->scrub_rate : DEFAULT_SCRUB;
     ring->queue_bytes = p->queue_bytes > 0 ? p->queue_bytes : DEFAULT_QUEUE;
     snprintf(ring->name, sizeof(ring->name), "%s", p->name ? p->name : "ring");
     pthread_mutex_init(&ring->lock, NULL);
+    pthread_mutex_init(&ring->erase_lock, NULL);
+    pthread_mutex_init(&ring->scrub_lock, NULL);
+    kt_cond_init(&ring->scrub_wake);
     pthread_mutex_init(&ring->cache_lock, NULL);
     kt_cond_init(&ring->wake);
     kt_cond_init(&ring->done);
@@ -210,8 +218,18 @@ static int note_restart(kt_ring *ring)
 
 static int start_writing(kt_ring *ring)
 {
-    const int ret = note_restart(ring);
-    return ret < 0 ? ret : kt_writer_start(ring);
+    int ret = note_restart(ring);
+    if (ret == 0)
+        ret = kt_writer_start(ring);
+    if (ret == 0)
+        ret = kt_erase_finish(ring);
+    if (ret == 0)
+        ret = kt_scrub_start(ring);
+    if (ret < 0) {
+        kt_scrub_stop(ring);
+        kt_writer_stop(ring);
+    }
+    return ret;
 }
 
 int kt_ring_open_io(kt_ring **out, const struct kt_ring_params *params, const struct kt_ring_io *io,
@@ -257,6 +275,7 @@ void kt_ring_close(kt_ring **pring)
 {
     if (!*pring)
         return;
+    kt_scrub_stop(*pring);
     kt_writer_stop(*pring);
     destroy(pring);
 }

@@ -75,7 +75,7 @@ static int rebuild_toc(kt_ring *ring, int fd, uint64_t slab_seq, uint64_t last_s
     struct kt_scan scan = { .io = ring->io, .fd = fd, .slab_bytes = ring->meta.slab_bytes,
                             .uuid = ring->meta.uuid, .slab_seq = slab_seq, .bounded = true, .max_seq = last_seq };
     kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
-    atomic_fetch_add(&ring->count.corrupt, 1);
+    (void)kt_ring_note_bad(ring, slab_seq, ring->meta.slab_bytes - KT_PAGE);
     int ret = kt_toc_create(&toc, slab_seq);
     if (ret == 0)
         ret = kt_scan_slab(&scan);
@@ -362,6 +362,20 @@ static int start_with_key(kt_ring *ring, int64_t from_us, int64_t to_us, size_t 
     return ret;
 }
 
+int kt_ring_query_exact(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
+                        struct kt_record **out, size_t *n)
+{
+    struct record_list list = { .n = 0 };
+    const int ret = collect(ring, stream, from_us, to_us, SIZE_MAX, &list);
+    if (ret < 0) {
+        free(list.a);
+        return ret;
+    }
+    *out = list.a;
+    *n = list.n;
+    return 0;
+}
+
 int kt_ring_query(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us, size_t max,
                   struct kt_record **out, size_t *n)
 {
@@ -477,7 +491,7 @@ int kt_ring_read(kt_ring *ring, const struct kt_record *rec, void *buf)
     if (!alive(ring, rec->slab_seq) || is_erased(ring, rec))
         return -ESTALE;                 /* it was overwritten while we read */
     if (ret == -EBADMSG || ret == -EIO)
-        atomic_fetch_add(&ring->count.corrupt, 1);
+        (void)kt_ring_note_bad(ring, rec->slab_seq, rec->offset - KT_HEADER_SIZE);
     return ret;
 }
 
@@ -564,7 +578,8 @@ void kt_ring_status(kt_ring *ring, struct kt_ring_status *out)
         .fsyncs = ring->count.fsyncs, .records = ring->count.records,
         .lost_intervals = ring->count.lost_intervals, .dropped_chunks = ring->count.dropped_chunks,
         .corrupt_records = ring->count.corrupt, .durable_us = ring->count.durable_us,
-        .bytes_per_second = ring->count.rate,
+        .bytes_per_second = ring->count.rate, .scrubbed_bytes = ring->count.scrubbed,
+        .scrub_passes = ring->count.scrub_passes,
     };
     pthread_mutex_lock(&ring->lock);
     out->state = ring->state;

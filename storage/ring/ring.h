@@ -54,6 +54,7 @@ struct kt_ring_status {
     uint64_t fsyncs, records, lost_intervals, dropped_chunks, corrupt_records;
     int64_t oldest_us, newest_us;   /* of all streams, 0 when empty */
     int64_t durable_us;             /* capture time up to which all is on disk */
+    uint64_t scrubbed_bytes, scrub_passes;  /* read again to look for damage; times around */
     double bytes_per_second;        /* measured over the last minutes, 0 when unknown */
     double days_capacity;           /* at that rate, 0 when unknown */
     char key_fingerprint[65];       /* SHA-256 of the signing key's SubjectPublicKeyInfo, hex */
@@ -71,6 +72,7 @@ struct kt_ring_params {
                                      * frames are refused up to the stream's next key frame and
                                      * a gap KT_GAP_DISK_STALL is recorded */
     const char *key_path;           /* signing key (PEM, made 0600 when missing); NULL: <path>/key.pem */
+    int64_t scrub_rate;             /* bytes a second to read in search of damage; 0: 2 MiB, < 0: never */
     bool create;                    /* make the ring when the directory has none */
     bool read_only;                 /* open beside nobody, for tools: no writer, no lock needed */
 };

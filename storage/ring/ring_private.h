@@ -68,9 +68,15 @@ struct kt_writer {
     double rate;                        /* bytes per second, smoothed */
 };
 
+/* Damage that was counted already. */
+#define KT_KNOWN_BAD 256
+struct kt_bad_place {
+    uint64_t slab_seq, offset;
+};
+
 struct kt_counters {
     atomic_uint_fast64_t payload_bytes, bytes, fsyncs, records, lost_intervals, dropped_chunks,
-        corrupt;
+        corrupt, scrubbed, scrub_passes;
     atomic_int_fast64_t durable_us;
     _Atomic double rate;
 };
@@ -100,6 +106,16 @@ struct kt_ring {
     enum kt_ring_state state;
     char why[160];
     struct kt_intake intake[KT_MAX_STREAMS];
+    pthread_mutex_t erase_lock;         /* one erasure at a time; taken before all others */
+    /* --- the scrub --- */
+    int64_t scrub_rate;                 /* constant */
+    pthread_t scrub_thread;
+    bool scrub_started;
+    pthread_mutex_t scrub_lock;         /* leaf; guards what follows */
+    pthread_cond_t scrub_wake;
+    bool scrub_stop;
+    struct kt_bad_place known_bad[KT_KNOWN_BAD];
+    size_t n_known_bad;
     /* --- the writer --- */
     pthread_t thread;
     bool thread_started;
@@ -141,8 +157,21 @@ kt_must_check int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **
 kt_must_check int kt_ring_read_footer(kt_ring *ring, int fd, uint64_t slab_seq, struct kt_toc **out);
 void kt_ring_forget_tocs(kt_ring *ring);
 int64_t kt_ring_newest_us(kt_ring *ring);
+/* As kt_ring_query(), without what its first GOP begins with. */
+kt_must_check int kt_ring_query_exact(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
+                                      struct kt_record **out, size_t *n);
 /* Records FIRST..LAST of STREAM, in the order of the log. As kt_ring_query(). */
 kt_must_check int kt_ring_query_seq(kt_ring *ring, uint32_t stream, uint64_t first, uint64_t last,
                                     struct kt_record **out, size_t *n);
+
+/* ---- erase.c ---- */
+/* Go on with erasures that a power cut interrupted. */
+kt_must_check int kt_erase_finish(kt_ring *ring);
+
+/* ---- scrub.c ---- */
+kt_must_check int kt_scrub_start(kt_ring *ring);
+void kt_scrub_stop(kt_ring *ring);
+/* Count damage at a place, once. False: known already. */
+bool kt_ring_note_bad(kt_ring *ring, uint64_t slab_seq, uint64_t offset);
 
 #endif

@@ -250,7 +250,12 @@ static int take_erase(kt_ring *ring, int fd, uint64_t slab_seq, uint64_t offset)
     const size_t n = kt_seq_ranges_decode(ranges, payload, h.size);
     const struct kt_erased e = { .from_us = h.start_us, .to_us = h.end_us, .ranges = ranges, .n = n,
                                  .slab_seq = slab_seq };
-    return kt_index_put_erased(ring->ix, h.stream, &e);
+    if (!(h.flags & KT_ERASE_DONE))
+        return kt_index_put_erased(ring->ix, h.stream, &e);
+    struct kt_index_stream *st = kt_index_stream_of(ring->ix, h.stream);
+    for (size_t i = 0; st && i < st->n_erased; i++)
+        st->erased[i].done |= st->erased[i].from_us == e.from_us && st->erased[i].to_us == e.to_us;
+    return 0;
 }
 
 /* All stretches and init segments of TOC, and the erasures it names. */

@@ -49,7 +49,7 @@ static inline struct kt_ring_params kit_params(void)
 {
     return (struct kt_ring_params){
         .name = "test", .path = kit_dir, .size_bytes = 8 * MIB, .slab_bytes = MIB,
-        .create = true,
+        .scrub_rate = -1, .create = true,
     };
 }
 
