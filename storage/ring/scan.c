@@ -106,8 +106,7 @@ static int push(struct kt_scan *s, const struct kt_header *h, uint64_t offset,
         return -ENOMEM;
     struct kt_scan_item *item = &s->items[s->n++];
     memset(item, 0, sizeof(*item));
-    if (h)
-        item->h = *h;
+    item->h = *h;
     item->offset = offset;
     item->state = state;
     return 0;
@@ -129,8 +128,10 @@ static int next_header(struct kt_scan *s, uint64_t *pos, struct kt_header *h)
     uint64_t found = 0;
     ret = resync(s, *pos, &found, h);
     if (ret == 1) {
-        const struct kt_header *last = last_header(s);
-        ret = push(s, last, *pos, KT_SCAN_HOLE) < 0 ? -ENOMEM : 1;
+        struct kt_header before = { .seq = 0 };     /* a copy: the list may move */
+        if (s->n > 0)
+            before = *last_header(s);
+        ret = push(s, &before, *pos, KT_SCAN_HOLE) < 0 ? -ENOMEM : 1;
         *pos = found;
     }
     return ret;
