@@ -229,7 +229,6 @@ int kt_ring_wait(kt_ring *ring, uint64_t ticket, int64_t timeout_us)
     const struct timespec deadline = kt_clock_deadline(timeout_us);
     int ret = 0;
     pthread_mutex_lock(&ring->lock);
-    const uint64_t lost = ring->lost;
     while (ring->finished < ticket && ret == 0) {
         if (ring->state != KT_RING_OK) {
             ret = -EIO;
@@ -240,7 +239,7 @@ int kt_ring_wait(kt_ring *ring, uint64_t ticket, int64_t timeout_us)
         ret = -pthread_cond_timedwait(&ring->done, &ring->lock, &deadline);
     }
     if (ring->finished >= ticket)
-        ret = ring->lost != lost || ring->state != KT_RING_OK ? -EIO : 0;
+        ret = (ticket > 0 && ring->lost_ticket >= ticket) || ring->state != KT_RING_OK ? -EIO : 0;
     pthread_mutex_unlock(&ring->lock);
     return ret;
 }
@@ -250,7 +249,13 @@ int kt_ring_flush(kt_ring *ring, int64_t timeout_us)
     pthread_mutex_lock(&ring->lock);
     const uint64_t ticket = ring->taken;
     pthread_mutex_unlock(&ring->lock);
-    return kt_ring_wait(ring, ticket, timeout_us);
+    int ret = kt_ring_wait(ring, ticket, timeout_us);
+    pthread_mutex_lock(&ring->lock);
+    if (ret == 0 && ring->lost != ring->lost_told)
+        ret = -EIO;
+    ring->lost_told = ring->lost;
+    pthread_mutex_unlock(&ring->lock);
+    return ret;
 }
 
 void kt_ring_end_refusals(kt_ring *ring)

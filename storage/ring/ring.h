@@ -131,7 +131,8 @@ int kt_ring_gap(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
  * chain still verifies. Blocks. Returns the number of records, or an error. */
 int kt_ring_erase(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us);
 
-/* Wait until everything appended before the call is on disk, or failed. */
+/* Wait until everything appended before the call is on disk. -EIO when anything was lost
+ * since the last flush, -ETIMEDOUT. */
 int kt_ring_flush(kt_ring *ring, int64_t timeout_us);
 
 /* ------------------------------ reading ------------------------------ */

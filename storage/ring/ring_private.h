@@ -61,6 +61,7 @@ struct kt_writer {
     struct kt_toc *toc;                 /* also in the slab table */
     int64_t last_head_us;               /* monotonic */
     bool unsigned_records;              /* since the last signed head */
+    uint64_t batch_ticket;              /* the last item of the batch at hand */
     unsigned failures;                  /* commits in a row */
     int64_t retry_at_us;                /* monotonic; after which failures */
     struct kt_item_list lost;           /* gaps to be written for what was lost */
@@ -101,7 +102,8 @@ struct kt_ring {
     struct kt_item_list queue;
     size_t in_flight;                   /* bytes the writer has taken and not yet committed */
     uint64_t taken, finished;           /* items ever queued; items ever committed or lost */
-    uint64_t lost;                      /* commits that failed */
+    uint64_t lost, lost_told;           /* commits that failed; that a flush reported */
+    uint64_t lost_ticket;               /* the last item of the last batch that lost something */
     bool flush, stopping;
     enum kt_ring_state state;
     char why[160];

@@ -261,6 +261,7 @@ static void commit_failed(struct kt_commit *c, int error)
     atomic_fetch_add(&ring->count.lost_intervals, 1);
     pthread_mutex_lock(&ring->lock);
     ring->lost++;
+    ring->lost_ticket = w->batch_ticket;
     pthread_mutex_unlock(&ring->lock);
     kt_commit_reset(c);
     leave_slab(ring);
@@ -475,6 +476,7 @@ static void *run(void *arg)
         ring->in_flight = items.bytes;
         pthread_mutex_unlock(&ring->lock);
 
+        ring->w.batch_ticket = taken;
         next_us = kt_clock_mono_us() + ring->commit_interval_us;
         commit_items(ring, &items, stop);
         kt_item_list_clear(&items);

@@ -273,9 +273,16 @@ START_TEST(every_cut_is_survived)
             check(i, parts[k], acked, kept, random() % 4 == 0);
         }
     }
+    for (int f = 0; f < FILES; f++) {
+        free(d.durable[f]);
+        free(d.now[f]);
+    }
     printf("%d disks rebuilt of %zu operations\n", cuts, tape.n);
     ck_assert_int_gt(acked, 500);
     ck_assert_int_gt(oldest, 20);       /* it did go around */
+    for (size_t i = 0; i < tape.n; i++)
+        free(tape.ops[i].data);
+    free(tape.ops);
 }
 END_TEST
 
