@@ -13,6 +13,7 @@
 /* A camera that is away for less than this is a hiccup, not an event. */
 #define OFFLINE_EVENT_US (15 * KT_SECOND_US)
 #define STILL_WIDTH 480
+#define LOOK_WHEN_OFF_US (30 * KT_SECOND_US)
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)
@@ -27,6 +28,7 @@ struct kt_camera {
     /* --- analysis worker sets, others read --- */
     atomic_int open_events;
     atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
+    int64_t looked_us;                      /* ingest thread: the last key frame given on when off */
     /* --- supervisor thread --- */
     char last_state[24];
     int64_t away_since_us;                  /* 0: it is here */
@@ -108,6 +110,12 @@ static void on_format(void *user, const AVCodecParameters *par, AVRational time_
 static void on_packet(void *user, const AVPacket *pkt, int64_t wall_us)
 {
     kt_camera *c = user;
+    /* Switched off: a key frame now and then, so that there is a picture to show. */
+    if (c->config.analysis == KT_ANALYSIS_OFF) {
+        if (!(pkt->flags & AV_PKT_FLAG_KEY) || wall_us - c->looked_us < LOOK_WHEN_OFF_US)
+            return;
+        c->looked_us = wall_us;
+    }
     kt_analysis_packet(c->analysis, pkt, wall_us);
 }
 
