@@ -3,13 +3,18 @@
 import re
 import time
 
-from kt import (Cameras, Server, camera_list, check_consecutive, cpu_seconds, memory_kib, note, packets, parse_time, run,
+from kt import (BUILD, Cameras, Server, camera_list, check_consecutive, cpu_seconds, memory_kib, note, packets, parse_time, run,
                 test, ticks, tool, wait_for)
 
 MAIN_FPS, SUB_FPS = 15, 10
 cameras = Cameras(8)
 ids = [f"cam{i + 1:02d}" for i in range(8)]
-server = Server(camera_list(cameras, analysis="full")).start()
+# The thread sanitizer makes decoding ten times dearer: two cores look at one camera of each scene, or shed load.
+watched = ids[:4] if "tsan" in BUILD.name else ids
+configured = camera_list(cameras, analysis="full")
+for camera in configured[len(watched):]:
+    camera["analysis"] = "off"
+server = Server(configured).start()
 
 
 @test("all eight record within 5 s of the start")
@@ -109,7 +114,7 @@ def events():
     begin, end = server.started + 12, server.started + 84
     expected, errors, unmatched = 0, [], []
     time.sleep(6)       # an event closes some quiet seconds after its pass
-    for i, camera in enumerate(ids):
+    for i, camera in enumerate(watched):
         found = [e for e in server.events(camera=camera) if e["type"] == "motion" and parse_time(e["start"]) >= begin - 1]
         for p in cameras.passes(i, begin, end):
             if p[1] < begin or p[2] > end:
@@ -126,7 +131,7 @@ def events():
             errors.append((abs(parse_time(match[0]["end"]) - p[2]), f"{camera} {p[0]} end"))
         unmatched += [f"{camera}: an event at loop time {cameras.loop_time(i, parse_time(e['start'])):.1f} s of an empty scene"
                       for e in found if parse_time(e["start"]) < end - 2]
-    assert expected >= 8, f"only {expected} passes: the test saw too little"
+    assert expected >= len(watched), f"only {expected} passes: the test saw too little"
     worst = sorted(errors, reverse=True)
     note(f"{expected} passes, worst: " + ", ".join(f"{name} {error:.2f} s" for error, name in worst[:4]))
     assert not unmatched, "; ".join(unmatched)
