@@ -1,4 +1,5 @@
 /* main.c - the command line: one program, one word says what it does. */
+#include <libavformat/avformat.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static void usage(FILE *to)
     fputs("usage: kentongan COMMAND [OPTIONS]\n\n", to);
     for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)
         fprintf(to, "  %-9s %s\n", commands[i].word, commands[i].summary);
-    fputs("\n'kentongan COMMAND --help' tells more.\n", to);
+    fputs("\n'kentongan COMMAND --help' tells more; 'kentongan --version' says which one this is.\n", to);
 }
 
 int main(int argc, char **argv)
@@ -36,6 +37,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("kentongan %s (libavformat %u.%u.%u)\n", KT_VERSION, AV_VERSION_MAJOR(avformat_version()),
+               AV_VERSION_MINOR(avformat_version()), AV_VERSION_MICRO(avformat_version()));
         return 0;
     }
     for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)

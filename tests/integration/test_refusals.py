@@ -2,6 +2,7 @@
 """Bad input gets a clear answer: over HTTP, in the configuration, at the start."""
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -157,6 +158,8 @@ def command_line():
         done = subprocess.run([KENTONGAN, *arguments], capture_output=True, text=True, timeout=20 * SLOW)
         assert done.returncode == status, f"{arguments}: {done.returncode}"
         assert "usage" in done.stdout + done.stderr, arguments
+    version = subprocess.run([KENTONGAN, "--version"], capture_output=True, text=True, timeout=20 * SLOW, check=True)
+    assert re.fullmatch(r"kentongan \d+\.\d+\.\d+ \(libavformat [\d.]+\)\n", version.stdout), version.stdout
 
 
 @test("all the while the healthy cameras recorded")
