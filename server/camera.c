@@ -8,12 +8,13 @@
 #include "decoders/decode/decode.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/still.h"
 #include "storage/catalog/activity.h"
 
 /* A camera that is away for less than this is a hiccup, not an event. */
 #define OFFLINE_EVENT_US (15 * KT_SECOND_US)
 #define STILL_WIDTH 480
-#define LOOK_WHEN_OFF_US (30 * KT_SECOND_US)
+#define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)
@@ -25,15 +26,15 @@ struct kt_camera {
     int64_t started_us;
     kt_stream *main, *sub;
     kt_analysis_camera *analysis;
+    kt_still *still;                        /* NULL unless analysis is off */
     /* --- analysis worker sets, others read --- */
     atomic_int open_events;
     atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
-    int64_t looked_us;                      /* ingest thread: the last key frame given on when off */
     /* --- supervisor thread --- */
     char last_state[24];
     int64_t away_since_us;                  /* 0: it is here */
     bool away_posted;
-    int64_t still_us;                       /* the last still published */
+    int64_t published_us;                   /* time of the last still published */
 };
 
 /* ------------------- from analysis, on a worker ------------------- */
@@ -104,25 +105,26 @@ static void on_trouble(void *user, enum kt_trouble trouble, bool now, int64_t si
 static void on_format(void *user, const AVCodecParameters *par, AVRational time_base)
 {
     kt_camera *c = user;
-    kt_analysis_format(c->analysis, par, time_base);
+    if (c->still)
+        kt_still_format(c->still, par, time_base);
+    else
+        kt_analysis_format(c->analysis, par, time_base);
 }
 
 static void on_packet(void *user, const AVPacket *pkt, int64_t wall_us)
 {
     kt_camera *c = user;
-    /* Switched off: a key frame now and then, so that there is a picture to show. */
-    if (c->config.analysis == KT_ANALYSIS_OFF) {
-        if (!(pkt->flags & AV_PKT_FLAG_KEY) || wall_us - c->looked_us < LOOK_WHEN_OFF_US)
-            return;
-        c->looked_us = wall_us;
-    }
-    kt_analysis_packet(c->analysis, pkt, wall_us);
+    if (!c->still)
+        kt_analysis_packet(c->analysis, pkt, wall_us);
+    else if (pkt->flags & AV_PKT_FLAG_KEY)
+        kt_still_put(c->still, pkt, wall_us);
 }
 
 static void on_gap(void *user)
 {
     kt_camera *c = user;
-    kt_analysis_gap(c->analysis);
+    if (!c->still)
+        kt_analysis_gap(c->analysis);
 }
 
 /* ----------------------------- life ----------------------------- */
@@ -177,6 +179,7 @@ void kt_camera_stop_all(kt_camera **list[], size_t n)
         if (!c)
             continue;
         kt_analysis_remove(&c->analysis);
+        kt_still_destroy(&c->still);
         free(c);
     }
 }
@@ -204,6 +207,8 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
         int ret = kt_analysis_add(env->analysis, &c->analysis, config->id, &params, err);
         if (ret < 0)
             return ret;
+        if (config->analysis == KT_ANALYSIS_OFF && kt_still_create(&c->still) < 0)
+            return kt_error_set(err, -ENOMEM, "out of memory");
         const bool has_sub = config->sub_url[0];
         ret = start_stream(c, &c->main, "main", config->main_url, !has_sub, err);
         if (ret == 0 && has_sub)
@@ -300,6 +305,8 @@ int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, in
 {
     if (!c->analysis)
         return -EAGAIN;
+    if (c->still)
+        return kt_still_jpeg(c->still, max_width, out, n, wall_us);
     return kt_analysis_snapshot(c->analysis, max_width, out, n, wall_us);
 }
 
@@ -347,15 +354,16 @@ static void publish_still(kt_camera *c)
 {
     char name[KT_STREAM_NAME_MAX + 1];
     snprintf(name, sizeof(name), "%s/still", c->config.id);
-    if (!kt_hub_watched(c->env.hub, name))
+    if (!kt_hub_watched(c->env.hub, name) ||
+        (c->still && kt_still_newest_us(c->still) - c->published_us < STILL_WHEN_OFF_US))
         return;
     kt_cleanup(kt_freep) uint8_t *jpeg = NULL;
     size_t size;
     int64_t wall_us;
-    if (kt_camera_snapshot(c, STILL_WIDTH, &jpeg, &size, &wall_us) < 0 || wall_us == c->still_us)
+    if (kt_camera_snapshot(c, STILL_WIDTH, &jpeg, &size, &wall_us) < 0 || wall_us == c->published_us)
         return;
     kt_hub_publish_still(c->env.hub, c->config.id, jpeg, size, wall_us);
-    c->still_us = wall_us;
+    c->published_us = wall_us;
 }
 
 void kt_camera_tick(kt_camera *c, int64_t now_us)
