@@ -84,15 +84,15 @@ static void block_signals(void)
 }
 
 /*
- * Pictures and backgrounds come and go in pieces of some hundred KiB, from many
+ * Pictures and backgrounds come and go in pieces of some 60 KiB and more, from many
  * threads. With glibc's moving threshold they end up in the arenas, which then
  * keep a third more than is in use; with a fixed one they go back when freed.
  */
 static void tame_malloc(void)
 {
-    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_MMAP_THRESHOLD, 64 << 10);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
-    mallopt(M_ARENA_MAX, 4);
+    mallopt(M_ARENA_MAX, 2);
 }
 
 /* What FFmpeg has to say is about frames that cameras damaged: for the curious. */
