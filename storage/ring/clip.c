@@ -260,15 +260,26 @@ int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us,
     return skip == n ? -ENOENT : open_clip(out, ring, false, recs + skip, n - skip, to_us_);
 }
 
-int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq,
-                         uint64_t last_seq)
+static int open_seq(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq, uint64_t last_seq,
+                    bool segment)
 {
     kt_cleanup(kt_freep) struct kt_record *recs = NULL;
     size_t n;
     const int ret = kt_ring_query_seq(ring, stream, first_seq, last_seq, &recs, &n);
     if (ret < 0)
         return ret;
-    return n == 0 ? -ENOENT : open_clip(out, ring, true, recs, n, INT64_MAX);
+    return n == 0 ? -ENOENT : open_clip(out, ring, segment, recs, n, INT64_MAX);
+}
+
+int kt_clip_open_records(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq, uint64_t last_seq)
+{
+    return open_seq(out, ring, stream, first_seq, last_seq, false);
+}
+
+int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq,
+                         uint64_t last_seq)
+{
+    return open_seq(out, ring, stream, first_seq, last_seq, true);
 }
 
 /* ---- reading ---- */

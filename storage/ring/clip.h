@@ -33,6 +33,10 @@ struct kt_clip_info {
 kt_must_check int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us,
                                int64_t to_us);
 
+/* The same of whole records: FIRST_SEQ..LAST_SEQ of STREAM, as kt_clip_segments() gave them. */
+kt_must_check int kt_clip_open_records(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq,
+                                       uint64_t last_seq);
+
 /* Open records FIRST_SEQ..LAST_SEQ of STREAM (as kt_clip_segments() gave them)
  * as one HLS media segment: chunks only, timestamps as recorded. */
 kt_must_check int kt_clip_open_segment(kt_clip **out, kt_ring *ring, uint32_t stream,

@@ -104,6 +104,7 @@ struct kt_ring {
     uint64_t taken, finished;           /* items ever queued; items ever committed or lost */
     uint64_t lost, lost_told;           /* commits that failed; that a flush reported */
     uint64_t lost_ticket;               /* the last item of the last batch that lost something */
+    uint64_t sign_asked, sign_done;     /* requests for a signed head; those seen to by the writer */
     bool flush, stopping;
     enum kt_ring_state state;
     char why[160];

@@ -469,6 +469,7 @@ static void *run(void *arg)
         pthread_mutex_lock(&ring->lock);
         wait_for_work(ring, next_us);
         stop = ring->stopping;
+        const uint64_t sign = ring->sign_asked;
         ring->flush = false;
         struct kt_item_list items = ring->queue;
         const uint64_t taken = ring->taken;
@@ -478,12 +479,13 @@ static void *run(void *arg)
 
         ring->w.batch_ticket = taken;
         next_us = kt_clock_mono_us() + ring->commit_interval_us;
-        commit_items(ring, &items, stop);
+        commit_items(ring, &items, stop || sign > ring->sign_done);     /* ours alone to change */
         kt_item_list_clear(&items);
 
         pthread_mutex_lock(&ring->lock);
         ring->in_flight = 0;
         ring->finished = taken;
+        ring->sign_done = sign;
         pthread_cond_broadcast(&ring->done);
         pthread_mutex_unlock(&ring->lock);
     }

@@ -1,24 +1,28 @@
 /* hold.c - from a ring into the vault. */
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 #include "server/base/clock.h"
 #include "storage/ring/clip.h"
+#include "storage/vault/export_box.h"
+#include "storage/vault/hold_records.h"
 #include "storage/vault/mp4_hash.h"
 #include "storage/vault/vault_file.h"
 #include "storage/vault/vault_private.h"
 
 #define STRETCH_US (30 * 60 * KT_SECOND_US)     /* at most this much in one file */
+#define BOX_ROOM 8192                           /* more than names and addresses may take */
 
 struct copying {
     kt_vault *vault;
     kt_ring *ring;
     const struct kt_hold *hold;
+    const struct kt_vault_source *source;
     uint32_t stream;
     struct kt_segment *stretches;       /* what is still to be copied */
     size_t n;
-    uint64_t done, total;
+    uint64_t done, total;               /* bytes of video */
+    uint64_t room, kept;                /* bytes beside it that may be, and whole files that are, written */
     kt_vault_progress progress;
     void *user;
     uint8_t *buf;
@@ -40,10 +44,10 @@ static int copied_until(const struct copying *c, int64_t *until_us, uint64_t *by
     return ret;
 }
 
+/* Whole records: the last may end up to a second late, and is then what the ring hashed. */
 static int open_stretch(const struct copying *c, const struct kt_segment *s, kt_clip **out)
 {
-    const int64_t end = s->start_us + s->duration_us;
-    return kt_clip_open(out, c->ring, c->stream, s->start_us, end < c->hold->to_us ? end : c->hold->to_us);
+    return kt_clip_open_records(out, c->ring, c->stream, s->first_seq, s->last_seq);
 }
 
 /* The bytes of all stretches. */
@@ -57,6 +61,7 @@ static int measure(struct copying *c)
             return ret;
         kt_clip_info(clip, &info);
         c->total += info.size;
+        c->room += BOX_ROOM + kt_hold_chain_room(&c->stretches[i]);
     }
     return 0;
 }
@@ -83,6 +88,46 @@ static int plan(struct copying *c, struct kt_error *err)
 
 /* ------------------------------ one stretch ------------------------------ */
 
+static int put(kt_vault_file *file, kt_mp4_hash *hash, const uint8_t *data, size_t n)
+{
+    const int ret = kt_vault_file_append(file, data, n);
+    return ret < 0 ? ret : kt_mp4_hash_feed(hash, data, n);
+}
+
+/* Bytes in front of the first fragment: all of that is in the buffer. */
+static size_t head_size(const uint8_t *data, size_t n)
+{
+    size_t at = 0;
+    while (n - at >= 8 && memcmp(data + at + 4, "moof", 4) != 0) {
+        const size_t size = (size_t)data[at] << 24 | (size_t)data[at + 1] << 16 | (size_t)data[at + 2] << 8 |
+                            data[at + 3];
+        if (size < 8 || size > n - at)
+            return 0;
+        at += size;
+    }
+    return at;
+}
+
+/* The file's head, and then where it comes from. */
+static int put_head(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_mp4_hash *hash, size_t n)
+{
+    struct kt_clip_info info;
+    kt_cleanup(kt_freep) uint8_t *box = NULL;
+    size_t box_size = 0;
+    const size_t head = head_size(c->buf, n);
+    kt_clip_info(clip, &info);
+    const struct kt_export_box about = {
+        .unit = c->source ? c->source->unit : NULL, .operator_name = c->hold->created_by,
+        .source_name = c->source ? c->source->name : NULL, .source_url = c->source ? c->source->address : NULL,
+        .exported_us = kt_clock_wall_us(), .start_us = info.start_us };
+    int ret = head > 0 ? kt_export_box_make(&about, c->buf, head, &box, &box_size) : -EBADMSG;
+    if (ret == 0)
+        ret = put(file, hash, c->buf, head);
+    if (ret == 0)
+        ret = put(file, hash, box, box_size);
+    return ret < 0 ? ret : put(file, hash, c->buf + head, n - head);
+}
+
 static int put_bytes(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_mp4_hash *hash)
 {
     uint64_t at = 0;
@@ -90,9 +135,7 @@ static int put_bytes(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_m
         const ssize_t n = kt_clip_read(clip, at, c->buf, KT_VAULT_BUFFER);
         if (n <= 0)
             return (int)n;
-        int ret = kt_vault_file_append(file, c->buf, (size_t)n);
-        if (ret == 0)
-            ret = kt_mp4_hash_feed(hash, c->buf, (size_t)n);
+        const int ret = at == 0 ? put_head(c, clip, file, hash, (size_t)n) : put(file, hash, c->buf, (size_t)n);
         if (ret < 0)
             return ret;
         at += (uint64_t)n;
@@ -100,25 +143,6 @@ static int put_bytes(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_m
         if (c->progress && c->progress(c->user, c->done, c->total))
             return -ECANCELED;
     }
-}
-
-/* The ring's records that STRETCH was made of, with the hash of each as it is in the log. */
-static char *describe_records(struct copying *c, const struct kt_segment *s)
-{
-    struct kt_record *recs = NULL;
-    size_t n = 0;
-    if (kt_ring_query(c->ring, c->stream, s->start_us, s->start_us + s->duration_us, SIZE_MAX, &recs, &n) < 0)
-        return NULL;
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (recs[i].seq >= s->first_seq && recs[i].seq <= s->last_seq)
-            (void)json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)recs[i].seq,
-                (json_int_t)recs[i].start_us, (json_int_t)recs[i].end_us, (json_int_t)recs[i].frames,
-                (json_int_t)recs[i].size));
-    free(recs);
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    return text;
 }
 
 static void name_file(const struct copying *c, int64_t start_us, char *out, size_t cap)
@@ -133,8 +157,7 @@ static void name_file(const struct copying *c, int64_t start_us, char *out, size
 }
 
 /* Write the stretch to disk under its name, and then list it. */
-static int copy_to_file(struct copying *c, const struct kt_segment *s, kt_clip *clip,
-                        struct kt_hold_file *row)
+static int copy_to_file(struct copying *c, kt_clip *clip, struct kt_hold_file *row)
 {
     kt_cleanup(kt_vault_file_discard) kt_vault_file *file = NULL;
     kt_cleanup(kt_mp4_hash_free) kt_mp4_hash *hash = NULL;
@@ -173,27 +196,34 @@ static int copy_stretch(struct copying *c, const struct kt_segment *s)
                                 .run = s->run };
     snprintf(row.mime, sizeof(row.mime), "%s", info.mime);
     name_file(c, info.start_us, row.name, sizeof(row.name));
-    kt_cleanup(kt_freep) char *records = describe_records(c, s);
+    kt_cleanup(kt_freep) char *records = NULL;
+    uint64_t chain = 0;
+    ret = kt_hold_records_make(c->vault, c->ring, c->stream, s, row.name, &records, &chain);
     row.records = records;
-    return copy_to_file(c, s, clip, &row);
+    if (ret == 0)
+        ret = copy_to_file(c, clip, &row);
+    if (ret == 0) {
+        c->kept += row.size_bytes + chain;
+    } else {
+        char name[192];
+        kt_hold_chain_name(row.name, name, sizeof(name));
+        (void)unlinkat(kt_vault_dir(c->vault), name, 0);
+    }
+    return ret;
 }
 
 /* ------------------------------ all of them ------------------------------ */
 
 static int copy_all(struct copying *c, struct kt_error *err)
 {
-    const uint64_t before = c->done, needed = c->total - c->done;
+    const uint64_t needed = c->total - c->done + c->room;
     int ret = kt_vault_reserve(c->vault, needed);
     if (ret < 0)
         return kt_error_set(err, ret, "the vault has no room for %.1f MB more: let go of something first",
                             (double)needed / 1e6);
-    uint64_t kept = 0;
-    for (size_t i = 0; ret == 0 && i < c->n; i++) {
+    for (size_t i = 0; ret == 0 && i < c->n; i++)
         ret = copy_stretch(c, &c->stretches[i]);
-        if (ret == 0)
-            kept = c->done - before;
-    }
-    kt_vault_unreserve(c->vault, needed - (kept < needed ? kept : needed));
+    kt_vault_unreserve(c->vault, needed - (c->kept < needed ? c->kept : needed));
     if (ret == -ESTALE)
         (void)kt_error_set(err, ret, "the oldest part was overwritten before it could be copied");
     else if (ret < 0)
@@ -202,9 +232,11 @@ static int copy_all(struct copying *c, struct kt_error *err)
 }
 
 int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
-                  kt_vault_progress progress, void *user, struct kt_error *err)
+                  const struct kt_vault_source *source, kt_vault_progress progress, void *user,
+                  struct kt_error *err)
 {
-    struct copying c = { .vault = vault, .ring = ring, .hold = hold, .progress = progress, .user = user };
+    struct copying c = { .vault = vault, .ring = ring, .hold = hold, .source = source, .progress = progress,
+                         .user = user };
     c.buf = malloc(KT_VAULT_BUFFER);
     int ret = c.buf ? plan(&c, err) : -ENOMEM;
     if (ret == 0)

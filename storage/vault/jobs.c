@@ -74,10 +74,14 @@ static enum kt_job_state end(struct kt_vault_jobs *j, int ret)
 
 static int copy_hold(struct kt_vault_jobs *j, const struct kt_hold *hold, struct kt_error *err)
 {
+    char name[128] = "", address[KT_URL_MAX] = "";
+    if (j->p.camera && j->p.camera(j->p.user, hold->camera, name, address) < 0)
+        name[0] = address[0] = '\0';
+    const struct kt_vault_source source = { j->p.host, name[0] ? name : hold->camera, address };
     int ret = kt_error_set(err, -ENOENT, "there is no ring to copy from");
     for (size_t i = 0; ret == -ENOENT && i < j->p.n_rings; i++)
         if (j->p.rings[i])
-            ret = kt_vault_hold(j->p.vault, j->p.rings[i], hold, on_progress, j, err);
+            ret = kt_vault_hold(j->p.vault, j->p.rings[i], hold, &source, on_progress, j, err);
     return ret;
 }
 

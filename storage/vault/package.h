@@ -5,6 +5,9 @@
  *   EV-<incident>-<time>-<serial>/
  *     clip-<camera>-<time>.mp4    the recorded frames, never transcoded
  *     log/<clip>.records.json     the ring's records that it was made of
+ *     log/<clip>.chain            the recorder's log around them: headers of docs/ring-format.md
+ *     log/<clip>.head, .head.sig  up to the head that was signed when it was recorded ...
+ *     log/<clip>.ring.pem         ... with the ring's own key
  *     manifest.json               everything there is to say, canonical JSON
  *     manifest.json.sig           ECDSA P-256 over SHA-256, of signer-pub.pem
  *     signer-cert.pem, signer-pub.pem
@@ -58,7 +61,6 @@ struct kt_package_params {
     int64_t serial;                 /* kt_catalog_package_serial() */
     int64_t now_us;                 /* 0: the clock */
     const char *previous_manifest;  /* SHA-256 of the package before this one, hex; may be empty */
-    const char *ring_json;          /* JSON object: uuid, key fingerprint, chain head; may be NULL */
     const char *audit_head;         /* hex, may be NULL */
     const struct kt_package_camera *cameras;
     size_t n_cameras;

@@ -8,6 +8,7 @@
 
 #include "server/base/clock.h"
 #include "storage/catalog/db.h"
+#include "storage/vault/hold_records.h"
 #include "storage/vault/package_private.h"
 #include "storage/vault/vault_private.h"
 
@@ -67,6 +68,8 @@ static void package_clear(struct kt_package *p)
 {
     for (size_t i = 0; i < p->n_texts; i++)
         free(p->texts[i].data);
+    for (size_t i = 0; i < p->n_clips; i++)
+        json_decref(p->clips[i].about);
     free(p->texts);
     free(p->clips);
 }
@@ -80,8 +83,51 @@ static void name_clip(struct kt_package_clip *clip)
     compact_time(clip->file->start_us, when);
     snprintf(clip->name, sizeof(clip->name), "clip-%s%s%s-%s.%03dZ.mp4", clip->camera->id, is_main ? "" : "-",
              is_main ? "" : clip->camera->stream, when, (int)(clip->file->start_us % KT_SECOND_US / 1000));
-    snprintf(clip->records_name, sizeof(clip->records_name), "log/%.*s.records.json",
-             (int)strlen(clip->name) - 4, clip->name);
+    snprintf(clip->log_name, sizeof(clip->log_name), "log/%.*s", (int)strlen(clip->name) - 4, clip->name);
+}
+
+static int add_log(struct kt_package *p, const struct kt_package_clip *clip, const char *ending, char *data,
+                   size_t size)
+{
+    char name[224];
+    snprintf(name, sizeof(name), "%s.%s", clip->log_name, ending);
+    return kt_package_add(p, name, data, size);
+}
+
+/* The bytes that KEY of the chain's description holds in hex. */
+static int add_hex(struct kt_package *p, const struct kt_package_clip *clip, const char *key, const char *ending)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(clip->about, "chain"), key));
+    const size_t n = text ? strlen(text) / 2 : 0;
+    kt_cleanup(kt_freep) uint8_t *bytes = malloc(n + 1);
+    if (!bytes)
+        return -ENOMEM;
+    if (n == 0 || kt_unhex(bytes, n, text) < 0)
+        return -EBADMSG;
+    if (strcmp(key, "key") != 0)
+        return add_log(p, clip, ending, (char *)kt_steal_ptr(&bytes), n);
+    char *pem = kt_public_key_pem(bytes, n);
+    return pem ? add_log(p, clip, ending, pem, strlen(pem)) : -EBADMSG;
+}
+
+/* What the ring said of the clip when it was held. */
+static int add_clip_log(struct kt_package *p, struct kt_package_clip *clip)
+{
+    clip->about = kt_hold_records_parse(clip->file);
+    char *records = json_dumps(json_object_get(clip->about, "records"), JSON_COMPACT);
+    int ret = add_log(p, clip, "records.json", records, records ? strlen(records) : 0);
+    const json_t *chain = json_object_get(clip->about, "chain");
+    if (ret < 0 || !json_is_object(chain))
+        return ret;
+    clip->chain_sha256 = json_string_value(json_object_get(chain, "sha256"));
+    clip->chain_size = (uint64_t)json_integer_value(json_object_get(chain, "size"));
+    if (!clip->chain_sha256)
+        return -EBADMSG;
+    kt_hold_chain_name(clip->file->name, clip->chain_file, sizeof(clip->chain_file));
+    ret = add_hex(p, clip, "head", "head");
+    if (ret == 0)
+        ret = add_hex(p, clip, "sig", "head.sig");
+    return ret < 0 ? ret : add_hex(p, clip, "key", "ring.pem");
 }
 
 static int add_clips(struct kt_package *p)
@@ -95,8 +141,7 @@ static int add_clips(struct kt_package *p)
             struct kt_package_clip *clip = &p->clips[p->n_clips++];
             *clip = (struct kt_package_clip){ .camera = cam, .file = &cam->files[k] };
             name_clip(clip);
-            ret = add_string(p, clip->records_name,
-                             strdup(cam->files[k].records ? cam->files[k].records : "[]"));
+            ret = add_clip_log(p, clip);
             if (ret < 0)
                 return ret;
         }
@@ -138,8 +183,11 @@ static int add_sums(struct kt_package *p)
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return -ENOMEM;
-    for (size_t i = 0; i < p->n_clips; i++)
+    for (size_t i = 0; i < p->n_clips; i++) {
         fprintf(out, "%s  %s\n", p->clips[i].file->sha256, p->clips[i].name);
+        if (p->clips[i].chain_sha256)
+            fprintf(out, "%s  %s.chain\n", p->clips[i].chain_sha256, p->clips[i].log_name);
+    }
     for (size_t i = 0; i < p->n_texts; i++)
         fprintf(out, "%s  %s\n", p->texts[i].sha256, p->texts[i].name);
     if (fclose(out) != 0) {
@@ -226,9 +274,10 @@ static int put_file(struct writing *w, zip_t *zip, const char *name, zip_source_
     return 0;
 }
 
-static int put_clip(struct writing *w, zip_t *zip, const struct kt_package_clip *clip)
+/* FILE of the vault as NAME. */
+static int put_held(struct writing *w, zip_t *zip, const char *file, const char *name)
 {
-    const int fd = kt_vault_open_file(w->vault, clip->file->name);
+    const int fd = kt_vault_open_file(w->vault, file);
     FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
     if (!f) {
         if (fd >= 0)
@@ -238,7 +287,17 @@ static int put_clip(struct writing *w, zip_t *zip, const struct kt_package_clip 
     zip_source_t *source = zip_source_filep(zip, f, 0, -1);
     if (!source)
         (void)fclose(f);
-    return put_file(w, zip, clip->name, source);
+    return put_file(w, zip, name, source);
+}
+
+static int put_clip(struct writing *w, zip_t *zip, const struct kt_package_clip *clip)
+{
+    char name[224];
+    const int ret = put_held(w, zip, clip->file->name, clip->name);
+    if (ret < 0 || !clip->chain_sha256)
+        return ret;
+    snprintf(name, sizeof(name), "%s.chain", clip->log_name);
+    return put_held(w, zip, clip->chain_file, name);
 }
 
 static int put_all(struct writing *w, zip_t *zip)
@@ -289,7 +348,7 @@ static int check_clips(struct writing *w, struct kt_error *err)
     int ret = 0;
     for (size_t i = 0; ret == 0 && i < w->p->n_clips; i++) {
         ret = kt_vault_check_file(w->vault, w->p->clips[i].file, err);
-        done += w->p->clips[i].file->size_bytes;
+        done += w->p->clips[i].file->size_bytes + w->p->clips[i].chain_size;
         if (ret == 0 && tell(w, (double)done / (double)w->video_bytes / 2))
             ret = -ECANCELED;
     }
@@ -330,7 +389,7 @@ static int make(kt_vault *vault, struct kt_package *p, struct kt_package_info *o
         return kt_error_set(err, ret, ret == -ENOENT ? "there is no video to put into the package"
                                                      : "the package could not be described");
     for (size_t i = 0; i < p->n_clips; i++)
-        w.video_bytes += p->clips[i].file->size_bytes;
+        w.video_bytes += p->clips[i].file->size_bytes + p->clips[i].chain_size;
     for (size_t i = 0; i < p->n_texts; i++)
         text_bytes += p->texts[i].size;
     const uint64_t room = w.video_bytes + text_bytes;

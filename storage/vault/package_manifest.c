@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "storage/ring/format.h"
 #include "storage/vault/package_private.h"
 
 static json_t *text_or_null(const char *text)
@@ -29,14 +30,60 @@ static json_t *span(const struct kt_package *p, int64_t from_us, int64_t to_us)
                      local(p, from_us), "to_local", local(p, to_us));
 }
 
+/* When nobody vouched for the recorder's clock: how many of the records. */
+static json_int_t unsynchronised(const json_t *records)
+{
+    size_t i;
+    json_t *rec;
+    json_int_t n = 0;
+    json_array_foreach(records, i, rec)
+        n += (json_integer_value(json_array_get(rec, 5)) & KT_RECORD_CLOCK_UNSYNCED) != 0;
+    return n;
+}
+
+static json_t *file_name(const char *base, const char *ending)
+{
+    return json_sprintf("%s.%s", base, ending);
+}
+
+/* The log around the clip, and the head that was signed then. */
+static json_t *describe_chain(const struct kt_package_clip *clip)
+{
+    const json_t *chain = json_object_get(clip->about, "chain");
+    uint8_t key[128];
+    char fingerprint[65] = "";
+    if (!clip->chain_sha256)
+        return json_pack("{s:n,s:O}", "file", "why", json_object_get(clip->about, "why"));
+    const char *hex = json_string_value(json_object_get(chain, "key"));
+    const size_t n = hex ? strlen(hex) / 2 : 0;
+    if (n > 0 && n <= sizeof(key) && kt_unhex(key, n, hex) == 0)
+        kt_sha256_hex(key, n, fingerprint);
+    const char *head = json_string_value(json_object_get(chain, "head"));
+    return json_pack("{s:o,s:I,s:s,s:O,s:O,s:O,s:O,s:o,s:o,s:o,s:s,s:s%,s:o}", "file",
+                     file_name(clip->log_name, "chain"), "size", (json_int_t)clip->chain_size, "sha256",
+                     clip->chain_sha256, "ring", json_object_get(clip->about, "ring"), "stream",
+                     json_object_get(clip->about, "stream"), "first_record", json_object_get(chain, "first"),
+                     "last_record", json_object_get(chain, "last"), "head",
+                     file_name(clip->log_name, "head"), "signature", file_name(clip->log_name, "head.sig"),
+                     "key", file_name(clip->log_name, "ring.pem"), "key_fingerprint", fingerprint,
+                     /* "KTHEAD1", uuid and sequence are before it. */
+                     "head_hash", head && strlen(head) == 2 * KT_HEAD_SIGNED ? head + 64 : "", (size_t)64,
+                     "signed", utc(json_integer_value(json_object_get(chain, "signed_us"))));
+}
+
 static json_t *describe_clip(const struct kt_package *p, const struct kt_package_clip *clip)
 {
     const struct kt_hold_file *f = clip->file;
     const int64_t asked = clip->camera->from_us;
-    return json_pack("{s:s,s:o,s:s,s:i,s:I,s:s,s:s,s:I,s:s,s:f}", "file", clip->name, "recorded",
+    const json_t *records = json_object_get(clip->about, "records");
+    const int64_t end = clip->camera->to_us;
+    return json_pack("{s:s,s:o,s:s,s:i,s:I,s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:f,s:f}", "file", clip->name, "recorded",
                      span(p, f->start_us, f->end_us), "mime", f->mime, "frames", (int)f->frames, "size",
                      (json_int_t)f->size_bytes, "sha256", f->sha256, "stream_hash", f->stream_hash,
-                     "run", (json_int_t)f->run, "records", clip->records_name,
+                     "run", (json_int_t)f->run, "records", file_name(clip->log_name, "records.json"),
+                     "chain", describe_chain(clip), "ring_records", (json_int_t)json_array_size(records),
+                     "ring_records_with_unsynchronised_clock", unsynchronised(records),
+                     "ends_after_request_s", f->end_us > end ? (double)((f->end_us - end) / 1000) / 1000.0 : 0.0,
                      /* It starts at a key frame: that much was not asked for. */
                      "starts_before_request_s",
                      f->start_us < asked ? (double)((asked - f->start_us) / 1000) / 1000.0 : 0.0);
@@ -77,10 +124,9 @@ static json_t *describe_export(const struct kt_package *p)
 static json_t *describe_recorder(const struct kt_package *p)
 {
     const struct kt_package_params *x = p->params;
-    return json_pack("{s:o,s:o,s:s,s:o,s:s,s:o,s:o}", "site", text_or_null(x->site), "host",
+    return json_pack("{s:o,s:o,s:s,s:o,s:s,s:o}", "site", text_or_null(x->site), "host",
                      text_or_null(x->host), "software", "kentongan", "version", text_or_null(x->version),
-                     "key_fingerprint", kt_signer_fingerprint(x->signer), "ring",
-                     parse_or_null(x->ring_json), "audit_head", text_or_null(x->audit_head));
+                     "key_fingerprint", kt_signer_fingerprint(x->signer), "audit_head", text_or_null(x->audit_head));
 }
 
 json_t *kt_package_manifest(const struct kt_package *p)

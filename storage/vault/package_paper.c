@@ -84,7 +84,9 @@ static void put_commands(FILE *out)
           "    $ openssl dgst -sha256 -verify signer-pub.pem -signature SHA256SUMS.sig SHA256SUMS\n"
           "    $ openssl dgst -sha256 -verify signer-pub.pem -signature manifest.json.sig manifest.json\n"
           "    $ openssl pkey -pubin -in signer-pub.pem -outform DER | sha256sum | grep -i \"$KEY\"\n"
-          "    $ sha256sum manifest.json | grep -i \"$MANIFEST\"\n", out);
+          "    $ sha256sum manifest.json | grep -i \"$MANIFEST\"\n"
+          "    $ for h in $(find log -name '*.head'); do openssl dgst -sha256 -verify \"${h%.head}.ring.pem\""
+          " -signature \"$h.sig\" \"$h\" || exit 1; done\n", out);
 }
 
 static void put_readme_id(FILE *out, const struct kt_package *p)
@@ -102,8 +104,9 @@ static void put_readme_id(FILE *out, const struct kt_package *p)
         "Linux atau macOS (Terminal, di dalam folder ini). KEY dan MANIFEST: ketik dari kertas.\n\n"
         "    KEY=...  MANIFEST=...\n", p->name);
     put_commands(out);
-    fputs("\nSetiap perintah harus berhasil: \"Verified OK\" dua kali, tanpa \"FAILED\", dan dua baris terakhir\n"
-          "harus menampilkan angka yang sama dengan kertas. Bila ada SHA256SUMS.tsr (cap waktu RFC 3161):\n\n"
+    fputs("\nSetiap perintah harus berhasil: \"Verified OK\", tanpa \"FAILED\", dan angka yang tampil harus\n"
+          "sama dengan kertas. Perintah terakhir memeriksa tanda tangan perekam atas catatannya sendiri pada\n"
+          "saat merekam (log/*.head). Bila ada SHA256SUMS.tsr (cap waktu RFC 3161):\n\n"
           "    openssl ts -verify -data SHA256SUMS -in SHA256SUMS.tsr -CAfile SERTIFIKAT-TSA.pem\n\n"
           "Bila program kentongan terpasang: kentongan verify FOLDER-ATAU-ZIP\n\n"
           "Isi video saja (tetap sama walau dikemas ulang), cocokkan dengan \"stream_hash\":\n\n"
@@ -131,8 +134,8 @@ static void put_readme_en(FILE *out, const struct kt_package *p)
         "Linux or macOS (Terminal, inside this folder). KEY and MANIFEST: type them from the paper.\n\n"
         "    KEY=...  MANIFEST=...\n", p->name);
     put_commands(out);
-    fputs("\nEach command must succeed: \"Verified OK\" twice, no \"FAILED\", and the last two must show the\n"
-          "numbers on the paper. If there is a SHA256SUMS.tsr (RFC 3161 time stamp):\n\n"
+    fputs("\nEach command must succeed: \"Verified OK\", no \"FAILED\", and the numbers shown must be those on the\n"
+          "paper. The last command checks the recorder's signature of its own log when it recorded (log/*.head). If there is a SHA256SUMS.tsr (RFC 3161 time stamp):\n\n"
           "    openssl ts -verify -data SHA256SUMS -in SHA256SUMS.tsr -CAfile TSA-CERTIFICATE.pem\n\n"
           "Where the program kentongan is installed: kentongan verify FOLDER-OR-ZIP\n\n"
           "The coded video alone (the same even when repackaged), compare with \"stream_hash\":\n\n"

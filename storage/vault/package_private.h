@@ -19,11 +19,15 @@ struct kt_package_text {
     char sha256[65];
 };
 
-/* A clip: its name in the package and the vault's file that it is. */
+/* A clip: its name in the package and the vault's files that it is. */
 struct kt_package_clip {
-    char name[160], records_name[192];
+    char name[160], log_name[192];      /* "clip-….mp4", "log/clip-…" without an ending */
     const struct kt_package_camera *camera;
     const struct kt_hold_file *file;
+    json_t *about;                      /* hold_records.h */
+    char chain_file[192];               /* in the vault; empty: the ring gave none */
+    const char *chain_sha256;           /* in ABOUT */
+    uint64_t chain_size;
 };
 
 /* A package while it is made. */
@@ -71,5 +75,15 @@ kt_must_check int kt_bag_read(kt_bag *bag, size_t i, int (*feed)(void *user, con
                               void *user);
 /* All of file NAME with a NUL behind it. -ENOENT, -EFBIG. */
 kt_must_check int kt_bag_text(kt_bag *bag, const char *name, char **out, size_t *size);
+
+/* package_chain.c: does a clip's log say what the manifest and the video say? SAY is told
+ * every fault; the number of faults is returned. */
+struct kt_chain_check {
+    kt_bag *bag;
+    const json_t *clip;                 /* of the manifest */
+    void (*say)(void *user, bool good, const char *text);
+    void *user;
+};
+int kt_package_check_chain(const struct kt_chain_check *check);
 
 #endif

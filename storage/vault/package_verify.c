@@ -235,6 +235,12 @@ static bool good_records(struct check *c, const char *name, json_int_t frames)
     return good && (i == 0 || sum >= frames);
 }
 
+/* Findings of other files. */
+static void pass_on(void *user, bool good, const char *text)
+{
+    say(user, good, "%s", text);
+}
+
 static void check_clip(struct check *c, const json_t *clip)
 {
     const char *name = text_of(clip, "file");
@@ -258,9 +264,12 @@ static void check_clip(struct check *c, const json_t *clip)
         say(c, false, "%s: its times contradict each other", name);
     else if (!good_records(c, text_of(clip, "records"), frames))
         say(c, false, "%s: the ring's records are missing or out of order", name);
-    else
+    else {
         say(c, true, "%s: %" JSON_INTEGER_FORMAT " frames from %s", name, frames,
             text_of(json_object_get(clip, "recorded"), "from_local"));
+        const struct kt_chain_check chain = { c->bag, clip, pass_on, c };
+        (void)kt_package_check_chain(&chain);
+    }
     kt_mp4_hash_free(&f.mp4);
 }
 

@@ -264,3 +264,20 @@ int kt_signer_verify(const char *public_key, const void *data, size_t size, cons
     EVP_MD_CTX_free(ctx);
     return ok ? 0 : -EBADMSG;
 }
+
+/* ------------------------------ other people's keys ------------------------------ */
+
+char *kt_public_key_pem(const uint8_t *der, size_t size)
+{
+    kt_cleanup(pkey_freep) EVP_PKEY *key = d2i_PUBKEY(NULL, &der, (long)size);
+    kt_cleanup(bio_freep) BIO *bio = BIO_new(BIO_s_mem());
+    if (!key || !is_p256(key) || !bio || !PEM_write_bio_PUBKEY(bio, key))
+        return NULL;
+    return bio_text(bio);
+}
+
+int kt_public_key_fingerprint(const char *pem, char out[65])
+{
+    kt_cleanup(pkey_freep) EVP_PKEY *key = parse_public(pem);
+    return key ? fingerprint(key, out) : -EBADMSG;
+}

@@ -40,4 +40,9 @@ kt_must_check int kt_signer_check_key(const char *certificate, const char *publi
 kt_must_check int kt_signer_verify(const char *public_key, const void *data, size_t size,
                                    const uint8_t *signature, size_t signature_size);
 
+/* A public key as PEM, of its DER SubjectPublicKeyInfo. malloc'd; NULL when it is none of P-256. */
+char *kt_public_key_pem(const uint8_t *der, size_t size);
+/* SHA-256 of the key's DER. -EBADMSG. */
+kt_must_check int kt_public_key_fingerprint(const char *pem, char out[65]);
+
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "storage/vault/hold_records.h"
 #include "storage/vault/vault_private.h"
 
 #define DISK_MARGIN_BYTES (UINT64_C(64) << 20)  /* never fill the disk to the last byte */
@@ -35,9 +36,12 @@ static bool ends_with(const char *name, const char *end)
 
 static bool is_listed(const char *name, const struct kt_hold_file *files, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(files[i].name, name) == 0)
+    char chain[192];
+    for (size_t i = 0; i < n; i++) {
+        kt_hold_chain_name(files[i].name, chain, sizeof(chain));
+        if (strcmp(files[i].name, name) == 0 || strcmp(chain, name) == 0)
             return true;
+    }
     return false;
 }
 
@@ -62,7 +66,7 @@ struct listed {
 static bool is_leftover(const char *name, const struct listed *l)
 {
     return strstr(name, ".part") ||     /* "EV-….zip.part.x7Gh2k" is libzip's */
-           (strncmp(name, "hold-", 5) == 0 && ends_with(name, ".mp4") &&
+           (strncmp(name, "hold-", 5) == 0 && (ends_with(name, ".mp4") || ends_with(name, ".chain")) &&
             !is_listed(name, l->files, l->n_files)) ||
            (strncmp(name, "EV-", 3) == 0 && ends_with(name, ".zip") &&
             !is_package(name, l->packages, l->n_packages));
@@ -217,6 +221,14 @@ int kt_vault_open_file(kt_vault *v, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
+/* Delete NAME, if it is there, and count its room as free. */
+static void unlink_counted(kt_vault *v, const char *name)
+{
+    struct stat st;
+    if (fstatat(v->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(v->dir_fd, name, 0) == 0)
+        kt_vault_unreserve(v, (uint64_t)st.st_size);
+}
+
 int kt_vault_release(kt_vault *v, int64_t hold)
 {
     struct kt_hold_file *files = NULL;
@@ -224,9 +236,12 @@ int kt_vault_release(kt_vault *v, int64_t hold)
     int ret = kt_catalog_hold_files(v->catalog, hold, &files, &n);
     if (ret == 0)
         ret = hold > 0 ? kt_catalog_hold_release(v->catalog, hold) : -EINVAL;
-    for (size_t i = 0; ret == 0 && i < n; i++)
-        if (unlinkat(v->dir_fd, files[i].name, 0) == 0)
-            kt_vault_unreserve(v, files[i].size_bytes);
+    for (size_t i = 0; ret == 0 && i < n; i++) {
+        char chain[192];
+        kt_hold_chain_name(files[i].name, chain, sizeof(chain));
+        unlink_counted(v, files[i].name);
+        unlink_counted(v, chain);
+    }
     kt_hold_file_list_free(&files, n);
     if (ret == 0 && fsync(v->dir_fd) < 0)
         ret = -errno;
@@ -256,17 +271,30 @@ static int hash_file(int fd, char sha256[65])
     return 0;
 }
 
-int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err)
+static int check_one(kt_vault *v, const char *name, const char *expected, struct kt_error *err)
 {
     char sha256[65];
-    kt_cleanup(kt_closep) int fd = kt_vault_open_file(v, file->name);
+    kt_cleanup(kt_closep) int fd = kt_vault_open_file(v, name);
     int ret = fd < 0 ? fd : hash_file(fd, sha256);
-    if (ret == 0 && strcmp(sha256, file->sha256) != 0)
+    if (ret == 0 && strcmp(sha256, expected) != 0)
         ret = -EBADMSG;
     if (ret < 0)
-        return kt_error_set(err, -EBADMSG, "%s: %s", file->name, ret == -EBADMSG
+        return kt_error_set(err, -EBADMSG, "%s: %s", name, ret == -EBADMSG
                             ? "is not what was written" : kt_strerror(ret));
     return 0;
+}
+
+int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err)
+{
+    char name[192];
+    json_t *about = kt_hold_records_parse(file);
+    const char *chain = json_string_value(json_object_get(json_object_get(about, "chain"), "sha256"));
+    int ret = about ? check_one(v, file->name, file->sha256, err) : -ENOMEM;
+    kt_hold_chain_name(file->name, name, sizeof(name));
+    if (ret == 0 && chain)
+        ret = check_one(v, name, chain, err);
+    json_decref(about);
+    return ret;
 }
 
 int kt_vault_verify(kt_vault *v, int64_t hold, struct kt_error *err)

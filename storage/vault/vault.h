@@ -4,7 +4,8 @@
  * A hold (catalog/cases.h) is copied from a ring into files of the vault's
  * directory: one MP4 for each unbroken stretch of at most half an hour, cut at key
  * frames, its bytes those of the ring. A file has its name only once it is whole and
- * on disk, and its row in the catalog only after that: a power cut costs the stretch
+ * on disk, and its row in the catalog only after that; beside it the log that it was
+ * recorded in, up to a signature (hold_records.h). A power cut costs the stretch
  * being copied, and the copy goes on there. At open, what has no row is deleted.
  *
  * The vault has a limit of its own. A hold that does not fit is refused before a byte
@@ -41,6 +42,12 @@ void kt_vault_status(kt_vault *vault, struct kt_vault_status *out);
 /* Told now and then how far it is; not 0 stops the work with -ECANCELED. */
 typedef int (*kt_vault_progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
 
+/* What an MP4 says inside of where it comes from (export_box.h). Strings may be NULL. */
+struct kt_vault_source {
+    const char *unit;               /* this recorder */
+    const char *name, *address;     /* of the camera, without credentials */
+};
+
 /*
  * Copy what is recorded of HOLD's span and not copied yet. Files and their rows are
  * made; the hold's state is the caller's to write (see jobs.h). May be called again
@@ -52,6 +59,7 @@ typedef int (*kt_vault_progress)(void *user, uint64_t done_bytes, uint64_t total
  *   -ECANCELED PROGRESS said so
  */
 kt_must_check int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
+                                const struct kt_vault_source *source /* may be NULL */,
                                 kt_vault_progress progress, void *user, struct kt_error *err);
 
 /* Let go of a hold: rows first, then the files. */

@@ -61,7 +61,7 @@ static void setup(void)
     ck_assert_int_eq(kt_catalog_hold_add(catalog, &hold), 0);
     const struct kt_vault_params vp = { path_of("vault"), 1u << 30, catalog };
     ck_assert_msg(kt_vault_open(&vault, &vp, &err) == 0, "%s", err.text);
-    ck_assert_msg(kt_vault_hold(vault, ring, &hold, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_vault_hold(vault, ring, &hold, NULL, NULL, NULL, &err) == 0, "%s", err.text);
     ck_assert_msg(kt_signer_load(&signer, path_of("key.pem"), "RW 05", &err) == 0, "%s", err.text);
 }
 
@@ -192,9 +192,14 @@ static const struct {
     { "a file dropped", "rm $(ls clip-* | head -1)" },
     { "a file dropped with its line", "rm $(ls clip-* | head -1); sed -i 1d SHA256SUMS" },
     { "a file added", "cp $(ls clip-* | head -1) clip-extra.mp4" },
-    { "the ring's records in another order", "f=$(ls log/* | head -1); python3 - $f <<'X'\nimport json,sys\n"
+    { "the ring's records in another order", "f=$(ls log/*.records.json | head -1); python3 - $f <<'X'\nimport json,sys\n"
       "r=json.load(open(sys.argv[1]))\nopen(sys.argv[1],'w').write(json.dumps(r[::-1],separators=(',',':')))\nX\n"
       "true" REDO_SUMS },
+    { "the recorder's log in another order", "f=$(ls log/*.chain | head -1); python3 - $f <<'X'\nimport sys\n"
+      "b=open(sys.argv[1],'rb').read()\nopen(sys.argv[1],'wb').write(b[:256]+b[512:768]+b[256:512]+b[768:])\nX\n"
+      "true" REDO_SUMS },
+    { "a head signed by somebody else", "h=$(ls log/*.head | head -1); openssl ecparam -name prime256v1 -genkey -noout"
+      " -out ../k && openssl dgst -sha256 -sign ../k -out $h.sig $h" REDO_SUMS },
     { "another key and certificate, everything signed anew",
       "openssl ecparam -name prime256v1 -genkey -noout -out ../k &&"
       " openssl req -x509 -new -key ../k -subj /CN=RW -days 99 -out signer-cert.pem &&"
@@ -223,6 +228,54 @@ START_TEST(tampering_is_found_by_the_program_and_by_hand)
     ck_assert_int_eq(sh(&info, "ln -s \"$(echo \"$DIR\"/out/EV-*)\" \"$DIR/tampered\""), 0);
     ck_assert_msg(verify(path_of("tampered"), &info) == -EBADMSG, "the program accepts: %s", tampering[_i].what);
     ck_assert_msg(verify_by_hand(&info) != 0, "the commands accept: %s", tampering[_i].what);
+}
+END_TEST
+
+/* Run by sh in an unpacked package: the one who holds the package's key changes it and signs
+ * everything anew, report included. What the ring signed when it recorded is out of his reach. */
+#define SIGN_ANEW \
+    "old=$MANIFEST; new=$(sha256sum manifest.json | cut -c-64); sed -i \"s/$old/$new/g\" BERITA-ACARA.html;" \
+    " openssl dgst -sha256 -sign $DIR/key.pem -out manifest.json.sig manifest.json;" \
+    " true" REDO_SUMS "; openssl dgst -sha256 -sign $DIR/key.pem -out SHA256SUMS.sig SHA256SUMS"
+#define EDIT(python) "python3 - <<'X'\nimport glob,hashlib,json,re,subprocess\n" \
+    "m=json.load(open('manifest.json'))\nc=m['cameras'][0]['clips'][0]\n" python \
+    "\nopen('manifest.json','w').write(json.dumps(m,indent=2,sort_keys=True,ensure_ascii=False)+'\\n')\nX\n" SIGN_ANEW
+
+static const struct {
+    const char *what, *how, *says;
+} forged[] = {
+    { "other pictures", EDIT("f=c['file']\nb=bytearray(open(f,'rb').read())\ni=b.rindex(b'mdat')\nb[i+40]^=1\n"
+      "open(f,'wb').write(b)\nc['sha256']=hashlib.sha256(b).hexdigest()\n"
+      "c['stream_hash']=subprocess.check_output(['ffmpeg','-v','error','-i',f,'-map','0:v','-c','copy','-f',"
+      "'streamhash','-hash','sha256','-'],text=True).strip().split('=')[1]"),
+      "is not what the recorder hashed" },
+    { "another time", EDIT("for k in ('from','to','from_local','to_local'):\n"
+      "  c['recorded'][k]=c['recorded'][k].replace('T22','T21').replace('T05','T04')"),
+      "are not those of the recorder's log" },
+    { "a record's time", EDIT("f=c['records']\nr=json.load(open(f))\nr[1][1]+=1000\n"
+      "b=json.dumps(r,separators=(',',':')).encode()\nopen(f,'wb').write(b)\n"
+      "[x.update(sha256=hashlib.sha256(b).hexdigest(),size=len(b)) for x in m['files'] if x['file']==f]"),
+      "was another in the recorder's log" },
+    { "a header left out", EDIT("k=c['chain']\nf=k['file']\nb=open(f,'rb').read()\nb=b[:512]+b[768:]\n"
+      "open(f,'wb').write(b)\nk['sha256']=hashlib.sha256(b).hexdigest()\nk['size']=len(b)"), "is no chain" },
+};
+
+START_TEST(whoever_holds_the_package_s_key_cannot_change_what_the_ring_signed)
+{
+    const struct kt_package_info info = make_package(1);
+    const struct kt_package_check check = { .fingerprint = kt_signer_fingerprint(signer), .say = collect };
+    struct kt_error err;
+    unpack(&info);
+    /* The same forgery without a change is accepted: it is the change that is found. */
+    const char *const ways[] = { EDIT("pass"), forged[_i].how };
+    for (int way = 0; way < 2; way++) {
+        setenv("HOW", ways[way], 1);
+        ck_assert_int_eq(sh(&info, "cd \"$DIR/out/$NAME\" && sh -c \"$HOW\" && ln -sfn \"$PWD\" \"$DIR/forged\""), 0);
+        said[0] = '\0';
+        const int ret = kt_package_verify(path_of("forged"), &check, &err);
+        ck_assert_msg(ret == (way ? -EBADMSG : 0), "%s: %d %s", forged[_i].what, ret, said);
+    }
+    ck_assert_msg(strstr(said, forged[_i].says), "%s: %s", forged[_i].what, said);
 }
 END_TEST
 
@@ -388,6 +441,8 @@ int main(void)
     tcase_add_test(tc, a_clean_package_is_accepted_by_the_program_and_by_hand);
     tcase_add_loop_test(tc, tampering_is_found_by_the_program_and_by_hand, 0,
                         (int)(sizeof(tampering) / sizeof(tampering[0])));
+    tcase_add_loop_test(tc, whoever_holds_the_package_s_key_cannot_change_what_the_ring_signed, 0,
+                        (int)(sizeof(forged) / sizeof(forged[0])));
     tcase_add_test(tc, a_hundred_clean_packages_are_accepted);
     tcase_add_test(tc, a_damaged_zip_is_never_accepted);
     tcase_add_test(tc, a_held_file_that_rotted_makes_no_package);

@@ -89,6 +89,22 @@ static int count_files(void)
     return n;
 }
 
+/* Bytes of all kept logs. */
+static uint64_t chain_bytes(void)
+{
+    uint64_t bytes = 0;
+    char path[400];
+    struct stat st;
+    DIR *d = opendir(vault_path);
+    for (struct dirent *e; (e = readdir(d));) {
+        snprintf(path, sizeof(path), "%s/%s", vault_path, e->d_name);
+        if (strstr(e->d_name, ".chain") && stat(path, &st) == 0)
+            bytes += (uint64_t)st.st_size;
+    }
+    closedir(d);
+    return bytes;
+}
+
 /* First line of what COMMAND says of FILE. */
 static void ask(const char *before, const char *file, const char *after, char *out, size_t cap)
 {
@@ -107,7 +123,7 @@ START_TEST(a_hold_is_the_ring_s_frames_one_file_a_run)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     size_t n;
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     for (size_t i = 0; i < n; i++) {
@@ -129,12 +145,36 @@ START_TEST(a_hold_is_the_ring_s_frames_one_file_a_run)
 }
 END_TEST
 
+/* By an independent reader, as the ONVIF Export File Format describes the boxes. */
+START_TEST(a_held_file_says_inside_where_it_comes_from)
+{
+    const struct kt_hold h = new_hold(BASE, BASE + 4 * SECOND);
+    const struct kt_vault_source source = { "pos", "Gerbang Utara", "rtsp://192.168.1.11/1" };
+    struct kt_error err = { "" };
+    char command[1400];
+    ck_assert_msg(kt_vault_hold(vault, ring, &h, &source, NULL, NULL, &err) == 0, "%s", err.text);
+    snprintf(command, sizeof(command), "python3 - %s/hold-*.mp4 <<'X'\nimport struct,sys,time\n"
+        "d=open(sys.argv[1],'rb').read()\n"
+        "def boxes(b):\n  at=0\n  while at<len(b):\n    n,t=struct.unpack_from('>I4s',b,at); yield t.decode(),b[at+8:at+n]; at+=n\n"
+        "top=list(boxes(d)); names=[t for t,_ in top]\n"
+        "assert names[:4]==['ftyp','moov','meta','moof'] and names.count('meta')==1, names[:5]\n"
+        "meta=dict(boxes(top[2][1][4:])); assert list(meta)==['hdlr','suep','cstb'], meta\n"
+        "s=meta['suep']; assert s[:4]==b'\\1\\0\\0\\0'\n"
+        "assert s[4:].startswith(b'pos\\0\\0\\0')\n"
+        "t,=struct.unpack_from('>Q',s,10); assert abs(t-2082844800-time.time())<100, t\n"
+        "assert s[18:].startswith(b'\\0\\0\\0\\0\\1\\0\\1Gerbang Utara\\0rtsp://192.168.1.11/1\\0\\0\\0'), s[18:]\n"
+        "n,track,start=struct.unpack('>IIQ',meta['cstb'])\n"
+        "assert (n,track)==(1,1) and start/1e7-11644473600==%lld, start\nX", vault_path, (long long)(BASE / SECOND));
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(a_hold_begins_at_the_key_frame_before)
 {
     const struct kt_hold h = new_hold(BASE + 2500000, BASE + 4 * SECOND);
     struct kt_error err = { "" };
     size_t n;
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 1);
     ck_assert_int_eq(files[0].start_us, BASE + 2 * SECOND);
@@ -151,7 +191,7 @@ START_TEST(what_does_not_fit_is_refused_before_a_byte_is_copied)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     struct kt_vault_status status;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, &err), -ENOSPC);
+    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), -ENOSPC);
     ck_assert_ptr_nonnull(strstr(err.text, "no room"));
     ck_assert_int_eq(count_files(), 0);
     kt_vault_status(vault, &status);
@@ -163,7 +203,7 @@ START_TEST(nothing_recorded_is_said)
 {
     const struct kt_hold h = new_hold(BASE - 600 * SECOND, BASE - 500 * SECOND);
     struct kt_error err = { "" };
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, &err), -ENOENT);
+    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), -ENOENT);
     ck_assert_ptr_nonnull(strstr(err.text, "gerbang/main"));
 }
 END_TEST
@@ -179,16 +219,16 @@ START_TEST(a_copy_that_was_stopped_goes_on_where_it_was)
     struct kt_error err = { "" };
     struct kt_vault_status status;
     size_t n;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, stop_in_second_file, NULL, &err), -ECANCELED);
+    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, stop_in_second_file, NULL, &err), -ECANCELED);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 1);
     const int64_t first = files[0].id;
     const uint64_t size = files[0].size_bytes;
     kt_hold_file_list_free(&files, n);
-    ck_assert_int_eq(count_files(), 1);
+    ck_assert_int_eq(count_files(), 2);                 /* video and log */
     kt_vault_status(vault, &status);
-    ck_assert_uint_eq(status.used_bytes, size);
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(status.used_bytes, size + chain_bytes());
+    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
     files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     ck_assert_int_eq(files[0].id, first);
@@ -223,7 +263,7 @@ START_TEST(after_kill_9_only_whole_files_are_there_and_it_goes_on)
         if (kt_catalog_open(&catalog, db, &err) < 0 || kt_ring_open(&ring, &params, &err) < 0)
             _exit(3);
         open_vault(1u << 30);
-        (void)!kt_vault_hold(vault, ring, &h, die_in_second_file, NULL, &err);
+        (void)!kt_vault_hold(vault, ring, &h, NULL, die_in_second_file, NULL, &err);
         _exit(4);
     }
     int status;
@@ -231,10 +271,10 @@ START_TEST(after_kill_9_only_whole_files_are_there_and_it_goes_on)
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x", (unsigned)status);
     ck_assert_msg(kt_catalog_open(&catalog, db, &err) == 0, "%s", err.text);
     ck_assert_msg(kt_ring_open(&ring, &params, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(count_files(), 2);                 /* one whole, one .part */
+    ck_assert_int_eq(count_files(), 4);                 /* one whole with its log, one log and .part */
     open_vault(1u << 30);
-    ck_assert_int_eq(count_files(), 1);
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(count_files(), 2);
+    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     kt_hold_file_list_free(&files, n);
@@ -248,7 +288,7 @@ START_TEST(a_flipped_bit_is_found)
     struct kt_error err = { "" };
     size_t n;
     char path[300], byte;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, &err), 0);
+    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), 0);
     struct kt_hold_file *files = files_of(&h, &n);
     snprintf(path, sizeof(path), "%s/%s", vault_path, files[0].name);
     const int fd = open(path, O_RDWR);
@@ -267,7 +307,7 @@ START_TEST(released_video_is_gone_and_its_room_is_free)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     struct kt_vault_status status;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, &err), 0);
+    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), 0);
     kt_vault_status(vault, &status);
     ck_assert_uint_gt(status.used_bytes, 0);
     ck_assert_int_eq(kt_vault_release(vault, h.id), 0);
@@ -315,6 +355,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_hold_is_the_ring_s_frames_one_file_a_run);
+    tcase_add_test(tc, a_held_file_says_inside_where_it_comes_from);
     tcase_add_test(tc, a_hold_begins_at_the_key_frame_before);
     tcase_add_test(tc, what_does_not_fit_is_refused_before_a_byte_is_copied);
     tcase_add_test(tc, nothing_recorded_is_said);
