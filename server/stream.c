@@ -8,9 +8,8 @@
 #include "decoders/mux/mux.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/cadence.h"
 
-/* A hole shorter than this is jitter, not a gap. */
-#define GAP_MIN_US (2 * KT_SECOND_US)
 #define RATE_WINDOW_US (4 * KT_SECOND_US)
 
 struct rate {
@@ -36,7 +35,8 @@ struct kt_stream {
     kt_mux *mux;
     bool usable;                            /* the mux knows this codec */
     enum kt_gap_reason gap_reason;          /* why the next hole will be */
-    int64_t last_end_us;                    /* end of the newest recorded frame */
+    enum kt_gap_reason hole_reason;         /* why the last one was */
+    struct kt_cadence cadence;
     int64_t last_key_us;
     struct rate rate;
 
@@ -54,28 +54,29 @@ static const char *state_name(enum kt_ingest_state state)
     return names[state];
 }
 
-static int64_t chunk_end_us(const struct kt_chunk *chunk)
-{
-    return chunk->wall_us + (int64_t)chunk->duration_90k * 100 / 9;
-}
-
 static void record_gap(kt_stream *s, int64_t from_us, int64_t to_us, enum kt_gap_reason reason)
 {
-    if (from_us == 0 || to_us - from_us < GAP_MIN_US)
-        return;
     for (size_t i = 0; i < s->n_rings; i++)
         (void)kt_ring_gap(s->rings[i], s->ring_ids[i], from_us, to_us, reason);
 }
 
-/* Offer CHUNK to every ring; true when the first one took it. */
+/* Is anything missing before CHUNK, a picture? */
+static void watch_cadence(kt_stream *s, const struct kt_chunk *chunk)
+{
+    struct kt_hole hole;
+    const int64_t duration_us = (int64_t)chunk->duration_90k * 100 / 9;
+    if (kt_cadence_frame(&s->cadence, chunk->wall_us, duration_us, &hole))
+        record_gap(s, hole.from_us, hole.to_us, hole.was_before ? s->hole_reason : s->gap_reason);
+    s->hole_reason = s->gap_reason;
+    s->gap_reason = KT_GAP_CAMERA_SILENT;
+}
+
+/* Offer CHUNK to every ring; true when one took it. */
 static bool record(kt_stream *s, struct kt_chunk *chunk)
 {
     bool taken = false;
-    for (size_t i = 0; i < s->n_rings; i++) {
-        const int ret = kt_ring_append(s->rings[i], s->ring_ids[i], chunk);
-        if (i == 0)
-            taken = ret == 0;
-    }
+    for (size_t i = 0; i < s->n_rings; i++)
+        taken |= kt_ring_append(s->rings[i], s->ring_ids[i], chunk) == 0;
     return taken;
 }
 
@@ -107,11 +108,8 @@ static void on_chunk(void *user, struct kt_chunk *chunk)
 {
     kt_stream *s = user;
     const bool audio = chunk->flags & KT_CHUNK_AUDIO;
-    if (!audio) {
-        record_gap(s, s->last_end_us, chunk->wall_us, s->gap_reason);
-        s->gap_reason = KT_GAP_CAMERA_SILENT;
-        s->last_end_us = chunk_end_us(chunk);
-    }
+    if (!audio)
+        watch_cadence(s, chunk);
     const bool recorded = record(s, chunk);
     kt_hub_publish(s->hub, s->name, chunk);
 
@@ -282,10 +280,12 @@ void kt_stream_stop_all(kt_stream **list[], size_t n)
             ingests[live++] = &(*list[i])->ingest;
     if (ingests)
         kt_ingest_stop_all(ingests, live);
+    const int64_t now_us = kt_clock_wall_us();
     for (size_t i = 0; i < n; i++) {
         kt_stream *s = *list[i];
-        if (s)
-            record_gap(s, s->last_end_us, kt_clock_wall_us(), s->gap_reason);
+        const int64_t end_us = s ? kt_cadence_end_us(&s->cadence) : 0;
+        if (end_us > 0 && now_us - end_us >= KT_CADENCE_LONG_US)
+            record_gap(s, end_us, now_us, s->gap_reason);
         stream_free(list[i]);
     }
 }

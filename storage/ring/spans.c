@@ -79,24 +79,47 @@ static int fill(const struct kt_index *ix, const struct kt_index_stream *st, str
     return ret;
 }
 
-/* One recorded stretch without what was erased from it. */
-static int push_recorded(const struct kt_index_stream *st, struct span_list *list, int64_t from_us,
-                         int64_t to_us, uint64_t run)
+/* The first gap that was told of while stretch L grew and that lies in [FROM, TO) of it; NULL: none. A
+ * gap of another time that overlaps it, after a step of the clock, says nothing about it. */
+static const struct kt_stretch *gap_inside(const struct kt_index_stream *st, const struct kt_located *l,
+                                           int64_t from_us, int64_t to_us)
+{
+    for (size_t i = kt_located_first(&st->gaps, from_us); i < st->gaps.n; i++) {
+        const struct kt_located *gap = &st->gaps.a[i];
+        if (gap->s.from_us >= to_us)
+            break;
+        if (gap->slab_seq == l->slab_seq && gap->s.first_seq > l->s.first_seq &&
+            gap->s.first_seq < l->s.last_seq && gap->s.to_us > from_us)
+            return &gap->s;
+    }
+    return NULL;
+}
+
+/* One recorded stretch without what was erased from it, or is missing. */
+static int push_recorded(const struct kt_index_stream *st, const struct kt_located *l,
+                         struct span_list *list, int64_t from_us, int64_t to_us)
 {
     int ret = 0;
     while (from_us < to_us && ret == 0) {
         int64_t end = to_us;
-        bool erased = false;
+        enum kt_gap_reason reason = KT_GAP_NONE;
         for (size_t i = 0; i < st->n_erased; i++) {
             const struct kt_erased *e = &st->erased[i];
             if (e->from_us <= from_us && e->to_us > from_us) {
-                erased = true;
+                reason = KT_GAP_ERASED;
                 end = e->to_us < to_us ? e->to_us : to_us;
-            } else if (!erased && e->from_us > from_us && e->from_us < end) {
+            } else if (reason == KT_GAP_NONE && e->from_us > from_us && e->from_us < end) {
                 end = e->from_us;
             }
         }
-        ret = push(list, from_us, end, erased ? 0 : run, erased ? KT_GAP_ERASED : KT_GAP_NONE);
+        const struct kt_stretch *gap = reason == KT_GAP_NONE ? gap_inside(st, l, from_us, end) : NULL;
+        if (gap && gap->from_us > from_us) {
+            end = gap->from_us;
+        } else if (gap) {
+            reason = (enum kt_gap_reason)gap->kind;
+            end = gap->to_us < end ? gap->to_us : end;
+        }
+        ret = push(list, from_us, end, reason == KT_GAP_NONE ? l->s.run : 0, reason);
         from_us = end;
     }
     return ret;
@@ -118,7 +141,7 @@ static int walk(const struct kt_index *ix, const struct kt_index_stream *st, int
             continue;
         ret = fill(ix, st, list, covered, from, before);
         if (ret == 0)
-            ret = push_recorded(st, list, from, to, s->run);
+            ret = push_recorded(st, &media->a[at], list, from, to);
         covered = to > covered ? to : covered;
         before = true;
     }

@@ -160,6 +160,48 @@ START_TEST(spans_tell_gaps_and_reasons)
 }
 END_TEST
 
+/* A hole of 0.8 s and one of 1.2 s in a run, told of before and after the frame that ends it. */
+START_TEST(a_short_gap_inside_a_stretch_is_shown)
+{
+    struct kit_feed a = kit_feed(ring, "a/main", 500);
+    struct kt_ring_span *span = NULL;
+    size_t n = 0;
+    const int64_t first = T0 + 10 * KT_SECOND_US, second = first + 5 * KT_SECOND_US;
+    kit_push_n(&a, 50);
+    ck_assert_int_eq(kt_ring_gap(ring, a.stream, first, first + 800000, KT_GAP_DISK_STALL), 0);
+    a.frame += 4;
+    kit_push_n(&a, 21);
+    a.frame += 6;
+    kit_push_n(&a, 1);
+    ck_assert_int_eq(kt_ring_gap(ring, a.stream, second, second + 1200000, KT_GAP_CAMERA_SILENT), 0);
+    kit_push_n(&a, 30);
+    kit_flush(ring);
+    /* A gap of another time says nothing about what is there. */
+    ck_assert_int_eq(kt_ring_gap(ring, a.stream, T0 + KT_SECOND_US, T0 + 2 * KT_SECOND_US, KT_GAP_CLOCK_STEP), 0);
+    kit_flush(ring);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(kt_ring_spans(ring, a.stream, T0, T0 + 100 * KT_SECOND_US, &span, &n), 0);
+        ck_assert_uint_eq(n, 5);
+        ck_assert_int_eq(span[0].to_us, first);
+        ck_assert_int_eq(span[1].reason, KT_GAP_DISK_STALL);
+        ck_assert_int_eq(span[1].to_us, first + 800000);
+        ck_assert_int_eq(span[2].reason, KT_GAP_NONE);
+        ck_assert_int_eq(span[2].to_us, second);
+        ck_assert_uint_eq(span[2].run, 1);
+        ck_assert_int_eq(span[3].reason, KT_GAP_CAMERA_SILENT);
+        ck_assert_int_eq(span[4].from_us, second + 1200000);
+        free(span);
+        ck_assert_int_eq(kt_ring_spans(ring, a.stream, first + 400000, first + 600000, &span, &n), 0);
+        ck_assert_uint_eq(n, 1);
+        ck_assert_int_eq(span[0].reason, KT_GAP_DISK_STALL);
+        free(span);
+        kt_ring_close(&ring);
+        ring = kit_open();
+    }
+    kt_init_unref(&a.init);
+}
+END_TEST
+
 START_TEST(a_copied_record_keeps_its_times)
 {
     struct kit_feed a = kit_feed(ring, "a/main", 700);
@@ -234,6 +276,7 @@ int main(void)
     tcase_add_test(t, a_query_inside_a_gop_starts_with_its_key_frame);
     tcase_add_test(t, a_second_process_cannot_open_it);
     tcase_add_test(t, spans_tell_gaps_and_reasons);
+    tcase_add_test(t, a_short_gap_inside_a_stretch_is_shown);
     tcase_add_test(t, a_copied_record_keeps_its_times);
     tcase_add_test(t, a_flipped_bit_costs_its_record_only);
     suite_add_tcase(suite, t);
