@@ -25,6 +25,7 @@ struct kt_camera {
     struct kt_camera_env env;
     int64_t started_us;
     kt_stream *main, *sub;
+    const char *no_ring_why;                /* words, when no ring takes the main stream; else NULL */
     kt_analysis_camera *analysis;
     kt_still *still;                        /* NULL unless analysis is off */
     /* --- analysis worker sets, others read --- */
@@ -150,10 +151,13 @@ static int start_stream(kt_camera *c, kt_stream **out, const char *kind, const c
 {
     struct kt_stream_params p = {
         .camera = c->config.id, .kind = kind, .url = url, .transport = c->config.transport,
-        .n_rings = c->env.n_rings, .hub = c->env.hub, .loop = c->env.loop, .user = c,
+        .hub = c->env.hub, .loop = c->env.loop, .user = c,
         .guard = c->config.provisioned ? NULL : c->env.guard,
     };
-    memcpy(p.rings, c->env.rings, sizeof(p.rings));
+    const char *why;
+    p.n_rings = kt_ring_set_recorders(c->env.rings, c->config.id, kind, p.rings, KT_STREAM_MAX_RINGS, &why);
+    if (p.n_rings == 0 && out == &c->main)
+        c->no_ring_why = why;
     if (analyse) {
         p.on_format = on_format;
         p.on_packet = on_packet;
@@ -251,8 +255,8 @@ static void name_state(kt_camera *c, const struct kt_stream_status *main, struct
         break;
     case KT_INGEST_STREAMING:
         state = main->recording ? "recording" : "not-recording";
-        if (!main->recording && c->env.n_rings == 0)
-            why = c->env.no_ring_why;
+        if (!main->recording && c->no_ring_why)
+            why = c->no_ring_why;
         if (picture && main->recording)
             state = picture;
         break;

@@ -10,16 +10,14 @@
 
 #include "server/analysis.h"
 #include "server/keeper.h"
+#include "server/ring_set.h"
 #include "server/stream.h"
-#include "web/http/web.h"
 
 typedef struct kt_camera kt_camera;
 
 /* What cameras share; all borrowed and constant while cameras exist. */
 struct kt_camera_env {
-    kt_ring *rings[KT_STREAM_MAX_RINGS];    /* those that record everything */
-    size_t n_rings;
-    const char *no_ring_why;                /* words for "not recording" when n_rings is 0 */
+    const struct kt_ring_set *rings;
     kt_hub *hub;
     kt_catalog *catalog;
     kt_keeper *keeper;

@@ -9,13 +9,14 @@
 
 #define DEFAULT_PRE_US (5 * KT_SECOND_US)
 #define DEFAULT_POST_US (10 * KT_SECOND_US)
-#define MAX_CAMERAS 1024
+#define MAX_STREAMS 1024
 /* How often the copier looks for records that became durable. */
 #define ROUND_US (2 * KT_SECOND_US)
 #define BATCH_RECORDS 64
 
-/* The span of one camera that is to be kept, and how far copying is. */
+/* The span of one stream that is to be kept, and how far copying is. */
 struct wish {
+    kt_ring *from;
     char stream[KT_STREAM_NAME_MAX + 1];
     int64_t from_us;                    /* first moment not yet copied */
     int64_t to_us;                      /* end of the last post-roll, once open is 0 */
@@ -45,16 +46,16 @@ static struct wish *find(kt_clips *c, const char *stream)
     return w;
 }
 
-static int copy_record(kt_clips *c, uint32_t to_stream, const struct kt_record *rec)
+static int copy_record(kt_clips *c, kt_ring *from, uint32_t to_stream, const struct kt_record *rec)
 {
     kt_cleanup(kt_freep) void *payload = malloc(rec->size);
     if (!payload)
         return -ENOMEM;
-    int ret = kt_ring_read(c->params.from, rec, payload);
+    int ret = kt_ring_read(from, rec, payload);
     if (ret < 0)
         return ret;
     kt_cleanup(kt_init_unref) struct kt_init *init = NULL;
-    ret = kt_ring_init(c->params.from, rec->init, &init);
+    ret = kt_ring_init(from, rec->init, &init);
     if (ret < 0)
         return ret;
     return kt_ring_append_record(c->params.to, to_stream, rec, payload, init);
@@ -64,18 +65,18 @@ static int copy_record(kt_clips *c, uint32_t to_stream, const struct kt_record *
 static void copy_wish(kt_clips *c, struct wish *w, int64_t now_us)
 {
     uint32_t from_stream, to_stream;
-    if (kt_ring_find_stream(c->params.from, w->stream, &from_stream) < 0 ||
+    if (kt_ring_find_stream(w->from, w->stream, &from_stream) < 0 ||
         kt_ring_stream(c->params.to, w->stream, &to_stream) < 0)
         return;
     const int64_t until = w->open == 0 && w->to_us < now_us ? w->to_us : now_us;
     for (size_t n = BATCH_RECORDS; n == BATCH_RECORDS && w->from_us < until;) {
         kt_cleanup(kt_freep) struct kt_record *recs = NULL;
-        if (kt_ring_query(c->params.from, from_stream, w->from_us, until, BATCH_RECORDS, &recs, &n) < 0)
+        if (kt_ring_query(w->from, from_stream, w->from_us, until, BATCH_RECORDS, &recs, &n) < 0)
             return;
         for (size_t i = 0; i < n; i++) {
             if (recs[i].seq <= w->last_seq)
                 continue;
-            const int ret = copy_record(c, to_stream, &recs[i]);
+            const int ret = copy_record(c, w->from, to_stream, &recs[i]);
             if (ret == -EAGAIN)
                 return;                 /* the disk is behind: again next round */
             if (ret < 0)
@@ -185,11 +186,12 @@ void kt_clips_destroy(kt_clips **pc)
 }
 
 /* A new wish at the end of the list; lock held. */
-static struct wish *add(kt_clips *c, const char *stream)
+static struct wish *add(kt_clips *c, kt_ring *from, const char *stream)
 {
-    struct wish *w = c->n < MAX_CAMERAS ? calloc(1, sizeof(*w)) : NULL;
+    struct wish *w = c->n < MAX_STREAMS ? calloc(1, sizeof(*w)) : NULL;
     if (!w)
         return NULL;
+    w->from = from;
     snprintf(w->stream, sizeof(w->stream), "%s", stream);
     w->from_us = INT64_MAX;
     struct wish **tail = &c->wishes;
@@ -200,30 +202,25 @@ static struct wish *add(kt_clips *c, const char *stream)
     return w;
 }
 
-int kt_clips_begin(kt_clips *c, const char *camera, int64_t start_us)
+int kt_clips_begin(kt_clips *c, kt_ring *from, const char *stream, int64_t start_us)
 {
-    char stream[KT_STREAM_NAME_MAX + 1];
-    snprintf(stream, sizeof(stream), "%s/main", camera);
-    const int64_t from = start_us - c->params.pre_us;
+    const int64_t from_us = start_us - c->params.pre_us;
 
     pthread_mutex_lock(&c->lock);
     struct wish *w = find(c, stream);
     if (!w)
-        w = add(c, stream);
+        w = add(c, from, stream);
     if (w) {
         w->open++;
-        if (w->last_seq == 0 && from < w->from_us)
-            w->from_us = from;          /* once copying began, it only goes forward */
+        if (w->last_seq == 0 && from_us < w->from_us)
+            w->from_us = from_us;       /* once copying began, it only goes forward */
     }
     pthread_mutex_unlock(&c->lock);
     return w ? 0 : -ENOSPC;
 }
 
-void kt_clips_end(kt_clips *c, const char *camera, int64_t end_us)
+void kt_clips_end(kt_clips *c, const char *stream, int64_t end_us)
 {
-    char stream[KT_STREAM_NAME_MAX + 1];
-    snprintf(stream, sizeof(stream), "%s/main", camera);
-
     pthread_mutex_lock(&c->lock);
     struct wish *w = find(c, stream);
     if (w) {

@@ -1,12 +1,12 @@
 /*
- * clips.h - fills the rings that hold only what happened: copies whole records
- * around events from the ring that holds everything, with pre-roll and
+ * clips.h - fills a ring that holds only what happened: copies whole records
+ * around events from the rings that hold everything, with pre-roll and
  * post-roll, so that a long GOP never loses the start of an event.
  *
  * Copying happens after the fact, from records that are already on disk: one
  * low-priority thread, no memory held for pre-roll.
  *
- * Threads: both functions from any thread, never blocks.
+ * Threads: begin and end from any thread, they never block.
  */
 #ifndef KT_SERVER_CLIPS_H
 #define KT_SERVER_CLIPS_H
@@ -17,7 +17,6 @@
 typedef struct kt_clips kt_clips;
 
 struct kt_clips_params {
-    kt_ring *from;                      /* borrowed: has everything */
     kt_ring *to;                        /* borrowed: keeps events */
     int64_t pre_us, post_us;            /* 0: 5 s and 10 s */
 };
@@ -28,13 +27,13 @@ kt_must_check int kt_clips_create(kt_clips **out, const struct kt_clips_params *
 void kt_clips_destroy(kt_clips **clips);
 
 /*
- * An event of CAMERA began at START: keep its main stream from pre-roll on until
- * every event that began has ended and the post-roll is over.
- * -ENOSPC: more than 1024 cameras at once.
+ * An event began at START: keep STREAM ("gerbang/main") out of the ring FROM (borrowed)
+ * from pre-roll on until every event that began has ended and the post-roll is over.
+ * -ENOSPC: more than 1024 streams at once.
  */
-int kt_clips_begin(kt_clips *clips, const char *camera, int64_t start_us);
+int kt_clips_begin(kt_clips *clips, kt_ring *from, const char *stream, int64_t start_us);
 
 /* An event for which kt_clips_begin() succeeded ended at END. */
-void kt_clips_end(kt_clips *clips, const char *camera, int64_t end_us);
+void kt_clips_end(kt_clips *clips, const char *stream, int64_t end_us);
 
 #endif

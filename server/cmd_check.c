@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/probe.h"
+#include "storage/ring/ring.h"
 
 #define DEFAULT_SECONDS 8
 /* Above this, seeking is slow and the start of events is at risk: a "smart codec". */
@@ -60,13 +62,9 @@ static size_t fill_probes(const kt_config *config, struct kt_probe *probes)
     return n;
 }
 
-/* 0 when every stream gave a picture; *BITRATE is their sum. */
-static int check_cameras(const kt_config *config, int seconds, double *bitrate)
+/* 0 when every stream gave a picture. */
+static int check_cameras(struct kt_probe *probes, size_t n, int seconds)
 {
-    kt_cleanup(kt_freep) struct kt_probe *probes = calloc(2 * config->n_cameras + 1, sizeof(*probes));
-    if (!probes)
-        return -ENOMEM;
-    const size_t n = fill_probes(config, probes);
     printf("cameras: listening to %zu streams for %d s\n", n, seconds);
     fflush(stdout);
     int ret = kt_probe_run(probes, n, seconds);
@@ -74,31 +72,121 @@ static int check_cameras(const kt_config *config, int seconds, double *bitrate)
         return ret;
     for (size_t i = 0; i < n; i++) {
         print_probe(&probes[i]);
-        *bitrate += probes[i].bitrate;
         if (!probes[i].ok)
             ret = -EIO;
     }
     return ret;
 }
 
-static int check_rings(const kt_config *config, double bitrate)
+/* ---- rings ---- */
+
+/* What goes into the ring all the time, in bit/s. */
+static double ring_bitrate(const struct kt_config_ring *r, const struct kt_probe *probes, size_t n,
+                           size_t *streams)
+{
+    double sum = 0;
+    *streams = 0;
+    for (size_t i = 0; i < n && r->only != KT_RING_ONLY_EVENTS; i++) {
+        char camera[sizeof(probes[i].name)];
+        snprintf(camera, sizeof(camera), "%s", probes[i].name);
+        char *kind = strrchr(camera, '/');
+        *kind++ = '\0';
+        if (!probes[i].ok || !kt_config_ring_takes(r, camera, kind))
+            continue;
+        sum += probes[i].bitrate;
+        ++*streams;
+    }
+    return sum;
+}
+
+static int check_days(const struct kt_config_ring *r, double bitrate, size_t streams)
+{
+    if (bitrate <= 0)
+        return 0;
+    const double days = (double)r->size_bytes * 8 / bitrate / 86400;
+    printf("    holds %.1f %s of the %.1f Mbit/s of %zu streams\n", days < 1 ? days * 24 : days,
+           days < 1 ? "hours" : "days", bitrate / 1e6, streams);
+    if (days >= KT_RING_LEAST_DAYS)
+        return 0;
+    printf("    TOO SMALL for these cameras: a day takes %.1f GiB\n",
+           bitrate / 8 * 86400 * KT_RING_LEAST_DAYS / (1 << 30));
+    return -ENOSPC;
+}
+
+/* Is there room to make it? PATH's nearest folder that exists says. */
+static int check_room(const struct kt_config_ring *r)
+{
+    char path[4096];
+    struct statvfs vfs;
+    snprintf(path, sizeof(path), "%s", r->path);
+    while (statvfs(path, &vfs) < 0) {
+        char *slash = strrchr(path, '/');
+        if (!slash)
+            return 0;
+        slash[slash == path] = '\0';
+    }
+    const double free_bytes = (double)vfs.f_bavail * (double)vfs.f_frsize;
+    if (free_bytes >= (double)r->size_bytes)
+        return 0;
+    printf("    NO ROOM: %.1f GiB are free on %s\n", free_bytes / (1 << 30), path);
+    return -ENOSPC;
+}
+
+/* What is there already; -ENOENT: nothing, it will be made. */
+static int check_existing(const struct kt_config_ring *r)
+{
+    const struct kt_ring_params p = { .name = r->name, .path = r->path, .read_only = true };
+    kt_cleanup(kt_ring_close) kt_ring *ring = NULL;
+    struct kt_error err = { "" };
+    char from[KT_RFC3339_SIZE], to[KT_RFC3339_SIZE];
+    const int ret = kt_ring_open(&ring, &p, &err);
+    if (ret == -ENOENT)
+        return ret;
+    if (ret < 0) {
+        printf("    FAILED: %s\n", err.text);
+        return ret;
+    }
+    struct kt_ring_status s;
+    kt_ring_status(ring, &s);
+    kt_rfc3339_format(from, s.oldest_us);
+    kt_rfc3339_format(to, s.newest_us);
+    if (s.oldest_us > 0)
+        printf("    has video from %s to %s\n", from, to);
+    return 0;
+}
+
+static int check_ring(const struct kt_config_ring *r, const struct kt_probe *probes, size_t n)
+{
+    size_t streams;
+    const double bitrate = ring_bitrate(r, probes, n, &streams);
+    printf("  %-12s %.1f GiB in %s%s\n", r->name, (double)r->size_bytes / (1 << 30), r->path,
+           r->only == KT_RING_ONLY_EVENTS ? ", around events" : "");
+    int ret = check_existing(r);
+    if (ret == -ENOENT)
+        ret = check_room(r);
+    const int days = check_days(r, bitrate, streams);
+    return ret < 0 ? ret : days;
+}
+
+static void check_named_cameras(const kt_config *config, const struct kt_config_ring *r)
+{
+    for (size_t i = 0; i < r->n_cameras; i++) {
+        size_t k = 0;
+        while (k < config->n_cameras && strcmp(config->cameras[k].id, r->cameras[i]) != 0)
+            k++;
+        if (k == config->n_cameras)
+            printf("    no camera '%s' in this file: fine if it was added in the browser\n", r->cameras[i]);
+    }
+}
+
+static int check_rings(const kt_config *config, const struct kt_probe *probes, size_t n)
 {
     int ret = 0;
     printf("rings:\n");
     for (size_t i = 0; i < config->n_rings; i++) {
-        const struct kt_config_ring *r = &config->rings[i];
-        struct stat st;
-        const bool there = stat(r->path, &st) == 0;
-        printf("  %-12s %.1f GiB in %s%s", r->name, (double)r->size_bytes / (1 << 30), r->path,
-               there ? "" : " (will be made)");
-        if (there && !S_ISDIR(st.st_mode)) {
-            printf(": not a directory");
-            ret = -ENOTDIR;
-        } else if (r->only != KT_RING_ONLY_EVENTS && bitrate > 0) {
-            printf(": %.1f days of %.1f Mbit/s", (double)r->size_bytes * 8 / bitrate / 86400,
-                   bitrate / 1e6);
-        }
-        printf("\n");
+        const int one = check_ring(&config->rings[i], probes, n);
+        ret = one < 0 ? one : ret;
+        check_named_cameras(config, &config->rings[i]);
     }
     return ret;
 }
@@ -139,9 +227,12 @@ int kt_cmd_check(int argc, char **argv)
         fprintf(stderr, "kentongan: %s\n", err.text);
         return 1;
     }
-    double bitrate = 0;
-    const int cameras = check_cameras(config, seconds, &bitrate);
-    const int rings = check_rings(config, bitrate);
+    kt_cleanup(kt_freep) struct kt_probe *probes = calloc(2 * config->n_cameras + 1, sizeof(*probes));
+    if (!probes)
+        return 1;
+    const size_t n = fill_probes(config, probes);
+    const int cameras = check_cameras(probes, n, seconds);
+    const int rings = check_rings(config, probes, n);
     check_clock();
     return cameras < 0 || rings < 0 ? 1 : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "server/config_alerts.h"
 #include "server/config_place.h"
+#include "storage/ring/ring.h"
 
 #define MAX_FILE_BYTES (4u << 20)
 #define DEFAULT_LISTEN "0.0.0.0:8080"
@@ -29,6 +30,9 @@ struct yaml_server {
 struct yaml_ring {
     char *name, *path, *size;
     enum kt_ring_only only;
+    enum kt_ring_streams streams;       /* 0: not given */
+    char **cameras;
+    unsigned cameras_count;
 };
 
 struct yaml_vault {
@@ -63,6 +67,9 @@ struct yaml_file {
 
 static const cyaml_strval_t only_words[] = { { "all", KT_RING_ONLY_NOTHING },
                                              { "events", KT_RING_ONLY_EVENTS } };
+static const cyaml_strval_t stream_words[] = { { "all", KT_RING_STREAM_ALL },
+                                               { "main", KT_RING_STREAM_MAIN },
+                                               { "sub", KT_RING_STREAM_SUB } };
 static const cyaml_strval_t analysis_words[] = { { "off", KT_ANALYSIS_OFF },
                                                  { "keyframes", KT_ANALYSIS_KEYFRAMES },
                                                  { "adaptive", KT_ANALYSIS_ADAPTIVE },
@@ -76,12 +83,18 @@ static const cyaml_schema_field_t server_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t id_value = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, KT_ID_MAX),
+};
 static const cyaml_schema_field_t ring_fields[] = {
     TEXT(name, yaml_ring, KT_ID_MAX),
     TEXT(path, yaml_ring, 4000),
     TEXT(size, yaml_ring, 32),
     CYAML_FIELD_ENUM("only", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct yaml_ring, only,
                      only_words, KT_ARRAY_SIZE(only_words)),
+    CYAML_FIELD_ENUM("streams", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct yaml_ring, streams,
+                     stream_words, KT_ARRAY_SIZE(stream_words)),
+    CYAML_FIELD_SEQUENCE("cameras", PTR_OPT, struct yaml_ring, cameras, &id_value, 1, 1024),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t ring_value = {
@@ -96,7 +109,8 @@ static const cyaml_schema_field_t vault_fields[] = {
 
 static const cyaml_schema_field_t storage_fields[] = {
     TEXT(catalog, yaml_storage, 4000),
-    CYAML_FIELD_SEQUENCE("rings", CYAML_FLAG_POINTER, struct yaml_storage, rings, &ring_value, 1, 16),
+    CYAML_FIELD_SEQUENCE("rings", CYAML_FLAG_POINTER, struct yaml_storage, rings, &ring_value, 1,
+                         KT_CONFIG_MAX_RINGS),
     CYAML_FIELD_MAPPING_PTR("vault", PTR_OPT, struct yaml_storage, vault, vault_fields),
     CYAML_FIELD_END,
 };
@@ -295,6 +309,29 @@ static int read_camera(const struct reader *r, const kt_config *config, int i,
     return ret;
 }
 
+static int read_ring_cameras(const struct reader *r, int i, const struct yaml_ring *y,
+                             struct kt_config_ring *ring)
+{
+    if (!y->cameras)
+        return 0;
+    ring->cameras = calloc(y->cameras_count, sizeof(*ring->cameras));
+    if (!ring->cameras)
+        return -ENOMEM;
+    for (unsigned k = 0; k < y->cameras_count; k++) {
+        if (!kt_id_valid(y->cameras[k]))
+            return refuse(r, "storage.rings", i, "cameras", "'%s': an id is made of a-z, 0-9 and -",
+                          y->cameras[k]);
+        for (unsigned j = 0; j < k; j++)
+            if (strcmp(y->cameras[j], y->cameras[k]) == 0)
+                return refuse(r, "storage.rings", i, "cameras", "'%s' stands there twice", y->cameras[k]);
+        ring->cameras[k] = strdup(y->cameras[k]);
+        if (!ring->cameras[k])
+            return -ENOMEM;
+        ring->n_cameras++;
+    }
+    return 0;
+}
+
 static int read_ring(const struct reader *r, const kt_config *config, int i,
                      const struct yaml_ring *y, struct kt_config_ring *ring)
 {
@@ -310,10 +347,62 @@ static int read_ring(const struct reader *r, const kt_config *config, int i,
     if (kt_size_parse(y->size, &ring->size_bytes) < 0 || ring->size_bytes == 0)
         return refuse(r, "storage.rings", i, "size", "'%s' is no size; write 300 GiB or 2 TiB",
                       y->size);
+    if (ring->size_bytes < KT_RING_LEAST_BYTES)
+        return refuse(r, "storage.rings", i, "size", "%s: a ring takes at least %d MiB", y->size,
+                      (int)(KT_RING_LEAST_BYTES >> 20));
     ring->only = y->only;
+    ring->streams = y->only == KT_RING_ONLY_EVENTS ? KT_RING_STREAM_MAIN : KT_RING_STREAM_ALL;
+    if (y->streams)
+        ring->streams = y->streams;
     ring->name = strdup(y->name);
     ring->path = strdup(y->path);
-    return ring->name && ring->path ? 0 : -ENOMEM;
+    return ring->name && ring->path ? read_ring_cameras(r, i, y, ring) : -ENOMEM;
+}
+
+bool kt_config_ring_takes(const struct kt_config_ring *ring, const char *camera, const char *stream)
+{
+    const enum kt_ring_streams bit = strcmp(stream, "sub") == 0 ? KT_RING_STREAM_SUB : KT_RING_STREAM_MAIN;
+    bool named = !ring->cameras;
+    for (size_t i = 0; i < ring->n_cameras && !named; i++)
+        named = strcmp(ring->cameras[i], camera) == 0;
+    return named && (ring->streams & bit);
+}
+
+/* What is in no ring that records all the time is nowhere: say it before a night is lost. */
+static int check_recorded(const struct reader *r, const kt_config *config)
+{
+    size_t recorders = 0;
+    while (recorders < config->n_rings && config->rings[recorders].only != KT_RING_ONLY_EVENTS)
+        recorders++;
+    if (recorders == 0)
+        return refuse(r, "storage", -1, "rings", "each ring is 'only: events': there is none to record "
+                      "all the time, from which they are filled");
+    for (size_t i = 0; i < config->n_cameras; i++) {
+        const struct kt_camera_config *c = &config->cameras[i];
+        bool taken = !c->enabled;
+        for (size_t k = 0; k < recorders && !taken; k++)
+            taken = kt_config_ring_takes(&config->rings[k], c->id, "main");
+        if (!taken)
+            return refuse(r, "cameras", (int)i, "id", "no ring records the main stream of '%s' all the "
+                          "time: see 'cameras' and 'streams' of the rings", c->id);
+    }
+    return 0;
+}
+
+/* Playback asks in this order, and the rings of events have holes. */
+static int order_rings(kt_config *config)
+{
+    struct kt_config_ring *sorted = calloc(config->n_rings + 1, sizeof(*sorted));
+    if (!sorted)
+        return -ENOMEM;
+    size_t n = 0;
+    for (int events = 0; events < 2; events++)
+        for (size_t i = 0; i < config->n_rings; i++)
+            if ((config->rings[i].only == KT_RING_ONLY_EVENTS) == events)
+                sorted[n++] = config->rings[i];
+    free(config->rings);
+    config->rings = sorted;
+    return 0;
 }
 
 static char *or_default(const char *text, const char *fallback)
@@ -388,7 +477,9 @@ static int read_all(const struct reader *r, const struct yaml_file *y, kt_config
         ret = read_camera(r, config, (int)i, &y->cameras[i], &config->cameras[i]);
         config->n_cameras++;
     }
-    return ret;
+    if (ret == 0)
+        ret = order_rings(config);
+    return ret == 0 ? check_recorded(r, config) : ret;
 }
 
 /* ------------------------- libcyaml ------------------------- */
@@ -503,6 +594,7 @@ static int default_ring(struct kt_config_ring *ring, const char *dir, const char
     ring->name = strdup(name);
     ring->size_bytes = size;
     ring->only = only;
+    ring->streams = only == KT_RING_ONLY_EVENTS ? KT_RING_STREAM_MAIN : KT_RING_STREAM_ALL;
     if (asprintf(&ring->path, "%s/%s", dir, name) < 0)
         ring->path = NULL;
     return ring->name && ring->path ? 0 : -ENOMEM;
@@ -541,6 +633,9 @@ void kt_config_free(kt_config **pc)
     if (!c)
         return;
     for (size_t i = 0; c->rings && i < c->n_rings; i++) {
+        for (size_t k = 0; k < c->rings[i].n_cameras; k++)
+            free(c->rings[i].cameras[k]);
+        free(c->rings[i].cameras);
         free(c->rings[i].name);
         free(c->rings[i].path);
     }

@@ -12,6 +12,7 @@
 
 #define TICK_US KT_SECOND_US
 #define FORGET_TICKS 3600
+#define SMALL_TICKS 180                 /* by now the rings know what comes in a second */
 /* The story of what happened outlives its pictures by a month. */
 #define KEEP_LONGER_US (30 * 24 * 3600 * KT_SECOND_US)
 
@@ -23,18 +24,35 @@ static bool worth_keeping(const struct kt_event *ev)
     return strncmp(ev->type, "camera-", strlen("camera-")) != 0;
 }
 
+/* In each ring of events that is for it. */
+static void keep_stream(kt_daemon *d, const struct kt_event *ev, const char *kind, bool closed)
+{
+    char stream[KT_STREAM_NAME_MAX + 1];
+    kt_ring *from;
+    const char *why;
+    if (kt_ring_set_recorders(d->rings, ev->camera, kind, &from, 1, &why) == 0)
+        return;
+    snprintf(stream, sizeof(stream), "%s/%s", ev->camera, kind);
+    for (size_t i = 0; i < d->rings->n; i++) {
+        if (!d->clips[i] || !kt_ring_set_keeps_events(d->rings, i, ev->camera, kind))
+            continue;
+        if (closed)
+            kt_clips_end(d->clips[i], stream, ev->end_us);
+        else if (kt_clips_begin(d->clips[i], from, stream, ev->start_us) < 0)
+            kt_warn("clips", "%s: too many streams at once", stream);
+    }
+}
+
 static void on_event(void *user, const struct kt_event *ev, bool closed, const uint8_t *jpeg,
                      size_t jpeg_size)
 {
     kt_daemon *d = user;
     if (d->announce)
         kt_announce_event(d->announce, ev, jpeg, jpeg_size);
-    if (!d->clips || !worth_keeping(ev))
+    if (!worth_keeping(ev))
         return;
-    if (closed)
-        kt_clips_end(d->clips, ev->camera, ev->end_us);
-    else if (kt_clips_begin(d->clips, ev->camera, ev->start_us) < 0)
-        kt_warn("clips", "%s: too many cameras at once", ev->camera);
+    keep_stream(d, ev, "main", closed);
+    keep_stream(d, ev, "sub", closed);
 }
 
 static void on_picture(void *user, const struct kt_event *ev, const uint8_t *jpeg, size_t jpeg_size)
@@ -104,9 +122,10 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
         return kt_error_set(err, ret, "live hub: %s", kt_strerror(ret));
     const struct kt_keeper_params events = { .catalog = d->catalog, .hub = d->hub, .user = d,
                                              .on_event = on_event, .on_picture = on_picture };
-    if (d->rings->all && d->rings->events) {
-        const struct kt_clips_params clips = { .from = d->rings->all, .to = d->rings->events };
-        ret = kt_clips_create(&d->clips, &clips);
+    for (size_t i = 0; i < d->rings->n && ret == 0; i++) {
+        const struct kt_clips_params clips = { .to = d->rings->web[i].ring };
+        if (clips.to && d->rings->web[i].events_only)
+            ret = kt_clips_create(&d->clips[i], &clips);
     }
     if (ret == 0)
         ret = start_alerts(d);
@@ -134,12 +153,11 @@ static int utc_offset(const char *timezone)
 
 static void fill_env(kt_daemon *d)
 {
-    d->env = (struct kt_camera_env){ .no_ring_why = d->rings->why, .hub = d->hub,
+    d->env = (struct kt_camera_env){ .rings = d->rings, .hub = d->hub,
                                      .catalog = d->catalog, .keeper = d->keeper,
                                      .analysis = d->analysis, .loop = d->loop };
     d->env.utc_offset_s = d->utc_offset_s;
     d->env.guard = &d->guard;
-    d->env.n_rings = kt_ring_set_recorders(d->rings, d->env.rings, KT_STREAM_MAX_RINGS);
 }
 
 /* What a package says about a camera; the address without credentials. */
@@ -236,7 +254,8 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_keeper_destroy(&d->keeper);
     kt_announce_destroy(&d->announce);
     kt_alerts_destroy(&d->alerts);
-    kt_clips_destroy(&d->clips);
+    for (size_t i = 0; i < KT_CONFIG_MAX_RINGS; i++)
+        kt_clips_destroy(&d->clips[i]);
     kt_hub_destroy(&d->hub);
     kt_evidence_close(&d->evidence);
     kt_ring_set_close(&d->rings);
@@ -289,9 +308,26 @@ static void forget(kt_daemon *d)
         (void)kt_catalog_expire(d->catalog, oldest - KEEP_LONGER_US);   /* again in an hour */
 }
 
+/* A disk for an hour is seen the morning after, when it is too late. */
+static void warn_of_small_rings(kt_daemon *d)
+{
+    for (size_t i = 0; i < d->rings->n; i++) {
+        const struct kt_web_ring *r = &d->rings->web[i];
+        struct kt_ring_status s;
+        if (!r->ring || r->events_only)
+            continue;
+        kt_ring_status(r->ring, &s);
+        if (s.days_capacity > 0 && s.days_capacity < KT_RING_LEAST_DAYS)
+            kt_warn("rings", "%s is too small for its cameras: it holds %.1f hours of %.1f Mbit/s", r->name,
+                    s.days_capacity * 24, s.bytes_per_second * 8 / 1e6);
+    }
+}
+
 static void tick(kt_daemon *d)
 {
     kt_daemon_measure_load(d);
+    if (d->ticks == SMALL_TICKS)
+        warn_of_small_rings(d);
     if (d->ticks++ % FORGET_TICKS == FORGET_TICKS - 1)
         forget(d);
     /* Cameras come and go under change_lock: holding it, the list is ours to walk. */
@@ -312,7 +348,7 @@ static void tell_systemd(kt_daemon *d, const char *state)
     const size_t n = d->n_cameras;
     pthread_mutex_unlock(&d->lock);
     snprintf(text, sizeof(text), "%sSTATUS=%zu cameras, %s", state, n,
-             d->env.n_rings ? "recording" : "NOT RECORDING");
+             kt_ring_set_whole(d->rings) ? "recording" : "NOT RECORDING");
     (void)kt_notify(text);      /* a systemd that does not listen is no reason to stop */
 }
 

@@ -27,7 +27,7 @@ struct kt_daemon {
     kt_alerts *alerts;                  /* NULL: none configured, like announce */
     kt_announce *announce;
     struct kt_net_guard guard;
-    kt_clips *clips;
+    kt_clips *clips[KT_CONFIG_MAX_RINGS];   /* one for each ring of events, else NULL */
     kt_analysis *analysis;
     kt_ingest_loop *loop;
     struct kt_evidence *evidence;

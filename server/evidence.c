@@ -5,13 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The ring of everything first: it has no holes. Then those that keep longer. */
+/* In the configuration's order: those that record all the time first, they have no holes. */
 static void choose_rings(struct kt_evidence *e, const struct kt_ring_set *set)
 {
-    if (set->all)
-        e->rings[e->n_rings++] = set->all;
-    for (size_t i = 0; i < set->n && e->n_rings < KT_EVIDENCE_MAX_RINGS; i++)
-        if (set->web[i].ring && set->web[i].ring != set->all)
+    for (size_t i = 0; i < set->n && e->n_rings < KT_CONFIG_MAX_RINGS; i++)
+        if (set->web[i].ring)
             e->rings[e->n_rings++] = set->web[i].ring;
 }
 

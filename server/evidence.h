@@ -14,14 +14,13 @@
 #include "server/ring_set.h"
 #include "storage/vault/jobs.h"
 
-#define KT_EVIDENCE_MAX_RINGS 16
 
 struct kt_evidence {
     kt_vault *vault;
     kt_signer *signer;
     kt_vault_jobs *jobs;
     /* --- borrowed by the jobs --- */
-    kt_ring *rings[KT_EVIDENCE_MAX_RINGS];
+    kt_ring *rings[KT_CONFIG_MAX_RINGS];
     size_t n_rings;
     char host[256], zone[16];
 };

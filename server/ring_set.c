@@ -44,6 +44,11 @@ static int open_one(struct kt_ring_set *set, size_t i, kt_catalog *catalog, cons
     if (ret == 0)
         ret = check_identity(ring, c->name, known, catalog, &set->whys[i]);
     set->web[i].name = c->name;
+    set->web[i].events_only = c->only == KT_RING_ONLY_EVENTS;
+    set->web[i].streams = c->streams == KT_RING_STREAM_ALL ? "all"
+                          : c->streams == KT_RING_STREAM_MAIN ? "main" : "sub";
+    set->web[i].cameras = (const char *const *)c->cameras;
+    set->web[i].n_cameras = c->n_cameras;
     set->web[i].why = set->whys[i].text;
     if (ret == 0) {
         set->web[i].ring = ring;
@@ -64,24 +69,6 @@ static void log_open(const struct kt_web_ring *r)
             (double)s.size_bytes / (1 << 30), (unsigned long long)s.records, s.key_fingerprint);
 }
 
-/* Which open ring plays which part. */
-static void assign(struct kt_ring_set *set)
-{
-    for (size_t i = set->n; i-- > 0;) {
-        if (!set->web[i].ring) {
-            if (set->config[i].only != KT_RING_ONLY_EVENTS)
-                snprintf(set->why, sizeof(set->why), "%.*s", (int)sizeof(set->why) - 1,
-                         set->whys[i].text);
-            continue;
-        }
-        log_open(&set->web[i]);
-        if (set->config[i].only == KT_RING_ONLY_EVENTS)
-            set->events = set->web[i].ring;
-        else
-            set->all = set->web[i].ring;
-    }
-}
-
 int kt_ring_set_open(struct kt_ring_set **out, const kt_config *config, kt_catalog *catalog,
                      const char *new_ring, struct kt_error *err)
 {
@@ -99,9 +86,18 @@ int kt_ring_set_open(struct kt_ring_set **out, const kt_config *config, kt_catal
         if (ret < 0)
             return ret;
     }
-    assign(set);
+    for (size_t i = 0; i < set->n; i++)
+        if (set->web[i].ring)
+            log_open(&set->web[i]);
     *out = kt_steal_ptr(&set);
     return 0;
+}
+
+/* Is STREAM of CAMERA for ring I, all the time? */
+static bool records(const struct kt_ring_set *set, size_t i, const char *camera, const char *stream)
+{
+    return set->config[i].only != KT_RING_ONLY_EVENTS &&
+           kt_config_ring_takes(&set->config[i], camera, stream);
 }
 
 void kt_ring_set_close(struct kt_ring_set **pset)
@@ -116,11 +112,31 @@ void kt_ring_set_close(struct kt_ring_set **pset)
     free(set);
 }
 
-size_t kt_ring_set_recorders(const struct kt_ring_set *set, kt_ring **out, size_t max)
+size_t kt_ring_set_recorders(const struct kt_ring_set *set, const char *camera, const char *stream,
+                             kt_ring **out, size_t max, const char **why)
 {
     size_t n = 0;
+    *why = "no ring of the configuration is for this camera";
+    for (size_t i = set->n; i-- > 0;)
+        if (records(set, i, camera, stream) && !set->web[i].ring)
+            *why = set->whys[i].text;
     for (size_t i = 0; i < set->n && n < max; i++)
-        if (set->web[i].ring && set->config[i].only != KT_RING_ONLY_EVENTS)
+        if (records(set, i, camera, stream) && set->web[i].ring)
             out[n++] = set->web[i].ring;
     return n;
+}
+
+bool kt_ring_set_keeps_events(const struct kt_ring_set *set, size_t i, const char *camera,
+                              const char *stream)
+{
+    return set->config[i].only == KT_RING_ONLY_EVENTS &&
+           kt_config_ring_takes(&set->config[i], camera, stream);
+}
+
+bool kt_ring_set_whole(const struct kt_ring_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (!set->web[i].ring && set->config[i].only != KT_RING_ONLY_EVENTS)
+            return false;
+    return true;
 }

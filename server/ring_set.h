@@ -19,9 +19,6 @@ struct kt_ring_set {
     struct kt_web_ring *web;            /* n: name, ring (NULL: not there), why */
     struct kt_error *whys;              /* n: what web[i].why points to */
     const struct kt_config_ring *config;    /* n: borrowed from the configuration */
-    kt_ring *all;                       /* first open ring that records everything; borrowed */
-    kt_ring *events;                    /* first open ring that keeps events; borrowed */
-    char why[200];                      /* when nothing can be recorded: in words */
 };
 
 /* NEW_RING names a ring whose disk was replaced on purpose, or is NULL. */
@@ -29,7 +26,18 @@ kt_must_check int kt_ring_set_open(struct kt_ring_set **out, const kt_config *co
                                    kt_catalog *catalog, const char *new_ring, struct kt_error *err);
 void kt_ring_set_close(struct kt_ring_set **set);
 
-/* The open rings that record everything, the first being where playback reads. */
-size_t kt_ring_set_recorders(const struct kt_ring_set *set, kt_ring **out, size_t max);
+/*
+ * The open rings that record STREAM ("main", "sub") of CAMERA all the time, at most MAX, the
+ * first being where playback reads. Where there is none, *WHY says so in words (as long as SET).
+ */
+size_t kt_ring_set_recorders(const struct kt_ring_set *set, const char *camera, const char *stream,
+                             kt_ring **out, size_t max, const char **why);
+
+/* Does ring I keep STREAM of CAMERA around events? */
+bool kt_ring_set_keeps_events(const struct kt_ring_set *set, size_t i, const char *camera,
+                              const char *stream);
+
+/* Is every ring there that should record all the time? */
+bool kt_ring_set_whole(const struct kt_ring_set *set);
 
 #endif

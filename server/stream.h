@@ -17,7 +17,7 @@
 #include "storage/ring/ring.h"
 #include "web/live/hub.h"
 
-#define KT_STREAM_MAX_RINGS 4
+#define KT_STREAM_MAX_RINGS 32
 
 typedef struct kt_stream kt_stream;
 
@@ -48,7 +48,7 @@ struct kt_stream_status {
     uint64_t reconnects, refused_chunks, bad_packets, lost_packets;
     bool has_camera_clock;
     int64_t camera_clock_offset_us;     /* the camera's clock minus ours */
-    bool recording;                     /* the last chunk was taken by a healthy ring */
+    bool recording;                     /* a ring took the last chunk */
 };
 
 kt_must_check int kt_stream_start(kt_stream **out, const struct kt_stream_params *params,

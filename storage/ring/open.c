@@ -11,10 +11,10 @@
 #include "storage/ring/slabs.h"
 
 #define MIN_AUTO_SLAB (UINT64_C(16) << 20)
-#define SMALLEST_AUTO_SLAB (UINT64_C(1) << 20)
 #define MAX_AUTO_SLAB (UINT64_C(256) << 20)
 #define HUGE_SLAB (UINT64_C(1) << 30)   /* beyond 8 TiB: fewer, larger slabs keep the index small */
 #define MIN_SLABS 8
+#define SMALLEST_AUTO_SLAB (KT_RING_LEAST_BYTES / MIN_SLABS)
 #define DEFAULT_SCRUB (INT64_C(2) << 20)
 #define DEFAULT_QUEUE (64u << 20)
 

@@ -22,6 +22,9 @@
 #include "server/base/error.h"
 
 #define KT_RING_HASH_SIZE 32
+#define KT_RING_LEAST_BYTES (UINT64_C(8) << 20)
+/* Holding less than this, a ring is too small for its cameras: nobody looks every few hours. */
+#define KT_RING_LEAST_DAYS 1.0
 
 typedef struct kt_ring kt_ring;
 struct kt_record;                   /* below */

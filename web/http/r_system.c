@@ -9,6 +9,17 @@
 
 #include "server/base/clock.h"
 
+/* For whom the ring is: as configured. */
+static void add_purpose(json_t *root, const struct kt_web_ring *ring)
+{
+    json_t *cameras = ring->cameras ? json_array() : json_null();
+    for (size_t i = 0; i < ring->n_cameras; i++)
+        (void)json_array_append_new(cameras, json_string(ring->cameras[i]));
+    (void)json_object_update_new(root, json_pack(
+        "{s:s, s:s, s:o}", "only", ring->events_only ? "events" : "all", "streams",
+        ring->streams ? ring->streams : "all", "cameras", cameras));
+}
+
 static json_t *failed_ring(const struct kt_web_ring *ring)
 {
     return json_pack("{s:s, s:s, s:o, s:i, s:n, s:n, s:n}", "name", ring->name, "state", "failed",
@@ -16,11 +27,9 @@ static json_t *failed_ring(const struct kt_web_ring *ring)
                      "days", "oldest", "newest");
 }
 
-static json_t *ring_json(const struct kt_web_ring *ring)
+static json_t *open_ring(const struct kt_web_ring *ring)
 {
     struct kt_ring_status s;
-    if (!ring->ring)
-        return failed_ring(ring);
     kt_ring_status(ring->ring, &s);
     json_t *root = json_pack(
         "{s:s, s:s, s:o, s:I, s:I, s:o, s:f, s:o, s:o, s:o}", "name", ring->name, "state",
@@ -29,6 +38,11 @@ static json_t *ring_json(const struct kt_web_ring *ring)
         s.days_capacity > 0 ? json_real(s.days_capacity) : json_null(), "bytes_per_second",
         s.bytes_per_second, "oldest", web_json_time(s.oldest_us), "newest",
         web_json_time(s.newest_us), "durable", web_json_time(s.durable_us));
+    /* A ring of events is not measured by what it takes on a busy night. */
+    const bool small = !ring->events_only && s.days_capacity > 0 && s.days_capacity < KT_RING_LEAST_DAYS;
+    (void)json_object_update_new(root, json_pack(
+        "{s:f, s:b}", "days_held", (double)(s.newest_us - s.oldest_us) / (86400.0 * KT_SECOND_US),
+        "too_small", small));
     (void)json_object_update_new(root, json_pack(
         "{s:I, s:I, s:I, s:s, s:s}", "lost_intervals", (json_int_t)s.lost_intervals,
         "dropped_chunks", (json_int_t)s.dropped_chunks, "corrupt_records",
@@ -36,14 +50,28 @@ static json_t *ring_json(const struct kt_web_ring *ring)
     return root;
 }
 
-/* Is the main ring writing? */
+static json_t *ring_json(const struct kt_web_ring *ring)
+{
+    json_t *root = ring->ring ? open_ring(ring) : failed_ring(ring);
+    add_purpose(root, ring);
+    return root;
+}
+
+/* Is every ring writing that should take video all the time? */
 static bool is_recording(const struct kt_web *web)
 {
-    struct kt_ring_status s;
-    if (web->params.n_rings == 0 || !web->params.rings[0].ring)
-        return false;
-    kt_ring_status(web->params.rings[0].ring, &s);
-    return s.state == KT_RING_OK;
+    size_t n = 0;
+    for (size_t i = 0; i < web->params.n_rings; i++) {
+        struct kt_ring_status s = { .state = KT_RING_FAILED };
+        if (web->params.rings[i].events_only)
+            continue;
+        if (web->params.rings[i].ring)
+            kt_ring_status(web->params.rings[i].ring, &s);
+        if (s.state != KT_RING_OK)
+            return false;
+        n++;
+    }
+    return n > 0;
 }
 
 enum MHD_Result web_system(struct web_request *r)
@@ -114,6 +142,10 @@ struct ring_metric {
 };
 
 static uint64_t ring_ok(const struct kt_ring_status *s) { return s->state == KT_RING_OK; }
+static uint64_t ring_held(const struct kt_ring_status *s)
+{
+    return (uint64_t)(s->newest_us - s->oldest_us) / KT_SECOND_US;
+}
 static uint64_t ring_written(const struct kt_ring_status *s) { return s->bytes_written; }
 static uint64_t ring_syncs(const struct kt_ring_status *s) { return s->fsyncs; }
 static uint64_t ring_lost(const struct kt_ring_status *s) { return s->lost_intervals; }
@@ -122,6 +154,7 @@ static uint64_t ring_corrupt(const struct kt_ring_status *s) { return s->corrupt
 
 static const struct ring_metric ring_metrics[] = {
     { "ring_ok", "gauge", "1 while the ring takes video.", ring_ok },
+    { "ring_held_seconds", "gauge", "From the oldest to the newest footage.", ring_held },
     { "ring_written_bytes_total", "counter", "Bytes written.", ring_written },
     { "ring_syncs_total", "counter", "Commits (fdatasync).", ring_syncs },
     { "ring_lost_intervals_total", "counter", "Commits that failed.", ring_lost },

@@ -67,6 +67,10 @@ struct kt_web_ring {
     const char *name;
     kt_ring *ring;                  /* NULL: could not be opened: NOT RECORDING, see why */
     const char *why;
+    bool events_only;               /* keeps what is around events; else records all the time */
+    const char *streams;            /* "all", "main", "sub"; NULL: all */
+    const char *const *cameras;     /* ids of those it is for; NULL: all */
+    size_t n_cameras;
 };
 
 struct kt_web_params {

@@ -1148,6 +1148,19 @@ export interface components {
                 written?: number;
                 /** @description days the ring holds at the measured rate */
                 days: number | null;
+                /** @description days from its oldest to its newest footage */
+                days_held?: number;
+                /** @description less than a day of its cameras fits into it */
+                too_small?: boolean;
+                /**
+                 * @description records all the time or around events
+                 * @enum {string}
+                 */
+                only?: "all" | "events";
+                /** @enum {string} */
+                streams?: "all" | "main" | "sub";
+                /** @description those it is for; null for all */
+                cameras?: string[] | null;
                 bytes_per_second?: number;
                 /** Format: date-time */
                 oldest: string | null;

@@ -14,6 +14,16 @@ function Stat({ value, label, bad }: { value: string; label: string; bad?: boole
   return <div class={`stat${bad ? ' bad' : ''}`}><b>{value}</b><span>{label}</span></div>;
 }
 
+/** "Gerbang, Pos · large pictures": what a ring is for. */
+function purpose(r: Ring): string {
+  const name = (id: string): string => (cameras.value ?? []).find((c) => c.id === id)?.name ?? id;
+  const parts = [r.cameras ? r.cameras.map(name).join(', ') : t('storage.everyCamera')];
+  if (r.only === 'events') parts.push(t('storage.events'));
+  if (r.streams === 'main') parts.push(t('storage.main'));
+  if (r.streams === 'sub') parts.push(t('storage.sub'));
+  return parts.join(' · ');
+}
+
 function RingPanel({ ring: r }: { ring: Ring }) {
   const oldest = msOr(r.oldest);
   const kept = oldest === null ? 0 : serverNow() - oldest;
@@ -23,9 +33,12 @@ function RingPanel({ ring: r }: { ring: Ring }) {
     <section class="panel">
       <h2>{t('storage.ring', { name: r.name })} {r.state === 'ok' ? <span class="badge ok"><i class="dot" />{t('storage.ok')}</span> : <span class="badge bad">{t('tile.notRecording')}</span>}</h2>
       {r.why && <p class="form-error">{r.why}</p>}
+      {r.too_small && <p class="notice warn">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
       <div class="meter" role="img" aria-label={t('storage.filled', { percent: number(full * 100) })}><i style={{ width: `${full * 100}%` }} /></div>
       <p class="dim" style="margin-top:6px">{r.days ? t('storage.holds', { size: bytes(r.size), days: duration(r.days * DAY) }) : t('storage.holdsUnknown', { size: bytes(r.size) })}</p>
       <dl class="kv num">
+        <dt>{t('storage.for')}</dt><dd>{purpose(r)}</dd>
+        <dt>{t('storage.held')}</dt><dd>{r.days_held ? duration(r.days_held * DAY) : '–'}</dd>
         <dt>{t('storage.oldest')}</dt><dd>{oldest === null ? '–' : zone.value.full(oldest)}</dd>
         <dt>{t('storage.rate')}</dt><dd>{r.bytes_per_second ? `${bytes(r.bytes_per_second)}/s · ${bytes(r.bytes_per_second * 86400)} ${t('storage.perDay')}` : '–'}</dd>
         {r.path && <><dt>{t('storage.path')}</dt><dd>{r.path}</dd></>}
