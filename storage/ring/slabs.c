@@ -142,8 +142,13 @@ static int examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
     if (footer == -ENOMEM || (begin == -EIO && footer == -EIO))
         return footer;
     const uint64_t n = ring->meta.slab_count;
-    if (begin == -EXDEV)
-        kt_warn("ring", "%s: slab file %" PRIu32 " belongs to another ring: not used", ring->name, file);
+    if (begin == -EXDEV) {
+        /* Somebody's footage, perhaps the only copy. */
+        ring->ix->slabs[file].unusable = true;
+        kt_warn("ring", "%s: slab file %" PRIu32 " belongs to another ring: it is left as it is and not "
+                "used until it is moved away", ring->name, file);
+        return 0;
+    }
     if (begin == 0 && h.slab_seq % n == file) {
         f->slab_seq = h.slab_seq;
         f->first_seq = h.seq;
@@ -500,6 +505,22 @@ static int take_all(kt_ring *ring, struct found *found, uint32_t n_files)
     return ret;
 }
 
+/* Say which files were recorded into and hold nothing any more. */
+static void tell_of_emptied(kt_ring *ring, const struct found *found, uint32_t n)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < n; i++)
+        newest = found[i].slab_seq > newest ? found[i].slab_seq : newest;
+    for (uint32_t i = 0; i < n; i++) {
+        const bool recorded = newest >= n || (i > 0 && i < newest);
+        if (found[i].slab_seq > 0 || ring->ix->slabs[i].unusable || !recorded)
+            continue;
+        atomic_fetch_add(&ring->count.corrupt, 1);
+        kt_warn("ring", "%s: slab file %" PRIu32 ": nothing readable is left of what was recorded there",
+                ring->name, i);
+    }
+}
+
 int kt_slabs_load(kt_ring *ring, struct kt_error *err)
 {
     const uint32_t n = ring->meta.slab_count;
@@ -509,6 +530,8 @@ int kt_slabs_load(kt_ring *ring, struct kt_error *err)
     int ret = 0;
     for (uint32_t i = 0; i < n && ret == 0; i++)
         ret = examine_file(ring, i, &found[i]);
+    if (ret == 0)
+        tell_of_emptied(ring, found, n);
     if (ret == 0)
         ret = take_all(ring, found, n);
     for (uint32_t i = 0; i < n; i++)
