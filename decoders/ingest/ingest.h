@@ -24,7 +24,7 @@ typedef struct kt_ingest kt_ingest;
 
 /*
  * One epoll thread that serves any number of sessions with the RTSP client of our
- * own (a second thread looks up host names). Sessions stop before it.
+ * own (further threads look up host names, see resolver.h). Sessions stop before it.
  * Destroying may wait for a name server that does not answer.
  */
 typedef struct kt_ingest_loop kt_ingest_loop;

@@ -43,7 +43,7 @@ struct kt_loop_session {
     int64_t due_us;                     /* WAITING: the next try; otherwise when to give up */
     kt_lookup *lookup;
     struct kt_address address[KT_RESOLVER_ADDRESSES];
-    int addresses, tried;
+    int addresses, tried;               /* of the last lookup that succeeded */
     struct kt_net net;
     struct kt_loop_source tcp, udp[KT_RTSP_TRACKS][2];
     uint32_t events;                    /* that epoll watches on the connection */

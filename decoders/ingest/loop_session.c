@@ -10,6 +10,8 @@
 
 #include "server/base/clock.h"
 
+#define KNOWN_NAME_US (2 * KT_SECOND_US)    /* wait for a name whose last address is known */
+
 /* ---- epoll ---- */
 
 static void watch_connection(struct kt_loop_session *s)
@@ -189,30 +191,33 @@ static void begin(struct kt_loop_session *s, int64_t now_us)
 {
     kt_watch_say(&s->watch, KT_INGEST_CONNECTING, "");
     s->tried = 0;
-    s->addresses = kt_resolver_numeric(s->url.host, s->url.port, &s->address[0]);
-    if (s->addresses) {
+    if (kt_resolver_numeric(s->url.host, s->url.port, &s->address[0])) {
+        s->addresses = 1;
         connect_next(s, now_us);
         return;
     }
     s->phase = KT_LOOP_RESOLVING;
-    s->due_us = now_us + 2 * s->params.connect_timeout_us;
+    s->due_us = now_us + (s->addresses ? KNOWN_NAME_US : 2 * s->params.connect_timeout_us);
     const int ret = kt_resolver_start(s->loop->resolver, &s->lookup, s->url.host, s->url.port);
     if (ret < 0)
         fail_errno(s, "looking up the name", ret);
 }
 
+/* A name that meant something before a name server went away still means it. */
 static void check_lookup(struct kt_loop_session *s, int64_t now_us)
 {
     const int n = kt_resolver_result(s->loop->resolver, s->lookup, s->address);
-    if (n == 0)
+    const bool late = n == 0 && now_us >= s->due_us;
+    if (n == 0 && !late)
         return;
     kt_resolver_cancel(s->loop->resolver, &s->lookup);
-    if (n < 0) {
-        fail(s, "the name of the camera is not known: check the address", KT_RTSP_END_OTHER);
-        return;
-    }
-    s->addresses = n;
-    connect_next(s, now_us);
+    if (n > 0)
+        s->addresses = n;
+    if (s->addresses)
+        connect_next(s, now_us);
+    else
+        fail(s, late ? "the name server does not answer" :
+                       "the name of the camera is not known: check the address", KT_RTSP_END_OTHER);
 }
 
 static int open_datagrams(struct kt_loop_session *s, struct kt_rtsp_client_params *params)
@@ -408,10 +413,7 @@ void kt_loop_session_tick(struct kt_loop_session *s, int64_t now_us)
             begin(s, now_us);
         break;
     case KT_LOOP_RESOLVING:
-        if (now_us >= s->due_us)
-            fail(s, "the name server does not answer", KT_RTSP_END_OTHER);
-        else
-            check_lookup(s, now_us);
+        check_lookup(s, now_us);
         break;
     case KT_LOOP_CONNECTING:
         if (now_us >= s->due_us)

@@ -6,21 +6,23 @@
 #include <string.h>
 
 struct kt_lookup {
-    kt_lookup *next;            /* in the queue */
+    kt_lookup *next;            /* in the list */
     char *host, *port;
     /* --- protected by the resolver's lock --- */
-    bool busy, cancelled, done;
+    bool busy;                  /* a thread is looking it up */
+    bool done, cancelled;
     int n;
     struct kt_address address[KT_RESOLVER_ADDRESSES];
 };
 
 struct kt_resolver {
     int wake_fd;                /* borrowed */
-    pthread_t thread;
+    pthread_t thread[KT_RESOLVER_THREADS];
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* --- protected by lock --- */
-    kt_lookup *first;           /* waiting; at most one per session */
+    kt_lookup *first;           /* all of them, the oldest first: at most one per session */
+    int threads, idle;
     bool stop;
 };
 
@@ -56,25 +58,62 @@ int kt_resolver_numeric(const char *host, const char *port, struct kt_address *o
     return 1;
 }
 
-/* Under the lock; the lookup itself is done without it. */
-static void serve_first(kt_resolver *r)
+static bool same_name(const kt_lookup *a, const kt_lookup *b)
+{
+    return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0;
+}
+
+/* Under the lock, as all below. Does nobody look it up yet? */
+static bool is_waiting(const kt_resolver *r, const kt_lookup *lookup)
+{
+    for (const kt_lookup *l = r->first; l; l = l->next)
+        if (l->busy && same_name(l, lookup))
+            return false;
+    return !lookup->done && !lookup->cancelled;
+}
+
+/* The oldest that waits, and how many do. */
+static kt_lookup *next_lookup(const kt_resolver *r, int *n)
+{
+    kt_lookup *oldest = NULL;
+    *n = 0;
+    for (kt_lookup *l = r->first; l; l = l->next) {
+        if (!is_waiting(r, l))
+            continue;
+        oldest = oldest ? oldest : l;
+        (*n)++;
+    }
+    return oldest;
+}
+
+static void remove_lookup(kt_resolver *r, kt_lookup *lookup)
+{
+    kt_lookup **p = &r->first;
+    while (*p != lookup)
+        p = &(*p)->next;
+    *p = lookup->next;
+    free_lookup(lookup);
+}
+
+/* The lookup itself is done without the lock. */
+static void serve(kt_resolver *r, kt_lookup *lookup)
 {
     struct kt_address found[KT_RESOLVER_ADDRESSES];
-    kt_lookup *lookup = r->first;
-    r->first = lookup->next;
     lookup->busy = true;
     pthread_mutex_unlock(&r->lock);
     const int n = look_up(lookup->host, lookup->port, AI_NUMERICSERV, found);
     pthread_mutex_lock(&r->lock);
-    if (lookup->cancelled) {
-        free_lookup(lookup);
-        return;
-    }
     lookup->busy = false;
-    lookup->done = true;
-    lookup->n = n;
-    if (n > 0)
-        memcpy(lookup->address, found, sizeof(found[0]) * (size_t)n);
+    for (kt_lookup *l = r->first; l; l = l->next) {
+        if (l->done || !same_name(l, lookup))
+            continue;
+        l->done = true;
+        l->n = n;
+        if (n > 0)
+            memcpy(l->address, found, sizeof(found[0]) * (size_t)n);
+    }
+    if (lookup->cancelled)
+        remove_lookup(r, lookup);
     const uint64_t one = 1;
     (void)!write(r->wake_fd, &one, sizeof(one));
 }
@@ -84,13 +123,30 @@ static void *resolver_main(void *user)
     kt_resolver *r = user;
     pthread_mutex_lock(&r->lock);
     while (!r->stop) {
-        if (r->first)
-            serve_first(r);
-        else
-            pthread_cond_wait(&r->changed, &r->lock);
+        int n;
+        kt_lookup *lookup = next_lookup(r, &n);
+        if (lookup) {
+            serve(r, lookup);
+            continue;
+        }
+        r->idle++;
+        pthread_cond_wait(&r->changed, &r->lock);
+        r->idle--;
     }
     pthread_mutex_unlock(&r->lock);
     return NULL;
+}
+
+/* A thread for each name that waits. 0, or a negative errno when there is none at all. */
+static int add_thread(kt_resolver *r)
+{
+    int n;
+    (void)next_lookup(r, &n);
+    if (n <= r->idle || r->threads == KT_RESOLVER_THREADS)
+        return 0;
+    const int ret = pthread_create(&r->thread[r->threads], NULL, resolver_main, r);
+    r->threads += ret == 0;
+    return r->threads ? 0 : -ret;
 }
 
 int kt_resolver_create(kt_resolver **out, int wake_fd)
@@ -101,13 +157,6 @@ int kt_resolver_create(kt_resolver **out, int wake_fd)
     r->wake_fd = wake_fd;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
-    const int ret = pthread_create(&r->thread, NULL, resolver_main, r);
-    if (ret) {
-        pthread_cond_destroy(&r->changed);
-        pthread_mutex_destroy(&r->lock);
-        free(r);
-        return -ret;
-    }
     *out = r;
     return 0;
 }
@@ -119,9 +168,10 @@ void kt_resolver_destroy(kt_resolver **presolver)
         return;
     pthread_mutex_lock(&r->lock);
     r->stop = true;
-    pthread_cond_signal(&r->changed);
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
-    pthread_join(r->thread, NULL);
+    for (int i = 0; i < r->threads; i++)
+        pthread_join(r->thread[i], NULL);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);
@@ -143,10 +193,14 @@ int kt_resolver_start(kt_resolver *r, kt_lookup **out, const char *host, const c
     while (*end)
         end = &(*end)->next;
     *end = lookup;
+    const int ret = add_thread(r);
     pthread_cond_signal(&r->changed);
+    if (ret < 0)
+        remove_lookup(r, lookup);
+    else
+        *out = lookup;
     pthread_mutex_unlock(&r->lock);
-    *out = lookup;
-    return 0;
+    return ret;
 }
 
 int kt_resolver_result(kt_resolver *r, kt_lookup *lookup,
@@ -166,15 +220,8 @@ void kt_resolver_cancel(kt_resolver *r, kt_lookup **plookup)
     if (!lookup)
         return;
     pthread_mutex_lock(&r->lock);
-    for (kt_lookup **p = &r->first; *p; p = &(*p)->next) {
-        if (*p == lookup) {
-            *p = lookup->next;
-            break;
-        }
-    }
-    const bool busy = lookup->busy;
     lookup->cancelled = true;
+    if (!lookup->busy)
+        remove_lookup(r, lookup);   /* busy: the thread does */
     pthread_mutex_unlock(&r->lock);
-    if (!busy)
-        free_lookup(lookup);    /* busy: the thread frees it */
 }

@@ -1,6 +1,10 @@
 /*
- * resolver.h - host names to addresses, in a thread of its own, because
+ * resolver.h - host names to addresses, in threads of their own, because
  * getaddrinfo(3) blocks for as long as the name server likes.
+ *
+ * Each name that is being looked up has a thread, started when it is needed, so that a
+ * name whose server hangs holds up no other; who asks for a name that is being looked
+ * up shares the answer. At most KT_RESOLVER_THREADS: further names wait their turn.
  *
  * Threads: kt_resolver_* may be called from any one thread (the loop's).
  */
@@ -14,6 +18,7 @@
 #include "server/base/cleanup.h"
 
 #define KT_RESOLVER_ADDRESSES 4
+#define KT_RESOLVER_THREADS 16
 
 typedef struct kt_resolver kt_resolver;
 typedef struct kt_lookup kt_lookup;
@@ -25,7 +30,7 @@ struct kt_address {
 
 /* WAKE_FD is an eventfd that is written when a lookup is done. */
 kt_must_check int kt_resolver_create(kt_resolver **out, int wake_fd);
-/* Waits for the lookup in progress. Cancel the others first. */
+/* Waits for the lookups in progress. Cancel the others first. */
 void kt_resolver_destroy(kt_resolver **resolver);
 
 /* An address in digits is no lookup: 1 at once, 0 when it is a name. */
