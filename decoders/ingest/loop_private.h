@@ -45,6 +45,7 @@ struct kt_loop_session {
     struct kt_address address[KT_RESOLVER_ADDRESSES];
     int addresses, tried;               /* of the last lookup that succeeded */
     struct kt_net net;
+    uint8_t fingerprint[KT_NET_FINGERPRINT];    /* of the last certificate seen; zeros: none */
     struct kt_loop_source tcp, udp[KT_RTSP_TRACKS][2];
     uint32_t events;                    /* that epoll watches on the connection */
     kt_rtsp_client *client;

@@ -9,6 +9,8 @@
 #include <libavutil/common.h>
 
 #include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/text.h"
 
 #define KNOWN_NAME_US (2 * KT_SECOND_US)    /* wait for a name whose last address is known */
 
@@ -259,15 +261,33 @@ static void start_client(struct kt_loop_session *s, int64_t now_us)
         s->phase = KT_LOOP_RUNNING;
 }
 
+/* Any certificate will do; another one than before is worth a word. */
+static void note_certificate(struct kt_loop_session *s)
+{
+    static const uint8_t none[KT_NET_FINGERPRINT];
+    uint8_t now[KT_NET_FINGERPRINT];
+    char was_hex[2 * KT_NET_FINGERPRINT + 1], now_hex[2 * KT_NET_FINGERPRINT + 1];
+    if (kt_net_fingerprint(&s->net, now) < 0 || memcmp(s->fingerprint, now, sizeof(now)) == 0)
+        return;
+    kt_hex(was_hex, s->fingerprint, sizeof(now));
+    kt_hex(now_hex, now, sizeof(now));
+    if (memcmp(s->fingerprint, none, sizeof(none)) != 0)
+        kt_warn(s->params.name, "the camera shows another certificate than before: SHA-256 %s, was %s",
+                now_hex, was_hex);
+    memcpy(s->fingerprint, now, sizeof(now));
+}
+
 static void continue_connect(struct kt_loop_session *s, int64_t now_us)
 {
     const int ret = kt_net_continue(&s->net);
-    if (ret == 0)
+    if (ret == 0) {
+        note_certificate(s);
         start_client(s, now_us);
-    else if (ret == -EAGAIN)
+    } else if (ret == -EAGAIN) {
         watch_connection(s);
-    else
+    } else {
         not_connected(s, "connecting", ret, now_us);
+    }
 }
 
 /* ---- bytes ---- */

@@ -130,6 +130,15 @@ void kt_net_close(struct kt_net *net)
     kt_net_init(net);
 }
 
+int kt_net_fingerprint(const struct kt_net *net, uint8_t out[KT_NET_FINGERPRINT])
+{
+    X509 *certificate = net->ssl ? SSL_get1_peer_certificate(net->ssl) : NULL;
+    unsigned size = 0;
+    const int ok = certificate && X509_digest(certificate, EVP_sha256(), out, &size);
+    X509_free(certificate);
+    return ok && size == KT_NET_FINGERPRINT ? 0 : -ENOENT;
+}
+
 static int bind_port(int family, int port)
 {
     const int size = UDP_BUFFER;

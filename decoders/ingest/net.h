@@ -34,6 +34,10 @@ kt_must_check ssize_t kt_net_receive(struct kt_net *net, void *data, size_t size
 kt_must_check ssize_t kt_net_send(struct kt_net *net, const void *data, size_t size);
 void kt_net_close(struct kt_net *net);
 
+/* SHA-256 of the certificate that a connected NET was shown. -ENOENT: none, or no TLS. */
+#define KT_NET_FINGERPRINT 32
+kt_must_check int kt_net_fingerprint(const struct kt_net *net, uint8_t out[KT_NET_FINGERPRINT]);
+
 /* Two UDP sockets, the first on an even port, the second on the next.
  * The family is that of the connection TO. 0 or a negative errno. */
 kt_must_check int kt_net_bind_pair(int fd[2], int *port, int family);

@@ -25,7 +25,7 @@ struct scene {
 };
 
 struct options {
-    const char *media, *truth, *bind, *auth;
+    const char *media, *truth, *bind, *auth, *tls;
     int port, cameras;
     bool udp;
 };
@@ -41,6 +41,7 @@ static const char help[] =
     "  --port P           TCP port; 0 takes a free one (8554)\n"
     "  --bind ADDRESS     where to listen (127.0.0.1)\n"
     "  --auth USER:PASS   ask for digest authentication\n"
+    "  --tls FILE         RTSP over TLS (rtsps://), with certificate and key from this PEM file\n"
     "  --udp              offer UDP as well as interleaved TCP\n"
     "  --truth FILE       write what each camera shows, and when, as JSON\n"
     "\n"
@@ -124,7 +125,7 @@ static void mount(GstRTSPServer *server, const struct options *opt, const char *
     gst_rtsp_media_factory_set_protocols(factory, opt->udp ?
         GST_RTSP_LOWER_TRANS_TCP | GST_RTSP_LOWER_TRANS_UDP : GST_RTSP_LOWER_TRANS_TCP);
     gst_rtsp_media_factory_set_suspend_mode(factory, GST_RTSP_SUSPEND_MODE_NONE);
-    if (opt->auth)
+    if (opt->auth || opt->tls)
         gst_rtsp_media_factory_add_role(factory, "viewer", GST_RTSP_PERM_MEDIA_FACTORY_ACCESS,
             G_TYPE_BOOLEAN, TRUE, GST_RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, G_TYPE_BOOLEAN, TRUE, NULL);
     gst_rtsp_mount_points_add_factory(mounts, path, factory);
@@ -145,19 +146,36 @@ static void add_cameras(GstRTSPServer *server, const struct options *opt,
     }
 }
 
-static void require_digest(GstRTSPServer *server, const char *credentials)
+static void require_digest(GstRTSPAuth *auth, const char *credentials, GstRTSPToken *viewer)
 {
     const char *colon = strchr(credentials, ':');
     g_autofree char *user = g_strndup(credentials, (gsize)(colon - credentials));
-    GstRTSPAuth *auth = gst_rtsp_auth_new();
-    GstRTSPToken *token = gst_rtsp_token_new(GST_RTSP_TOKEN_MEDIA_FACTORY_ROLE, G_TYPE_STRING,
-                                             "viewer", NULL);
 
     gst_rtsp_auth_set_supported_methods(auth, GST_RTSP_AUTH_DIGEST);
-    gst_rtsp_auth_add_digest(auth, user, colon + 1, token);
+    gst_rtsp_auth_add_digest(auth, user, colon + 1, viewer);
+}
+
+static int protect(GstRTSPServer *server, const struct options *opt)
+{
+    GstRTSPAuth *auth = gst_rtsp_auth_new();
+    GstRTSPToken *viewer = gst_rtsp_token_new(GST_RTSP_TOKEN_MEDIA_FACTORY_ROLE, G_TYPE_STRING,
+                                              "viewer", NULL);
+    g_autoptr(GError) error = NULL;
+    GTlsCertificate *own = opt->tls ? g_tls_certificate_new_from_file(opt->tls, &error) : NULL;
+
+    if (opt->auth)
+        require_digest(auth, opt->auth, viewer);
+    else
+        gst_rtsp_auth_set_default_token(auth, viewer);
+    if (own)
+        gst_rtsp_auth_set_tls_certificate(auth, own);
     gst_rtsp_server_set_auth(server, auth);
-    gst_rtsp_token_unref(token);
+    gst_rtsp_token_unref(viewer);
+    g_clear_object(&own);
     g_object_unref(auth);
+    if (error)
+        fprintf(stderr, "kt-camera: %s: %s\n", opt->tls, error->message);
+    return error ? -1 : 0;
 }
 
 /*
@@ -220,9 +238,9 @@ static int serve(struct options *opt, const struct scene *scenes, int n_scenes)
     gst_rtsp_server_set_address(server, opt->bind);
     gst_rtsp_server_set_service(server, service);
     gst_rtsp_server_set_backlog(server, 256);
-    if (opt->auth)
-        require_digest(server, opt->auth);
-    if (!opt->udp) {
+    if ((opt->auth || opt->tls) && protect(server, opt) < 0)
+        return -1;
+    if (!opt->udp && !opt->tls) {       /* these go the library's own way */
         line.pacer = kt_pacer_start(line.origin);
         kt_loop_media_watch(server);
     }
@@ -249,8 +267,9 @@ static int parse_options(struct options *opt, int argc, char **argv)
     static const struct option longs[] = {
         { "cameras", required_argument, NULL, 'n' }, { "port", required_argument, NULL, 'p' },
         { "bind", required_argument, NULL, 'b' },    { "auth", required_argument, NULL, 'a' },
-        { "udp", no_argument, NULL, 'u' },           { "truth", required_argument, NULL, 't' },
-        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
+        { "tls", required_argument, NULL, 's' },     { "udp", no_argument, NULL, 'u' },
+        { "truth", required_argument, NULL, 't' },   { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     int c;
 
@@ -260,6 +279,7 @@ static int parse_options(struct options *opt, int argc, char **argv)
         case 'p': opt->port = atoi(optarg); break;
         case 'b': opt->bind = optarg; break;
         case 'a': opt->auth = optarg; break;
+        case 's': opt->tls = optarg; break;
         case 'u': opt->udp = true; break;
         case 't': opt->truth = optarg; break;
         case 'h': fputs(help, stdout); exit(0);

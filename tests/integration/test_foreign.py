@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""RTSP servers that nobody here wrote: VLC's and rtsp-server-perl's. Both speak UDP only."""
+"""RTSP servers that nobody here wrote: VLC's and rtsp-server-perl's, which speak UDP only, and GStreamer's with TLS."""
 import os
 import shutil
 import time
 
-from kt import (DEMO, Server, SLOW, Skip, check_consecutive, free_port, new_folder, note, run, start, test, ticks,
-                wait_for)
+from kt import (DEMO, Cameras, Server, SLOW, Skip, check_consecutive, free_port, new_folder, note, run,
+                start, test, ticks, tool, wait_for)
 
 SCENE = "1-gerbang-sub.mp4"
 folder = new_folder("foreign")
@@ -74,6 +74,38 @@ def both_again():
         server.wait_recording(["cam0", "cam1"], 12)
         wait_for("a frame of each", 5, lambda: all(c.get("last_frame") for c in server.cameras().values()))
         server.stop()
+
+
+def certificate(name):
+    """Self-signed, as cameras have it; with its key in one file."""
+    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    tool("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-subj", f"/CN={name}")
+    pem.write_text(key.read_text() + pem.read_text())
+    return pem
+
+
+@test("over TLS with a self-signed certificate every frame is recorded; another certificate is said and costs nothing")
+def over_tls():
+    try:
+        cameras = Cameras(1, ["--auth", "ronda:malam9", "--tls", certificate("first")])
+    except AssertionError as why:
+        raise Skip(f"GLib has no TLS here: {why}") from why
+    entry = {"id": "cam01", "transport": "tls", "analysis": "off",
+             **{kind: cameras.url(0, kind, "ronda:malam9@") for kind in ("main", "sub")}}
+    server = Server([entry]).start()
+    server.wait_recording(["cam01"], 10)
+    began = time.time()
+    time.sleep(12)
+    check_consecutive(ticks(server.clip("cam01", began + 1, began + 9, "sub"), "sub"), "sub")
+    check_consecutive(ticks(server.clip("cam01", began + 1, began + 5)))
+    assert "certificate" not in server.log()
+    cameras.stop()
+    again = Cameras(1, ["--auth", "ronda:malam9", "--tls", certificate("second")], port=cameras.port)
+    wait_for("it records again", 20, lambda: server.cameras()["cam01"]["recording"])
+    assert server.log().count("another certificate than before") == 2, server.log()[-800:]     # main and sub
+    assert "malam9" not in server.log()
+    server.stop()
+    again.stop()
 
 
 run()
