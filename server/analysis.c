@@ -392,6 +392,14 @@ void kt_analysis_status(kt_analysis_camera *c, struct kt_analysis_status *out)
     pthread_mutex_unlock(&c->pool->lock);
 }
 
+int64_t kt_analysis_picture_us(kt_analysis_camera *c)
+{
+    pthread_mutex_lock(&c->frame_lock);
+    const int64_t when_us = c->frame ? c->frame_us : 0;
+    pthread_mutex_unlock(&c->frame_lock);
+    return when_us;
+}
+
 int kt_analysis_snapshot(kt_analysis_camera *c, int max_width, uint8_t **out, size_t *size,
                          int64_t *wall_us)
 {

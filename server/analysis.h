@@ -56,6 +56,9 @@ struct kt_analysis_status {
 };
 void kt_analysis_status(kt_analysis_camera *camera, struct kt_analysis_status *out);
 
+/* When the newest picture was taken, UTC; 0: none yet. */
+int64_t kt_analysis_picture_us(kt_analysis_camera *camera);
+
 /* The newest picture as JPEG, at most MAX_WIDTH wide. -EAGAIN: none yet. */
 kt_must_check int kt_analysis_snapshot(kt_analysis_camera *camera, int max_width, uint8_t **out,
                                        size_t *size, int64_t *wall_us);

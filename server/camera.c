@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "decoders/decode/decode.h"
+#include "server/advice.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/still.h"
@@ -15,6 +16,7 @@
 #define OFFLINE_EVENT_US (15 * KT_SECOND_US)
 #define STILL_WIDTH 480
 #define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
+#define PICTURE_OLD_US (45 * KT_SECOND_US)      /* then one is fetched by HTTP, if there is an address */
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)
@@ -28,6 +30,7 @@ struct kt_camera {
     const char *no_ring_why;                /* words, when no ring takes the main stream; else NULL */
     kt_analysis_camera *analysis;
     kt_still *still;                        /* NULL unless analysis is off */
+    kt_snapshot *snapshot;                  /* by HTTP; NULL: no address for it */
     /* --- analysis worker sets, others read --- */
     atomic_int open_events;
     atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
@@ -184,8 +187,21 @@ void kt_camera_stop_all(kt_camera **list[], size_t n)
             continue;
         kt_analysis_remove(&c->analysis);
         kt_still_destroy(&c->still);
+        kt_snapshots_remove(&c->snapshot);
         free(c);
     }
+}
+
+/* An address that is none costs the snapshots, not the recording. */
+static void start_snapshots(kt_camera *c)
+{
+    const struct kt_snapshot_params params = {
+        .name = c->config.id, .url = c->config.snapshot_url, .login_url = c->config.main_url,
+        .allow = c->config.provisioned ? KT_NET_ALLOW_ALL : c->env.guard->allow,
+    };
+    struct kt_error err = { "" };
+    if (params.url[0] && kt_snapshots_add(c->env.snapshots, &c->snapshot, &params, &err) < 0)
+        kt_warn(c->config.id, "%s", err.text);
 }
 
 static void camera_free(kt_camera **pc)
@@ -219,6 +235,7 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
             ret = start_stream(c, &c->sub, "sub", config->sub_url, true, err);
         if (ret < 0)
             return ret;
+        start_snapshots(c);
     }
     *out = kt_steal_ptr(&c);
     return 0;
@@ -269,6 +286,19 @@ static void name_state(kt_camera *c, const struct kt_stream_status *main, struct
     snprintf(out->why, sizeof(out->why), "%s", main->state == KT_INGEST_STREAMING && main->recording ? "" : why);
 }
 
+/* Settings of the camera that hurt, from what it has sent. */
+static void advise(const struct kt_stream_status *s, struct kt_camera_state *out)
+{
+    const struct kt_advice_facts facts = {
+        .codec = s->codec, .gop_seconds = s->gop_seconds, .fps = s->fps, .fps_nominal = s->fps_nominal,
+        .frames = s->frames, .lost_packets = s->lost_packets, .has_clock = s->has_camera_clock,
+        .clock_offset_us = s->camera_clock_offset_us,
+        .no_sub = !out->has_sub && out->config.analysis != KT_ANALYSIS_OFF,
+    };
+    if (s->state == KT_INGEST_STREAMING)
+        out->n_advice = kt_advice(&facts, out->advice);
+}
+
 void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
 {
     memset(out, 0, sizeof(*out));
@@ -292,6 +322,9 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
     out->last_frame_us = s.last_frame_us;
     out->reconnects = s.reconnects;
     out->lost_packets = s.lost_packets;
+    out->has_clock = s.has_camera_clock;
+    out->clock_offset_us = s.camera_clock_offset_us;
+    advise(&s, out);
     out->motion_now = atomic_load(&c->open_events) > 0;
     struct kt_analysis_status a;
     kt_analysis_status(c->analysis, &a);
@@ -305,10 +338,20 @@ void kt_camera_analysis(kt_camera *c, struct kt_analysis_status *out)
         kt_analysis_status(c->analysis, out);
 }
 
+/* There is an address for snapshots, and no stream has given a picture for a while. */
+static bool stream_is_old(kt_camera *c, int64_t now_us)
+{
+    const int64_t newest_us = c->still ? kt_still_newest_us(c->still) : kt_analysis_picture_us(c->analysis);
+    return c->snapshot && now_us - newest_us > PICTURE_OLD_US;
+}
+
 int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, int64_t *wall_us)
 {
     if (!c->analysis)
         return -EAGAIN;
+    if (stream_is_old(c, kt_clock_wall_us()) &&
+        kt_snapshot_get(c->snapshot, max_width, out, n, wall_us) == 0)
+        return 0;
     if (c->still)
         return kt_still_jpeg(c->still, max_width, out, n, wall_us);
     return kt_analysis_snapshot(c->analysis, max_width, out, n, wall_us);
@@ -359,7 +402,8 @@ static void publish_still(kt_camera *c)
     char name[KT_STREAM_NAME_MAX + 1];
     snprintf(name, sizeof(name), "%s/still", c->config.id);
     if (!kt_hub_watched(c->env.hub, name) ||
-        (c->still && kt_still_newest_us(c->still) - c->published_us < STILL_WHEN_OFF_US))
+        (c->still && !stream_is_old(c, kt_clock_wall_us()) &&
+         kt_still_newest_us(c->still) - c->published_us < STILL_WHEN_OFF_US))
         return;
     kt_cleanup(kt_freep) uint8_t *jpeg = NULL;
     size_t size;
@@ -381,5 +425,7 @@ void kt_camera_tick(kt_camera *c, int64_t now_us)
         snprintf(c->last_state, sizeof(c->last_state), "%s", s.state);
     }
     watch_away(c, &s, now_us);
+    if (stream_is_old(c, now_us))
+        kt_snapshot_want(c->snapshot);
     publish_still(c);
 }

@@ -11,6 +11,7 @@
 #include "server/analysis.h"
 #include "server/keeper.h"
 #include "server/ring_set.h"
+#include "server/snapshots.h"
 #include "server/stream.h"
 
 typedef struct kt_camera kt_camera;
@@ -23,6 +24,7 @@ struct kt_camera_env {
     kt_keeper *keeper;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
+    kt_snapshots *snapshots;
     const struct kt_net_guard *guard;       /* of cameras that somebody added in the browser */
     int utc_offset_s;                       /* of the site, for schedules in rules */
 };
@@ -44,7 +46,8 @@ void kt_camera_tick(kt_camera *camera, int64_t now_us);
 /* How analysis of this camera is doing; zero for a disabled one. */
 void kt_camera_analysis(kt_camera *camera, struct kt_analysis_status *out);
 
-/* Newest picture as JPEG, *OUT malloc'd. -EAGAIN: none yet. */
+/* Newest picture as JPEG, *OUT malloc'd: of a stream, or by HTTP when no stream has given
+ * one for a while. -EAGAIN: none yet. */
 kt_must_check int kt_camera_snapshot(kt_camera *camera, int max_width, uint8_t **out, size_t *n,
                                      int64_t *wall_us);
 

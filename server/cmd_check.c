@@ -1,11 +1,13 @@
 /* cmd_check.c - `kentongan check`: is this configuration going to work here? */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "server/advice.h"
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
@@ -13,8 +15,6 @@
 #include "storage/ring/ring.h"
 
 #define DEFAULT_SECONDS 8
-/* Above this, seeking is slow and the start of events is at risk: a "smart codec". */
-#define LONG_GOP_SECONDS 5.0
 
 static void usage(FILE *to)
 {
@@ -24,7 +24,7 @@ static void usage(FILE *to)
           "Exit status 1 when something will not work.\n", to);
 }
 
-static void print_probe(const struct kt_probe *p)
+static void print_probe(const struct kt_probe *p, int seconds)
 {
     if (!p->ok) {
         printf("  %-32s FAILED: %s\n", p->name, p->why);
@@ -36,14 +36,25 @@ static void print_probe(const struct kt_probe *p)
         printf("key frame every %.1f s", p->gop_seconds);
     else
         printf("key frames further apart than the probe");
-    printf(", audio %s, first picture after %.1f s\n", p->audio[0] ? p->audio : "none",
+    printf(", audio %s, first picture after %.1f s", p->audio[0] ? p->audio : "none",
            (double)p->first_frame_us / 1e6);
-    if (p->gop_seconds > LONG_GOP_SECONDS || p->gop_seconds <= 0)
-        printf("  %-32s advice: set the key-frame interval to 1-2 s and switch \"smart codec\" off\n", "");
+    if (p->has_clock)
+        printf(", its clock is %+.1f s off", (double)p->clock_offset_us / 1e6);
+    printf("\n");
+    const struct kt_advice_facts facts = {
+        .codec = p->codec, .gop_seconds = p->gop_seconds > 0 ? p->gop_seconds : seconds,
+        .fps = p->fps, .fps_nominal = p->fps_nominal, .frames = p->frames,
+        .lost_packets = p->lost_packets, .has_clock = p->has_clock,
+        .clock_offset_us = p->clock_offset_us, .no_sub = p->only_main,
+    };
+    const char *words[KT_ADVICE_MAX];
+    const size_t n = kt_advice(&facts, words);
+    for (size_t i = 0; i < n; i++)
+        printf("  %-32s advice: %s\n", "", kt_advice_text(words[i]));
 }
 
 /* Two probes a camera; those without a URL stay out. Returns the number. */
-static size_t fill_probes(const kt_config *config, struct kt_probe *probes)
+static size_t fill_probes(const kt_config *config, kt_ingest_loop *loop, struct kt_probe *probes)
 {
     size_t n = 0;
     for (size_t i = 0; i < config->n_cameras; i++) {
@@ -56,7 +67,10 @@ static size_t fill_probes(const kt_config *config, struct kt_probe *probes)
                 continue;
             snprintf(probes[n].name, sizeof(probes[n].name), "%s/%s", c->id, k ? "sub" : "main");
             probes[n].url = urls[k];
-            probes[n++].transport = c->transport;
+            probes[n].transport = c->transport;
+            probes[n].only_main = !c->sub_url[0] && c->analysis != KT_ANALYSIS_OFF;
+            /* As the recorder will do it. */
+            probes[n++].loop = strcmp(c->transport, "libav") == 0 ? NULL : loop;
         }
     }
     return n;
@@ -71,7 +85,7 @@ static int check_cameras(struct kt_probe *probes, size_t n, int seconds)
     if (ret < 0)
         return ret;
     for (size_t i = 0; i < n; i++) {
-        print_probe(&probes[i]);
+        print_probe(&probes[i], seconds);
         if (!probes[i].ok)
             ret = -EIO;
     }
@@ -227,10 +241,12 @@ int kt_cmd_check(int argc, char **argv)
         fprintf(stderr, "kentongan: %s\n", err.text);
         return 1;
     }
+    signal(SIGPIPE, SIG_IGN);           /* OpenSSL writes to cameras that left */
     kt_cleanup(kt_freep) struct kt_probe *probes = calloc(2 * config->n_cameras + 1, sizeof(*probes));
-    if (!probes)
+    kt_cleanup(kt_ingest_loop_destroy) kt_ingest_loop *loop = NULL;
+    if (!probes || kt_ingest_loop_create(&loop) < 0)
         return 1;
-    const size_t n = fill_probes(config, probes);
+    const size_t n = fill_probes(config, loop, probes);
     const int cameras = check_cameras(probes, n, seconds);
     const int rings = check_rings(config, probes, n);
     check_clock();

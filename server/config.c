@@ -47,7 +47,7 @@ struct yaml_storage {
 };
 
 struct yaml_camera {
-    char *id, *name, *main, *sub, *transport, *password_file, *rules_file;
+    char *id, *name, *main, *sub, *snapshot, *transport, *password_file, *rules_file;
     int analysis;
     bool *enabled;
 };
@@ -120,6 +120,7 @@ static const cyaml_schema_field_t camera_fields[] = {
     TEXT_OPT(name, yaml_camera, 127),
     TEXT(main, yaml_camera, KT_URL_MAX - 1),
     TEXT_OPT(sub, yaml_camera, KT_URL_MAX - 1),
+    TEXT_OPT(snapshot, yaml_camera, KT_URL_MAX - 1),
     TEXT_OPT(transport, yaml_camera, 7),
     TEXT_OPT(password_file, yaml_camera, 4000),
     TEXT_OPT(rules_file, yaml_camera, 4000),
@@ -248,25 +249,35 @@ static bool is_rtsp(const char *url)
     return strncasecmp(url, "rtsp://", 7) == 0 || strncasecmp(url, "rtsps://", 8) == 0;
 }
 
+static bool is_http(const char *url)
+{
+    return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+}
+
 static int read_addresses(const struct reader *r, int i, const struct yaml_camera *y,
                           struct kt_camera_config *c)
 {
     int ret = expand(r, i, "main", y->main, c->main_url, sizeof(c->main_url));
     if (ret == 0 && y->sub)
         ret = expand(r, i, "sub", y->sub, c->sub_url, sizeof(c->sub_url));
+    if (ret == 0 && y->snapshot)
+        ret = expand(r, i, "snapshot", y->snapshot, c->snapshot_url, sizeof(c->snapshot_url));
     if (ret < 0)
         return ret;
     if (!is_rtsp(c->main_url))
         return refuse(r, "cameras", i, "main", "no address: rtsp://… is expected");
     if (c->sub_url[0] && !is_rtsp(c->sub_url))
         return refuse(r, "cameras", i, "sub", "no address: rtsp://… is expected");
+    if (c->snapshot_url[0] && !is_http(c->snapshot_url))
+        return refuse(r, "cameras", i, "snapshot", "no address: http://… is expected");
     if (!y->password_file)
         return 0;
     char password[256];
     ret = read_secret(y->password_file, password, sizeof(password));
     if (ret < 0)
         return refuse(r, "cameras", i, "password_file", "%s: %s", y->password_file, kt_strerror(ret));
-    if (add_password(c->main_url, password) < 0 || add_password(c->sub_url, password) < 0)
+    if (add_password(c->main_url, password) < 0 || add_password(c->sub_url, password) < 0 ||
+        add_password(c->snapshot_url, password) < 0)
         return refuse(r, "cameras", i, "password_file", "the address becomes too long");
     return 0;
 }

@@ -137,7 +137,7 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
         ret = kt_ingest_loop_create(&d->loop);
     if (ret < 0)
         return kt_error_set(err, ret, "cannot start the workers: %s", kt_strerror(ret));
-    return 0;
+    return kt_snapshots_create(&d->snapshots, err);
 }
 
 /* Seconds east of UTC. Indonesia has no summer time, so once at start is enough. */
@@ -155,7 +155,8 @@ static void fill_env(kt_daemon *d)
 {
     d->env = (struct kt_camera_env){ .rings = d->rings, .hub = d->hub,
                                      .catalog = d->catalog, .keeper = d->keeper,
-                                     .analysis = d->analysis, .loop = d->loop };
+                                     .analysis = d->analysis, .loop = d->loop,
+                                     .snapshots = d->snapshots };
     d->env.utc_offset_s = d->utc_offset_s;
     d->env.guard = &d->guard;
 }
@@ -250,6 +251,7 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_fleet_stop(d);
     free(d->cameras);
     kt_ingest_loop_destroy(&d->loop);
+    kt_snapshots_destroy(&d->snapshots);
     kt_analysis_destroy(&d->analysis);
     kt_keeper_destroy(&d->keeper);
     kt_announce_destroy(&d->announce);

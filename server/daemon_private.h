@@ -14,6 +14,7 @@
 #include "server/evidence.h"
 #include "server/net_guard.h"
 #include "server/ring_set.h"
+#include "server/snapshots.h"
 
 struct kt_daemon {
     /* --- constant after start --- */
@@ -30,6 +31,7 @@ struct kt_daemon {
     kt_clips *clips[KT_CONFIG_MAX_RINGS];   /* one for each ring of events, else NULL */
     kt_analysis *analysis;
     kt_ingest_loop *loop;
+    kt_snapshots *snapshots;
     struct kt_evidence *evidence;
     kt_web *web;
     struct kt_camera_env env;

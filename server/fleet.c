@@ -9,6 +9,7 @@ static bool same_camera(const struct kt_camera_config *a, const struct kt_camera
 {
     return strcmp(a->id, b->id) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->main_url, b->main_url) == 0 && strcmp(a->sub_url, b->sub_url) == 0 &&
+           strcmp(a->snapshot_url, b->snapshot_url) == 0 &&
            strcmp(a->transport, b->transport) == 0 && strcmp(a->rules, b->rules) == 0 &&
            a->analysis == b->analysis && a->enabled == b->enabled &&
            a->provisioned == b->provisioned;

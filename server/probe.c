@@ -92,6 +92,18 @@ static void take_picture(struct listener *l)
         p->jpeg = NULL;
 }
 
+static void take_stats(struct listener *l)
+{
+    struct kt_ingest_stats stats;
+    if (!l->ingest)
+        return;
+    kt_ingest_get_stats(l->ingest, &stats);
+    l->probe->frames = stats.frames;
+    l->probe->lost_packets = stats.lost_packets;
+    l->probe->has_clock = stats.has_camera_clock;
+    l->probe->clock_offset_us = stats.camera_clock_offset_us;
+}
+
 static void finish(struct listener *l)
 {
     struct kt_probe *p = l->probe;
@@ -138,6 +150,8 @@ int kt_probe_run(struct kt_probe *probes, size_t n, int seconds)
     const struct timespec deadline = kt_clock_deadline(seconds * KT_SECOND_US);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR)
         continue;
+    for (size_t i = 0; i < n; i++)
+        take_stats(&list[i]);
     kt_ingest_stop_all(ingests, n);
     for (size_t i = 0; i < n; i++)
         finish(&list[i]);

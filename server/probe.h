@@ -24,6 +24,7 @@ struct kt_probe {
     kt_ingest_loop *loop;               /* borrowed; NULL: libavformat */
     const struct kt_net_guard *guard;   /* borrowed; needs a loop; NULL: any address */
     int picture_width;                  /* wanted; 0: no picture */
+    bool only_main;                     /* not looked at: the camera has no sub-stream */
     /* --- found --- */
     bool ok;                            /* a key frame came */
     char why[200];                      /* when not ok: in plain words, no secrets */
@@ -31,6 +32,9 @@ struct kt_probe {
     int width, height;
     double fps, fps_nominal, bitrate;   /* measured over the probe; bit/s */
     double gop_seconds;                 /* 0: fewer than two key frames came */
+    uint64_t frames, lost_packets;
+    bool has_clock;                     /* the camera told its time (RTCP) */
+    int64_t clock_offset_us;            /* the camera's clock minus ours */
     uint8_t *jpeg;                      /* malloc'd, the caller's; NULL: none */
     size_t jpeg_size;
     int64_t first_frame_us;             /* from the start of the probe to the first key frame */

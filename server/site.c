@@ -48,6 +48,8 @@ static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, str
     int ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->main_url, err);
     if ((ret == 0 || ret == -ENOENT) && cam->sub_url[0])
         ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->sub_url, err);
+    if ((ret == 0 || ret == -ENOENT) && cam->snapshot_url[0])
+        ret = kt_net_check_url(d->guard.allow, "http,https", cam->snapshot_url, err);
     return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
 }
 
@@ -178,11 +180,15 @@ static char *site_probe(void *user, const char *url, const char *transport, cons
     for (size_t i = 0; i < d->n_cameras && camera && !with_password[0]; i++) {
         const struct kt_camera_config *c = kt_camera_config(d->cameras[i]);
         if (strcmp(c->id, camera) == 0 && kt_tryout_password(with_password, url, c->main_url) < 0 &&
-            kt_tryout_password(with_password, url, c->sub_url) < 0)
+            kt_tryout_password(with_password, url, c->sub_url) < 0 &&
+            kt_tryout_password(with_password, url, c->snapshot_url) < 0)
             with_password[0] = '\0';
     }
     pthread_mutex_unlock(&d->lock);
-    char *text = kt_tryout_probe(with_password[0] ? with_password : url, transport, d->loop, &d->guard, err);
+    if (with_password[0])
+        url = with_password;
+    char *text = kt_tryout_is_snapshot(url) ? kt_tryout_snapshot(url, d->snapshots, &d->guard, err)
+                                         : kt_tryout_probe(url, transport, d->loop, &d->guard, err);
     explicit_bzero(with_password, sizeof(with_password));
     return text;
 }

@@ -37,7 +37,6 @@ struct kt_stream {
     enum kt_gap_reason gap_reason;          /* why the next hole will be */
     enum kt_gap_reason hole_reason;         /* why the last one was */
     struct kt_cadence cadence;
-    int64_t last_key_us;
     struct rate rate;
 
     pthread_mutex_t lock;                   /* leaf */
@@ -98,9 +97,9 @@ static void measure(kt_stream *s, const struct kt_chunk *chunk)
         return;
     r->frames++;
     if (chunk->flags & KT_CHUNK_KEY) {
-        if (s->last_key_us)
-            s->status.gop_seconds = (double)(chunk->wall_us - s->last_key_us) / 1e6;
-        s->last_key_us = chunk->wall_us;
+        if (s->status.last_key_us)
+            s->status.gop_seconds = (double)(chunk->wall_us - s->status.last_key_us) / 1e6;
+        s->status.last_key_us = chunk->wall_us;
     }
 }
 
@@ -129,7 +128,9 @@ static void on_run_end(void *user, enum kt_run_end why)
     kt_stream *s = user;
     if (why == KT_RUN_CLOCK)
         s->gap_reason = KT_GAP_CLOCK_STEP;
-    s->last_key_us = 0;
+    pthread_mutex_lock(&s->lock);
+    s->status.last_key_us = 0;
+    pthread_mutex_unlock(&s->lock);
     kt_debug(s->name, "run ended (%d)", why);
 }
 
@@ -143,11 +144,11 @@ static void on_session(void *user, const struct kt_ingest_stream *info)
         s->gap_reason = KT_GAP_BAD_STREAM;
         kt_warn(s->name, "cannot record: %s", err.text);
     }
-    s->last_key_us = 0;
     if (s->usable && s->on_format)
         s->on_format(s->user, info->video, info->video_time_base);
 
     pthread_mutex_lock(&s->lock);
+    s->status.last_key_us = 0;
     snprintf(s->status.codec, sizeof(s->status.codec), "%s",
              avcodec_get_name(info->video->codec_id));
     s->status.fps_nominal = info->video_rate.den ? av_q2d(info->video_rate) : 0;
@@ -298,6 +299,11 @@ void kt_stream_status(kt_stream *s, struct kt_stream_status *out)
     struct kt_ingest_stats stats;
     kt_ingest_get_stats(s->ingest, &stats);
     out->lost_packets = stats.lost_packets;
+    out->frames = stats.frames;
+    /* A key frame that is long overdue counts already. */
+    const double waited = (double)(kt_clock_wall_us() - out->last_key_us) / 1e6;
+    if (out->last_key_us && out->state == KT_INGEST_STREAMING && waited > out->gop_seconds + 2)
+        out->gop_seconds = waited;
     out->has_camera_clock = stats.has_camera_clock;
     out->camera_clock_offset_us = stats.camera_clock_offset_us;
 }

@@ -16,12 +16,12 @@
 
 /* ------------------------- one address ------------------------- */
 
-static void add_picture(json_t *o, const struct kt_probe *p)
+static void add_picture(json_t *o, const uint8_t *jpeg, size_t size)
 {
-    char *text = p->jpeg ? malloc((p->jpeg_size + 2) / 3 * 4 + 1) : NULL;
+    char *text = jpeg ? malloc((size + 2) / 3 * 4 + 1) : NULL;
     if (!text)
         return;
-    EVP_EncodeBlock((unsigned char *)text, p->jpeg, (int)p->jpeg_size);
+    EVP_EncodeBlock((unsigned char *)text, jpeg, (int)size);
     json_object_set_new(o, "picture", json_string(text));
     free(text);
 }
@@ -43,8 +43,39 @@ char *kt_tryout_probe(const char *url, const char *transport, kt_ingest_loop *lo
                           p.codec, "audio", p.audio, "width", p.width, "height", p.height, "fps", p.fps,
                           "gop_seconds", p.gop_seconds, "bitrate", p.bitrate);
     if (o)
-        add_picture(o, &p);
+        add_picture(o, p.jpeg, p.jpeg_size);
     free(p.jpeg);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
+bool kt_tryout_is_snapshot(const char *url)
+{
+    return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+}
+
+char *kt_tryout_snapshot(const char *url, kt_snapshots *snapshots, const struct kt_net_guard *guard,
+                      struct kt_error *err)
+{
+    const struct kt_snapshot_params params = { .name = "try", .url = url, .allow = guard->allow };
+    kt_cleanup(kt_snapshots_remove) kt_snapshot *snapshot = NULL;
+    kt_cleanup(kt_freep) uint8_t *jpeg = NULL;
+    struct kt_error why = { "" };
+    size_t size = 0;
+    int64_t wall_us;
+    if (kt_net_check_url(guard->allow, "http,https", url, err) < 0 ||
+        kt_snapshots_add(snapshots, &snapshot, &params, err) < 0)
+        return NULL;
+    kt_snapshot_want(snapshot);
+    int ret = kt_snapshot_wait(snapshot, LISTEN_S * 2 * KT_SECOND_US, &why);
+    if (ret == -ETIMEDOUT)
+        ret = kt_error_set(&why, ret, "nothing answers at this address");
+    if (ret == 0)
+        ret = kt_snapshot_get(snapshot, PICTURE_WIDTH, &jpeg, &size, &wall_us);
+    json_t *o = json_pack("{s:b,s:s,s:s}", "ok", ret == 0, "why", why.text, "codec", ret == 0 ? "jpeg" : "");
+    if (o)
+        add_picture(o, jpeg, size);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;

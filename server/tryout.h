@@ -9,12 +9,20 @@
 #include "decoders/ingest/ingest.h"
 #include "server/base/error.h"
 #include "server/net_guard.h"
+#include "server/snapshots.h"
 #include "web/http/web.h"
 
 /* Listen to URL for 5 s. JSON as docs/openapi.yaml's Probe, malloc'd. NULL with ERR: it was
  * not tried. LOOP and GUARD are borrowed for the call. */
 char *kt_tryout_probe(const char *url, const char *transport, kt_ingest_loop *loop,
                       const struct kt_net_guard *guard, struct kt_error *err);
+
+/* Is URL that of a picture (http), not of a stream? */
+bool kt_tryout_is_snapshot(const char *url);
+
+/* Fetch the picture at URL; the answer as above, without what only a stream has. */
+char *kt_tryout_snapshot(const char *url, kt_snapshots *snapshots, const struct kt_net_guard *guard,
+                      struct kt_error *err);
 
 /* Put the password of STORED into URL where that holds "***", if both name the same user and
  * host: a password goes nowhere else. -EINVAL. */

@@ -27,7 +27,7 @@ int kt_catalog_camera_list(kt_catalog *c, struct kt_camera_config **out, size_t 
 {
     sqlite3 *db = kt_db_borrow(c);
     sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT id, name, main_url, sub_url, transport, analysis,"
-                                           " enabled, rules FROM camera ORDER BY id", "");
+                                           " enabled, rules, snapshot_url FROM camera ORDER BY id", "");
     struct kt_camera_config *list = NULL;
     size_t count = 0;
     int ret;
@@ -45,6 +45,7 @@ int kt_catalog_camera_list(kt_catalog *c, struct kt_camera_config **out, size_t 
         cam->analysis = (enum kt_analysis_mode)sqlite3_column_int(stmt, 5);
         cam->enabled = sqlite3_column_int(stmt, 6);
         kt_db_text(stmt, 7, cam->rules, sizeof(cam->rules));
+        kt_db_text(stmt, 8, cam->snapshot_url, sizeof(cam->snapshot_url));
     }
     kt_db_finalize(&stmt);
     kt_db_return(c, db);
@@ -60,9 +61,9 @@ int kt_catalog_camera_list(kt_catalog *c, struct kt_camera_config **out, size_t 
 static int put_camera(sqlite3 *db, void *arg)
 {
     const struct kt_camera_config *cam = arg;
-    return kt_db_run(db, "INSERT OR REPLACE INTO camera VALUES (?,?,?,?,?,?,?,?)", "sssssiis", cam->id,
+    return kt_db_run(db, "INSERT OR REPLACE INTO camera VALUES (?,?,?,?,?,?,?,?,?)", "sssssiiss", cam->id,
                      cam->name, cam->main_url, cam->sub_url, cam->transport, (int64_t)cam->analysis,
-                     (int64_t)cam->enabled, cam->rules);
+                     (int64_t)cam->enabled, cam->rules, cam->snapshot_url);
 }
 
 int kt_catalog_camera_put(kt_catalog *c, const struct kt_camera_config *cam)

@@ -54,6 +54,7 @@ struct kt_camera_config {
     char name[128];
     char main_url[KT_URL_MAX];
     char sub_url[KT_URL_MAX];       /* empty: no sub-stream */
+    char snapshot_url[KT_URL_MAX];  /* http(s), for a picture while no stream gives one; empty: none */
     char transport[8];              /* "tcp" (default), "udp", "tls" */
     enum kt_analysis_mode analysis;
     bool enabled;

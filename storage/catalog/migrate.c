@@ -86,6 +86,8 @@ static const char *const migrations[] = {
     "CREATE INDEX share_log_share ON share_log (share, id);",
     /* 3: why held video has holes */
     "ALTER TABLE hold ADD COLUMN gaps TEXT;",
+    /* 4: a picture by HTTP while no stream gives one */
+    "ALTER TABLE camera ADD COLUMN snapshot_url TEXT NOT NULL DEFAULT '';",
 };
 
 #define NEWEST ((int)KT_ARRAY_SIZE(migrations))

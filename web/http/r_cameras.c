@@ -35,6 +35,8 @@ static void add_config(json_t *root, const struct kt_camera_config *c)
     (void)json_object_set_new(root, "main", web_json_text(url));
     kt_url_redact(url, sizeof(url), c->sub_url);
     (void)json_object_set_new(root, "sub", web_json_text(url));
+    kt_url_redact(url, sizeof(url), c->snapshot_url);
+    (void)json_object_set_new(root, "snapshot", web_json_text(url));
     (void)json_object_set_new(root, "transport", web_json_text(c->transport[0] ? c->transport : "tcp"));
 }
 
@@ -61,6 +63,12 @@ static json_t *camera_json(struct web_request *r, const struct kt_camera_state *
     (void)json_object_update_new(root, json_pack(
         "{s:I, s:I, s:I}", "reconnects", (json_int_t)s->reconnects, "lost_packets",
         (json_int_t)s->lost_packets, "decode_errors", (json_int_t)s->decode_errors));
+    if (s->has_clock)
+        (void)json_object_set_new(root, "clock_offset_seconds", json_real((double)s->clock_offset_us / 1e6));
+    json_t *advice = json_array();
+    for (size_t i = 0; i < s->n_advice; i++)
+        (void)json_array_append_new(advice, json_string(s->advice[i]));
+    (void)json_object_set_new(root, "advice", advice);
     if (r->user->role == KT_ROLE_ADMIN)
         add_config(root, c);
     return root;
@@ -156,6 +164,18 @@ static bool copy_url(char out[KT_URL_MAX], const json_t *value)
     return true;
 }
 
+static bool copy_transport(char out[8], const json_t *value)
+{
+    static const char *const words[] = { "tcp", "udp", "tls", "libav" };
+    for (size_t i = 0; json_is_string(value) && i < KT_ARRAY_SIZE(words); i++) {
+        if (strcmp(json_string_value(value), words[i]) == 0) {
+            strcpy(out, words[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool copy_rules(char out[8192], const json_t *value)
 {
     if (json_is_null(value)) {
@@ -184,8 +204,10 @@ static bool apply(struct kt_camera_config *cam, json_t *body, const char **what)
             ok = copy_url(cam->main_url, value) && cam->main_url[0];
         else if (strcmp(key, "sub") == 0)
             ok = copy_url(cam->sub_url, value);
+        else if (strcmp(key, "snapshot") == 0)
+            ok = copy_url(cam->snapshot_url, value);
         else if (strcmp(key, "transport") == 0)
-            ok = copy_text(cam->transport, sizeof(cam->transport), value);
+            ok = copy_transport(cam->transport, value);
         else if (strcmp(key, "analysis") == 0)
             ok = json_is_string(value) &&
                  kt_analysis_mode_parse(json_string_value(value), &cam->analysis) == 0;
@@ -219,7 +241,7 @@ static enum MHD_Result put_camera(struct web_request *r, const struct kt_camera_
     return reply_camera(r, cam->id, create ? 201 : 200);
 }
 
-static const char *const camera_keys[] = { "id", "name", "main", "sub", "transport", "analysis",
+static const char *const camera_keys[] = { "id", "name", "main", "sub", "snapshot", "transport", "analysis",
                                            "enabled", "rules", NULL };
 
 static enum MHD_Result apply_and_put(struct web_request *r, struct kt_camera_config *cam,

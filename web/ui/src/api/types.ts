@@ -113,7 +113,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Connect to an address as a camera would be, and say what comes. Takes up to 10 s. */
+        /** @description Connect to an address as a camera would be (rtsp), or fetch its picture (http), and say what comes. Takes up to 10 s. */
         post: operations["testCamera"];
         delete?: never;
         options?: never;
@@ -1037,6 +1037,12 @@ export interface components {
             /** @description address without password (administrators) */
             main?: string;
             sub?: string;
+            /** @description where a picture is fetched by HTTP while no stream gives one, without password */
+            snapshot?: string;
+            /** @description the camera's clock minus the recorder's; missing while it has not told it */
+            clock_offset_seconds?: number;
+            /** @description settings of the camera that hurt, the worst first */
+            advice?: ("long-gop" | "lossy" | "rate-low" | "clock-off" | "not-h264" | "no-sub")[];
             rules?: Record<string, never> | null;
         };
         Probe: {
@@ -1356,8 +1362,10 @@ export interface components {
                     /** @description RTSP address; *** in the place of the password keeps the known one */
                     main?: string;
                     sub?: string;
+                    /** @description http address of a picture, for while no stream gives one; without a login that of main counts, on the same host */
+                    snapshot?: string;
                     /** @enum {string} */
-                    transport?: "tcp" | "udp" | "tls";
+                    transport?: "tcp" | "udp" | "tls" | "libav";
                     analysis?: components["schemas"]["Analysis"];
                     enabled?: boolean;
                     /** @description see motion.md */
