@@ -46,6 +46,7 @@ START_TEST(cameras_and_settings_survive_a_restart)
 {
     struct kt_camera_config cam = { .id = "gerbang", .name = "Gerbang \"'; DROP TABLE camera",
                                     .main_url = "rtsp://h/1", .transport = "tcp",
+                                    .snapshot_url = "http://h/1.jpg",
                                     .analysis = KT_ANALYSIS_FULL, .enabled = true };
     ck_assert_int_eq(kt_catalog_camera_put(c, &cam), 0);
     ck_assert_int_eq(kt_catalog_setting_put(c, "k", "v1"), 0);
@@ -57,6 +58,7 @@ START_TEST(cameras_and_settings_survive_a_restart)
     ck_assert_int_eq(kt_catalog_camera_list(c, &list, &n), 0);
     ck_assert_uint_eq(n, 1);
     ck_assert_str_eq(list[0].name, cam.name);
+    ck_assert_str_eq(list[0].snapshot_url, cam.snapshot_url);
     ck_assert_int_eq(list[0].analysis, KT_ANALYSIS_FULL);
     ck_assert_int_eq(kt_catalog_setting_get(c, "k", &value), 0);
     ck_assert_str_eq(value, "v2");
