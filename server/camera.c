@@ -338,11 +338,16 @@ void kt_camera_analysis(kt_camera *c, struct kt_analysis_status *out)
         kt_analysis_status(c->analysis, out);
 }
 
+/* When the newest picture of a stream was taken; 0: none yet. */
+static int64_t stream_picture_us(kt_camera *c)
+{
+    return c->still ? kt_still_newest_us(c->still) : kt_analysis_picture_us(c->analysis);
+}
+
 /* There is an address for snapshots, and no stream has given a picture for a while. */
 static bool stream_is_old(kt_camera *c, int64_t now_us)
 {
-    const int64_t newest_us = c->still ? kt_still_newest_us(c->still) : kt_analysis_picture_us(c->analysis);
-    return c->snapshot && now_us - newest_us > PICTURE_OLD_US;
+    return c->snapshot && now_us - stream_picture_us(c) > PICTURE_OLD_US;
 }
 
 int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, int64_t *wall_us)
@@ -350,8 +355,11 @@ int kt_camera_snapshot(kt_camera *c, int max_width, uint8_t **out, size_t *n, in
     if (!c->analysis)
         return -EAGAIN;
     if (stream_is_old(c, kt_clock_wall_us()) &&
-        kt_snapshot_get(c->snapshot, max_width, out, n, wall_us) == 0)
-        return 0;
+        kt_snapshot_get(c->snapshot, max_width, out, n, wall_us) == 0) {
+        if (*wall_us >= stream_picture_us(c))
+            return 0;
+        free(*out);
+    }
     if (c->still)
         return kt_still_jpeg(c->still, max_width, out, n, wall_us);
     return kt_analysis_snapshot(c->analysis, max_width, out, n, wall_us);
