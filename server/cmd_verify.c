@@ -5,23 +5,28 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/base/text.h"
 #include "server/commands.h"
 #include "server/progress.h"
 #include "storage/ring/check.h"
 #include "storage/vault/package.h"
 
+#define TSA_CA_MAX (1u << 20)
+
 struct request {
-    const char *path, *fingerprint, *manifest;
+    const char *path, *fingerprint, *manifest, *ca_path;
 };
 
 static void usage(FILE *to)
 {
-    fputs("usage: kentongan verify [--key FINGERPRINT] [--manifest SHA256] PATH\n\n"
+    fputs("usage: kentongan verify [--key FINGERPRINT] [--manifest SHA256] [--tsa-ca FILE] PATH\n\n"
           "PATH is a ring (a directory with slabs) or an evidence package (.zip or folder).\n"
           "Checks every hash, the chain from record to record and every signature, and names\n"
           "the first thing that is wrong. Give the fingerprint that was written down when the\n"
           "recorder was set up: without it, whoever replaced everything, key included, is\n"
-          "believed. A ring may be in use. Exit status: 0 as recorded, 1 not.\n", to);
+          "believed. --manifest is the number on the printed report. --tsa-ca FILE holds the\n"
+          "certificates (PEM) of the time stamping service, from the service itself.\n"
+          "A ring may be in use. Exit status: 0 as recorded, 1 not.\n", to);
 }
 
 /* ---- a ring ---- */
@@ -88,8 +93,13 @@ static void on_finding(void *user, bool good, const char *text)
 static int verify_package(const struct request *r)
 {
     struct kt_error err = { "" };
+    kt_cleanup(kt_freep) char *ca = NULL;
+    if (r->ca_path && kt_text_read(r->ca_path, TSA_CA_MAX, &ca) < 0) {
+        fprintf(stderr, "kentongan verify: %s cannot be read\n", r->ca_path);
+        return 2;
+    }
     const struct kt_package_check check = { .fingerprint = r->fingerprint, .say = on_finding,
-                                            .manifest_sha256 = r->manifest };
+                                            .manifest_sha256 = r->manifest, .timestamp_ca = ca };
     if (kt_package_verify(r->path, &check, &err) < 0) {
         printf("NOT as exported: %s\n", err.text);
         return 1;
@@ -102,16 +112,20 @@ int kt_cmd_verify(int argc, char **argv)
 {
     static const struct option options[] = {
         { "key", required_argument, NULL, 'k' }, { "manifest", required_argument, NULL, 'm' },
+        { "tsa-ca", required_argument, NULL, 't' },
         { "help", no_argument, NULL, 'h' },      { 0 },
     };
     struct request r = { .path = NULL };
-    for (int c; (c = getopt_long(argc, argv, "k:m:h", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "k:m:t:h", options, NULL)) != -1;) {
         switch (c) {
         case 'k':
             r.fingerprint = optarg;
             break;
         case 'm':
             r.manifest = optarg;
+            break;
+        case 't':
+            r.ca_path = optarg;
             break;
         case 'h':
             usage(stdout);

@@ -13,6 +13,7 @@
 #include "storage/ring/ring.h"
 
 #define MAX_FILE_BYTES (4u << 20)
+#define MAX_CA_BYTES (1u << 20)
 #define DEFAULT_LISTEN "0.0.0.0:8080"
 #define DEFAULT_TIMEZONE "Asia/Jakarta"
 #define DEFAULT_LANGUAGE "id"
@@ -36,7 +37,7 @@ struct yaml_ring {
 };
 
 struct yaml_vault {
-    char *path, *max_size;
+    char *path, *max_size, *timestamp_url, *timestamp_ca;
 };
 
 struct yaml_storage {
@@ -104,6 +105,8 @@ static const cyaml_schema_value_t ring_value = {
 static const cyaml_schema_field_t vault_fields[] = {
     TEXT(path, yaml_vault, 4000),
     TEXT(max_size, yaml_vault, 32),
+    TEXT_OPT(timestamp_url, yaml_vault, KT_URL_MAX - 1),
+    TEXT_OPT(timestamp_ca, yaml_vault, 4000),
     CYAML_FIELD_END,
 };
 
@@ -442,6 +445,25 @@ static int read_server(const struct reader *r, const struct yaml_server *y, kt_c
     return 0;
 }
 
+/* A stamp that nobody can check is none: address and certificates, or neither. */
+static int read_timestamp(const struct reader *r, const struct yaml_vault *y, kt_config *config)
+{
+    const bool url = y->timestamp_url && y->timestamp_url[0], ca = y->timestamp_ca && y->timestamp_ca[0];
+    if (!url && !ca)
+        return 0;
+    if (!url || !ca)
+        return refuse(r, "storage.vault", -1, url ? "timestamp_url" : "timestamp_ca",
+                      "timestamp_url needs timestamp_ca beside it, and the other way round");
+    if (strncasecmp(y->timestamp_url, "http://", 7) != 0 && strncasecmp(y->timestamp_url, "https://", 8) != 0)
+        return refuse(r, "storage.vault", -1, "timestamp_url", "no address: http://… is expected");
+    const int ret = kt_text_read(y->timestamp_ca, MAX_CA_BYTES, &config->timestamp_ca);
+    if (ret < 0 || !strstr(config->timestamp_ca, "-----BEGIN CERTIFICATE-----"))
+        return refuse(r, "storage.vault", -1, "timestamp_ca", "%s: %s", y->timestamp_ca,
+                      ret < 0 ? kt_strerror(ret) : "no certificate in it");
+    config->timestamp_url = strdup(y->timestamp_url);
+    return config->timestamp_url ? 0 : -ENOMEM;
+}
+
 static int read_storage(const struct reader *r, const struct yaml_storage *y, kt_config *config)
 {
     config->catalog = strdup(y->catalog);
@@ -458,7 +480,7 @@ static int read_storage(const struct reader *r, const struct yaml_storage *y, kt
     config->vault_path = strdup(y->vault->path);
     if (kt_size_parse(y->vault->max_size, &config->vault_max_bytes) < 0)
         return refuse(r, "storage.vault", -1, "max_size", "'%s' is no size", y->vault->max_size);
-    return config->vault_path ? 0 : -ENOMEM;
+    return config->vault_path ? read_timestamp(r, y->vault, config) : -ENOMEM;
 }
 
 static int read_alerts(const struct reader *r, const struct kt_yaml_alerts *y, kt_config *config)
@@ -554,31 +576,13 @@ static void yaml_freep(struct yaml_file **y)
         cyaml_free(&cyaml, &file_value, *y, 0);
 }
 
-static int read_file(const char *path, char **out, size_t *size, struct kt_error *err)
-{
-    kt_cleanup(kt_fclosep) FILE *f = fopen(path, "re");
-    if (!f)
-        return kt_error_set(err, -errno, "%s: %s", path, strerror(errno));
-    char *text = malloc(MAX_FILE_BYTES);
-    if (!text)
-        return -ENOMEM;
-    *size = fread(text, 1, MAX_FILE_BYTES, f);
-    if (ferror(f) || *size == MAX_FILE_BYTES) {
-        free(text);
-        return kt_error_set(err, -EFBIG, "%s: cannot be read, or is larger than %u MiB", path,
-                            MAX_FILE_BYTES >> 20);
-    }
-    *out = text;
-    return 0;
-}
-
 int kt_config_load(kt_config **out, const char *path, struct kt_error *err)
 {
     kt_cleanup(kt_freep) char *text = NULL;
-    size_t size = 0;
-    int ret = read_file(path, &text, &size, err);
+    int ret = kt_text_read(path, MAX_FILE_BYTES, &text);
     if (ret < 0)
-        return ret;
+        return kt_error_set(err, ret, "%s: %s", path, kt_strerror(ret));
+    const size_t size = strlen(text);
     kt_cleanup(kt_config_place_free) kt_config_place *place = NULL;
     ret = kt_config_place_create(&place, path, text, size, err);
     if (ret < 0)
@@ -658,5 +662,7 @@ void kt_config_free(kt_config **pc)
     free(c->language);
     free(c->catalog);
     free(c->vault_path);
+    free(c->timestamp_url);
+    free(c->timestamp_ca);
     free(c);
 }

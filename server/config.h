@@ -49,6 +49,8 @@ typedef struct kt_config {
     size_t n_rings;
     char *vault_path;               /* NULL: no vault */
     uint64_t vault_max_bytes;
+    char *timestamp_url;            /* of a time stamping service; NULL: none */
+    char *timestamp_ca;             /* its certificates, PEM; not NULL when there is one */
     struct kt_camera_config *cameras;
     size_t n_cameras;
     struct kt_alerts_config *alerts;    /* NULL: none */

@@ -5,6 +5,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/base/log.h"
+#include "server/timestamp.h"
+
 /* In the configuration's order: those that record all the time first, they have no holes. */
 static void choose_rings(struct kt_evidence *e, const struct kt_ring_set *set)
 {
@@ -26,12 +29,23 @@ static int open_vault(struct kt_evidence *e, const struct kt_evidence_params *p,
     return kt_signer_load(&e->signer, key, e->host, err);
 }
 
+static int stamp(void *user, const void *data, size_t size, uint8_t **out, size_t *n, struct kt_error *err)
+{
+    const kt_config *config = user;
+    const int ret = kt_timestamp_get(config->timestamp_url, config->timestamp_ca, data, size, out, n, err);
+    if (ret < 0)
+        kt_warn("evidence", "%s", err->text);
+    return ret;
+}
+
 static int start_jobs(struct kt_evidence *e, const struct kt_evidence_params *p, struct kt_error *err)
 {
     const struct kt_vault_jobs_params jobs = {
         .vault = e->vault, .catalog = p->catalog, .rings = e->rings, .n_rings = e->n_rings,
         .signer = e->signer, .site = e->host, .host = e->host, .version = KT_VERSION, .zone = e->zone,
         .zone_offset_s = p->utc_offset_s, .camera = p->camera, .user = p->user,
+        .timestamp_service = p->config->timestamp_url, .timestamp_ca = p->config->timestamp_ca,
+        .timestamp = p->config->timestamp_url ? stamp : NULL, .timestamp_user = (void *)p->config,
     };
     const int ret = kt_vault_jobs_start(&e->jobs, &jobs);
     return ret < 0 ? kt_error_set(err, ret, "vault: %s", kt_strerror(ret)) : 0;

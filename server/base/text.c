@@ -49,3 +49,25 @@ int kt_unhex(uint8_t *out, size_t n, const char *hex)
     }
     return 0;
 }
+
+int kt_text_read(const char *path, size_t max, char **out)
+{
+    kt_cleanup(kt_fclosep) FILE *f = fopen(path, "re");
+    kt_cleanup(kt_freep) char *text = NULL;
+    if (!f)
+        return -errno;
+    text = malloc(max + 1);
+    if (!text)
+        return -ENOMEM;
+    const size_t n = fread(text, 1, max + 1, f);
+    if (ferror(f))
+        return -EIO;
+    if (n > max)
+        return -EFBIG;
+    text[n] = '\0';
+    char *fitting = realloc(text, n + 1);
+    if (fitting)
+        text = fitting;
+    *out = kt_steal_ptr(&text);
+    return 0;
+}

@@ -29,4 +29,8 @@ void kt_hex(char *out, const uint8_t *data, size_t n);
 /* Inverse of kt_hex(): exactly 2 N hex digits. -EINVAL otherwise. */
 kt_must_check int kt_unhex(uint8_t *out, size_t n, const char *hex);
 
+/* All of the file at PATH with a NUL behind it; *OUT is malloc'd.
+ *   -EFBIG more than MAX bytes, others as open(2) and read(2) */
+kt_must_check int kt_text_read(const char *path, size_t max, char **out);
+
 #endif

@@ -113,7 +113,7 @@ struct kt_export {
     uint64_t done_bytes, total_bytes, size_bytes;
     char name[96];                  /* of the package, without ".zip"; empty until done */
     char manifest_sha256[65];
-    char why[160];
+    char why[160];                  /* of a failure; of a package that was made: what to know about it */
     char *request;                  /* JSON: agency, officer, officer_id, letter, letter_date, report, purpose */
     char created_by[KT_USERNAME_MAX + 1];
     int64_t created_us, finished_us;
@@ -128,7 +128,8 @@ kt_must_check int kt_catalog_export_state(kt_catalog *c, int64_t id, enum kt_job
                                           const char *why);
 int kt_catalog_export_progress(kt_catalog *c, int64_t id, uint64_t done, uint64_t total);  /* queued */
 kt_must_check int kt_catalog_export_done(kt_catalog *c, int64_t id, const char *name,
-                                         uint64_t size, const char *manifest_sha256);
+                                         uint64_t size, const char *manifest_sha256,
+                                         const char *note /* kept as WHY; may be empty */);
 
 /* After a start: what was running when the machine went down waits again. */
 int kt_catalog_jobs_restart(kt_catalog *c);

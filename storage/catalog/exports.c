@@ -94,16 +94,17 @@ int kt_catalog_export_state(kt_catalog *c, int64_t id, enum kt_job_state state, 
 static int set_done(sqlite3 *db, void *arg)
 {
     const struct export_change *x = arg;
-    const int ret = kt_db_run(db, "UPDATE export SET state = ?, why = '', name = ?, size = ?, manifest = ?,"
-                                  " done = total, finished = ? WHERE id = ?", "isisii",
-                              (int64_t)KT_JOB_DONE, x->name, x->size, x->manifest, kt_clock_wall_us(), x->id);
+    const int ret = kt_db_run(db, "UPDATE export SET state = ?, why = ?, name = ?, size = ?, manifest = ?,"
+                                  " done = total, finished = ? WHERE id = ?", "issisii",
+                              (int64_t)KT_JOB_DONE, x->why, x->name, x->size, x->manifest, kt_clock_wall_us(), x->id);
     return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;
 }
 
 int kt_catalog_export_done(kt_catalog *c, int64_t id, const char *name, uint64_t size,
-                           const char *manifest_sha256)
+                           const char *manifest_sha256, const char *note)
 {
-    struct export_change x = { .id = id, .name = name, .size = (int64_t)size, .manifest = manifest_sha256 };
+    struct export_change x = { .id = id, .why = note, .name = name, .size = (int64_t)size,
+                               .manifest = manifest_sha256 };
     return kt_db_write(c, set_done, &x);
 }
 

@@ -182,7 +182,8 @@ static int build(struct kt_vault_jobs *j, const struct kt_export *e, const struc
     struct kt_package_params p = { .incident = incident, .request = e->request,
         .exported_by = e->created_by, .site = j->p.site, .host = j->p.host, .version = j->p.version,
         .zone = j->p.zone, .zone_offset_s = j->p.zone_offset_s, .cameras = cameras, .n_cameras = n,
-        .signer = j->p.signer, .timestamp = j->p.timestamp, .progress = on_progress, .user = j };
+        .signer = j->p.signer, .timestamp_service = j->p.timestamp_service, .timestamp_ca = j->p.timestamp_ca,
+        .timestamp = j->p.timestamp, .timestamp_user = j->p.timestamp_user, .progress = on_progress, .user = j };
     if (!cameras)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
@@ -229,7 +230,7 @@ static bool do_export(struct kt_vault_jobs *j, const struct kt_export *e)
     const enum kt_job_state state = end(j, ret);
     if (state == KT_JOB_DONE)
         return kt_catalog_export_done(j->p.catalog, e->id, info.name, info.size_bytes,
-                                      info.manifest_sha256) == 0;
+                                      info.manifest_sha256, info.note) == 0;
     return kt_catalog_export_state(j->p.catalog, e->id, state, state == KT_JOB_FAILED ? err.text : NULL) == 0;
 }
 

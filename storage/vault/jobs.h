@@ -25,8 +25,11 @@ struct kt_vault_jobs_params {
     int zone_offset_s;
     /* Name and address (without credentials) of a camera; may be NULL. -ENOENT. */
     int (*camera)(void *user, const char *id, char name[128], char address[KT_URL_MAX]);
-    int (*timestamp)(void *user, const void *data, size_t size, uint8_t **out, size_t *n);
     void *user;
+    const char *timestamp_service, *timestamp_ca;   /* as in struct kt_package_params */
+    int (*timestamp)(void *timestamp_user, const void *data, size_t size, uint8_t **out, size_t *n,
+                     struct kt_error *err);
+    void *timestamp_user;
 };
 
 kt_must_check int kt_vault_jobs_start(kt_vault_jobs **out, const struct kt_vault_jobs_params *params);

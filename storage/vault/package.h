@@ -15,7 +15,8 @@
  *     BERITA-ACARA.html           to print and sign: facts, fingerprints, QR
  *     BACA-SAYA.txt, README.txt   how to check, in Indonesian and English
  *     SHA256SUMS, SHA256SUMS.sig  every file above, and its signature
- *     SHA256SUMS.tsr              RFC 3161 token, where a time stamping service is set up
+ *     tsa-ca.pem                  certificates of the time stamping service, where one is set up
+ *     SHA256SUMS.tsr              its RFC 3161 token, where it answered
  *
  * docs/evidence-package.md describes each file. What it does not prove is said there
  * and in README.txt: whoever owns the recorder's key could have signed anything, so
@@ -65,9 +66,13 @@ struct kt_package_params {
     const struct kt_package_camera *cameras;
     size_t n_cameras;
     const kt_signer *signer;
-    /* Time stamp of DATA as a DER TimeStampResp, *OUT malloc'd. NULL: none. A failure
-     * is said in the manifest's place (no .tsr), and does not fail the package. */
-    int (*timestamp)(void *user, const void *data, size_t size, uint8_t **out, size_t *n);
+    /* Where a time stamping service is set up, all four: its name and its certificates (PEM) for the
+     * package, and who gets the stamp of DATA (a DER TimeStampResp, *OUT malloc'd, ERR in words). Its
+     * failure does not fail the package: there is no .tsr then, and info.note says why. */
+    const char *timestamp_service, *timestamp_ca;
+    int (*timestamp)(void *timestamp_user, const void *data, size_t size, uint8_t **out, size_t *n,
+                     struct kt_error *err);
+    void *timestamp_user;
     kt_vault_progress progress;     /* may be NULL */
     void *user;
 };
@@ -76,6 +81,7 @@ struct kt_package_info {
     char name[96];                  /* without ".zip" */
     char manifest_sha256[65];
     uint64_t size_bytes;            /* of the ZIP */
+    char note[160];                 /* what its maker should know: "made without a time stamp: …" */
 };
 
 /*
@@ -96,6 +102,8 @@ int kt_package_delete(kt_vault *vault, const char *name);
 struct kt_package_check {
     const char *fingerprint;        /* of the key, as printed on paper; NULL: not known */
     const char *manifest_sha256;    /* as printed on paper; NULL: not known */
+    const char *timestamp_ca;       /* certificates (PEM) of time stamping services that are trusted; NULL:
+                                     * those in the package, which only the package vouches for */
     /* Told each finding in words. */
     void (*say)(void *user, bool good, const char *text);
     void *user;

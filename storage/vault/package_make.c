@@ -176,6 +176,19 @@ static int add_manifest(struct kt_package *p)
     return add_signature(p, "manifest.json.sig", &p->texts[p->n_texts - 1]);
 }
 
+/* Without a network there is no time stamp, and a package all the same. */
+static int add_timestamp(struct kt_package *p, size_t sums)
+{
+    const struct kt_package_params *x = p->params;
+    struct kt_error err = { "" };
+    uint8_t *token = NULL;
+    size_t n = 0;
+    if (x->timestamp(x->timestamp_user, p->texts[sums].data, p->texts[sums].size, &token, &n, &err) == 0)
+        return kt_package_add(p, "SHA256SUMS.tsr", (char *)token, n);
+    snprintf(p->note, sizeof(p->note), "made without a time stamp: %.120s", err.text);
+    return 0;
+}
+
 static int add_sums(struct kt_package *p)
 {
     char *text = NULL;
@@ -198,13 +211,7 @@ static int add_sums(struct kt_package *p)
     const size_t sums = p->n_texts - 1;
     if (ret == 0)
         ret = add_signature(p, "SHA256SUMS.sig", &p->texts[sums]);
-    uint8_t *token = NULL;
-    size_t n = 0;
-    /* Without a network there is no time stamp, and a package all the same. */
-    if (ret == 0 && p->params->timestamp &&
-        p->params->timestamp(p->params->user, p->texts[sums].data, p->texts[sums].size, &token, &n) == 0)
-        ret = kt_package_add(p, "SHA256SUMS.tsr", (char *)token, n);
-    return ret;
+    return ret < 0 || !p->params->timestamp ? ret : add_timestamp(p, sums);
 }
 
 /* In this order: the manifest lists what stands before it, the paper shows the manifest's
@@ -217,6 +224,8 @@ static int add_texts(struct kt_package *p)
         ret = add_string(p, "signer-cert.pem", strdup(kt_signer_certificate(signer)));
     if (ret == 0)
         ret = add_string(p, "signer-pub.pem", strdup(kt_signer_public_key(signer)));
+    if (ret == 0 && p->params->timestamp_ca)
+        ret = add_string(p, "tsa-ca.pem", strdup(p->params->timestamp_ca));
     if (ret == 0)
         ret = add_string(p, "custody.csv", kt_package_custody(p));
     if (ret == 0)
@@ -414,6 +423,7 @@ int kt_package_make(kt_vault *vault, const struct kt_package_params *params, str
     const int ret = make(vault, &p, out, err);
     if (ret == 0) {
         memcpy(out->name, p.name, sizeof(out->name));
+        memcpy(out->note, p.note, sizeof(out->note));
         memcpy(out->manifest_sha256, p.manifest_sha256, sizeof(out->manifest_sha256));
     }
     package_clear(&p);

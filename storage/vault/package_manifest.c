@@ -115,8 +115,8 @@ static json_t *describe_export(const struct kt_package *p)
 {
     int64_t error_us = 0;
     const bool synchronised = kt_clock_synchronised(&error_us);
-    return json_pack("{s:o,s:o,s:o,s:o,s:{s:b,s:I}}", "utc", utc(p->now_us), "local",
-                     local(p, p->now_us), "by", text_or_null(p->params->exported_by), "zone",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:{s:b,s:I}}", "utc", utc(p->now_us), "local",
+                     local(p, p->now_us), "time_stamping_service", text_or_null(p->params->timestamp_service), "by", text_or_null(p->params->exported_by), "zone",
                      text_or_null(p->params->zone), "clock", "synchronised", synchronised,
                      "max_error_us", (json_int_t)error_us);
 }

@@ -86,7 +86,9 @@ static void put_commands(FILE *out)
           "    $ openssl pkey -pubin -in signer-pub.pem -outform DER | sha256sum | grep -i \"$KEY\"\n"
           "    $ sha256sum manifest.json | grep -i \"$MANIFEST\"\n"
           "    $ for h in $(find log -name '*.head'); do openssl dgst -sha256 -verify \"${h%.head}.ring.pem\""
-          " -signature \"$h.sig\" \"$h\" || exit 1; done\n", out);
+          " -signature \"$h.sig\" \"$h\" || exit 1; done\n"
+          "    $ test ! -e SHA256SUMS.tsr || openssl ts -verify -data SHA256SUMS -in SHA256SUMS.tsr"
+          " -CAfile tsa-ca.pem\n", out);
 }
 
 static void put_readme_id(FILE *out, const struct kt_package *p)
@@ -105,9 +107,10 @@ static void put_readme_id(FILE *out, const struct kt_package *p)
         "    KEY=...  MANIFEST=...\n", p->name);
     put_commands(out);
     fputs("\nSetiap perintah harus berhasil: \"Verified OK\", tanpa \"FAILED\", dan angka yang tampil harus\n"
-          "sama dengan kertas. Perintah terakhir memeriksa tanda tangan perekam atas catatannya sendiri pada\n"
-          "saat merekam (log/*.head). Bila ada SHA256SUMS.tsr (cap waktu RFC 3161):\n\n"
-          "    openssl ts -verify -data SHA256SUMS -in SHA256SUMS.tsr -CAfile SERTIFIKAT-TSA.pem\n\n"
+          "sama dengan kertas. Dua perintah terakhir memeriksa tanda tangan perekam atas catatannya sendiri\n"
+          "pada saat merekam (log/*.head), dan cap waktu (RFC 3161) bila ada: \"Verification: OK\". Lebih baik\n"
+          "ganti tsa-ca.pem dengan sertifikat yang diambil sendiri dari penyedia cap waktu. Bila sertifikatnya\n"
+          "sudah kedaluwarsa, tambahkan -attime DETIK (waktu cap itu, detik sejak 1970).\n\n"
           "Bila program kentongan terpasang: kentongan verify FOLDER-ATAU-ZIP\n\n"
           "Isi video saja (tetap sama walau dikemas ulang), cocokkan dengan \"stream_hash\":\n\n"
           "    ffmpeg -i FILE.mp4 -map 0:v -c copy -f streamhash -hash sha256 -\n\n"
@@ -135,8 +138,10 @@ static void put_readme_en(FILE *out, const struct kt_package *p)
         "    KEY=...  MANIFEST=...\n", p->name);
     put_commands(out);
     fputs("\nEach command must succeed: \"Verified OK\", no \"FAILED\", and the numbers shown must be those on the\n"
-          "paper. The last command checks the recorder's signature of its own log when it recorded (log/*.head). If there is a SHA256SUMS.tsr (RFC 3161 time stamp):\n\n"
-          "    openssl ts -verify -data SHA256SUMS -in SHA256SUMS.tsr -CAfile TSA-CERTIFICATE.pem\n\n"
+          "paper. The last two check the recorder's signature of its own log when it recorded (log/*.head), and\n"
+          "the time stamp (RFC 3161) if there is one: \"Verification: OK\". Better replace tsa-ca.pem by the\n"
+          "certificate that you got from the service yourself. Where it has run out since, add -attime SECONDS\n"
+          "(the time of the stamp, seconds since 1970).\n\n"
           "Where the program kentongan is installed: kentongan verify FOLDER-OR-ZIP\n\n"
           "The coded video alone (the same even when repackaged), compare with \"stream_hash\":\n\n"
           "    ffmpeg -i FILE.mp4 -map 0:v -c copy -f streamhash -hash sha256 -\n\n"

@@ -40,6 +40,7 @@ struct kt_package {
     struct kt_package_clip *clips;
     size_t n_clips;
     char manifest_sha256[65];
+    char note[160];                     /* kt_package_info.note */
 };
 
 void kt_sha256_hex(const void *data, size_t size, char out[65]);

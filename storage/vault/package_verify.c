@@ -10,6 +10,7 @@
 #include "server/base/text.h"
 #include "storage/vault/mp4_hash.h"
 #include "storage/vault/package_private.h"
+#include "storage/vault/timestamp.h"
 
 #define OUTSIDE_SUMS "SHA256SUMS"       /* and .sig, .tsr: they vouch for the rest */
 
@@ -315,6 +316,42 @@ static void check_paper(struct check *c)
         say(c, false, "BERITA-ACARA.html is of another package");
 }
 
+/* ------------------------------ the time stamp ------------------------------ */
+
+static void judge_timestamp(struct check *c, const char *token, size_t token_size)
+{
+    kt_cleanup(kt_freep) char *sums = NULL, *inside = NULL;
+    size_t sums_size, ca_size;
+    struct kt_timestamp stamp;
+    struct kt_error err = { "" };
+    char when[KT_RFC3339_SIZE];
+    const char *ca = c->x->timestamp_ca;
+    if (!ca && kt_bag_text(c->bag, "tsa-ca.pem", &inside, &ca_size) == 0)
+        ca = inside;
+    if (kt_bag_text(c->bag, OUTSIDE_SUMS, &sums, &sums_size) < 0 ||
+        kt_timestamp_check((const uint8_t *)token, token_size, NULL, 0, sums, sums_size, ca, &stamp, &err) < 0) {
+        say(c, false, "%s", err.text[0] ? err.text : "the time stamp has nothing to stamp");
+        return;
+    }
+    kt_rfc3339_format(when, stamp.time_us);
+    say(c, true, "%s vouches that this existed at %s%s", stamp.authority, when, c->x->timestamp_ca ? "" :
+        inside ? " (its certificates are the package's: give --tsa-ca with your own copy)"
+               : " (nobody vouches for that service: give --tsa-ca)");
+}
+
+static void check_timestamp(struct check *c)
+{
+    kt_cleanup(kt_freep) char *token = NULL;
+    size_t size;
+    const char *service = text_of(json_object_get(c->manifest, "exported"), "time_stamping_service");
+    if (kt_bag_text(c->bag, OUTSIDE_SUMS ".tsr", &token, &size) == 0)
+        judge_timestamp(c, token, size);
+    else if (service[0])
+        say(c, true, "without a time stamp: %s did not answer when this was made", service);
+    else
+        say(c, true, "without a time stamp: no service was set up");
+}
+
 /* ------------------------------ all of it ------------------------------ */
 
 static void check_all(struct check *c)
@@ -335,8 +372,7 @@ static void check_all(struct check *c)
         check_camera(c, cam);
     check_files(c);
     check_paper(c);
-    if (kt_bag_find(c->bag, OUTSIDE_SUMS ".tsr") >= 0)
-        say(c, true, "there is a time stamp: check it with openssl ts, see README.txt");
+    check_timestamp(c);
 }
 
 int kt_package_verify(const char *path, const struct kt_package_check *x, struct kt_error *err)

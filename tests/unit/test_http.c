@@ -897,7 +897,7 @@ static int64_t add_package(int64_t incident, const char *bytes)
     fputs(bytes, f);
     fclose(f);
     ck_assert_int_eq(kt_catalog_export_done(catalog, e.id, "EV-1", strlen(bytes),
-        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"), 0);
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", ""), 0);
     return e.id;
 }
 
@@ -1010,7 +1010,7 @@ START_TEST(link_needs_its_pin_counts_and_can_be_revoked)
     snprintf(zip, sizeof(zip), "%s/package.zip", link);
     ck_assert_int_eq(get(link, NULL), 200);
     ck_assert(has("name=\"pin\"") && !has("package.zip"));
-    ck_assert_int_eq(get(zip, NULL), 200);
+    ck_assert_int_eq(get(zip, NULL), 403);
     ck_assert(!has("evidence"));
     http_free(&reply);
     reply = http_do(port, "POST", link, NULL, "Content-Type: application/x-www-form-urlencoded\r\n"

@@ -75,10 +75,10 @@ static void teardown(void)
     incident.id = 0;
 }
 
-/* A test TSA is openssl's own; here it is enough that the token is put in as it comes. */
-static int no_network(void *user, const void *data, size_t size, uint8_t **out, size_t *n)
+/* A service that answers is in tests/integration/test_evidence.py. */
+static int no_network(void *user, const void *data, size_t size, uint8_t **out, size_t *n, struct kt_error *err)
 {
-    return -ENETUNREACH;
+    return kt_error_set(err, -ENETUNREACH, "no network");
 }
 
 static int make(struct kt_package_info *info, int64_t serial, struct kt_error *err)

@@ -328,7 +328,8 @@ static enum MHD_Result pin_page(struct web_request *r, const struct words *w, bo
              "name=\"pin\" inputmode=\"numeric\" autocomplete=\"off\" maxlength=\"12\" required></label></p>"
              "<button>OK</button></form>", w->what, wrong ? "<p role=\"alert\"><b>" : "",
              wrong ? w->wrong : "", wrong ? "</b></p>" : "", w->pin);
-    return reply_page(r, wrong ? 403 : 200, body);
+    /* Whoever asked for the file itself must not take this page for it. */
+    return reply_page(r, wrong || r->route->handle == web_share_package ? 403 : 200, body);
 }
 
 static enum MHD_Result download_page(struct web_request *r, const struct words *w,
