@@ -17,6 +17,7 @@
 #define STILL_WIDTH 480
 #define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
 #define PICTURE_OLD_US (45 * KT_SECOND_US)      /* then one is fetched by HTTP, if there is an address */
+#define BOXES_STEP_US (180 * 1000)      /* outlines: as often as analysis runs, not more */
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)
@@ -34,6 +35,7 @@ struct kt_camera {
     /* --- analysis worker sets, others read --- */
     atomic_int open_events;
     atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
+    int64_t boxes_us;                       /* worker only: picture of the last outlines, 0: none */
     /* --- supervisor thread --- */
     char last_state[24];
     int64_t away_since_us;                  /* 0: it is here */
@@ -85,6 +87,32 @@ static void on_second(void *user, int64_t second, uint8_t score,
     struct kt_activity a = { .second = second, .score = score };
     memcpy(a.grid, grid, sizeof(a.grid));
     (void)kt_catalog_activity_add(c->env.catalog, c->config.id, &a);
+}
+
+/* Box B of a picture W x H in shares of it, as JSON. Returns its length. */
+static int box_json(char *out, size_t cap, const struct kt_box *b, double w, double h)
+{
+    const int n = snprintf(out, cap, "[%.3f,%.3f,%.3f,%.3f]", b->x / w, b->y / h, b->w / w, b->h / h);
+    return n > 0 && (size_t)n < cap ? n : 0;
+}
+
+/* {"op":"motion",…}: outlines for those who look at this camera. */
+static void on_boxes(void *user, const struct kt_box *boxes, int n, int w, int h, int64_t wall_us)
+{
+    kt_camera *c = user;
+    char json[KT_HUB_MOTION_MAX];
+    if (n == 0 ? c->boxes_us == 0 : wall_us - c->boxes_us < BOXES_STEP_US)
+        return;
+    int at = snprintf(json, sizeof(json), "{\"op\":\"motion\",\"camera\":\"%s\",\"boxes\":[",
+                      c->config.id);
+    for (int i = 0; i < n && at < (int)sizeof(json) - 64; i++) {
+        if (i > 0)
+            json[at++] = ',';
+        at += box_json(json + at, sizeof(json) - (size_t)at, &boxes[i], w, h);
+    }
+    snprintf(json + at, sizeof(json) - (size_t)at, "]}");
+    c->boxes_us = n > 0 ? wall_us : 0;
+    kt_hub_publish_motion(c->env.hub, c->config.id, json, n > 0);
 }
 
 /* A lens that is covered is an event too, and a word on the camera's tile. */
@@ -223,6 +251,7 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
             .mode = analyzer_mode(config->analysis), .rules_json = c->config.rules,
             .utc_offset_s = env->utc_offset_s, .user = c, .on_event = on_motion,
             .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
+            .on_boxes = on_boxes,
         };
         int ret = kt_analysis_add(env->analysis, &c->analysis, config->id, &params, err);
         if (ret < 0)

@@ -286,6 +286,9 @@ static int look(kt_analyzer *a, const struct kt_luma *luma, int64_t wall_us)
     if (ret < 0)
         return ret;
     add_to_second(a, &result, wall_us);
+    if (a->params.on_boxes)
+        a->params.on_boxes(a->params.user, result.boxes, result.n_boxes, pic.source_w, pic.source_h,
+                           wall_us);
     if (result.busy) {
         a->busy_us = wall_us;
         a->probe_found |= result.motion && a->probing;
@@ -579,6 +582,8 @@ void kt_analyzer_gap(kt_analyzer *a)
     a->need_key = true;
     a->decoder_lost = false;
     kt_motion_finish(a->motion);
+    if (a->params.on_boxes)
+        a->params.on_boxes(a->params.user, NULL, 0, 0, 0, a->looked_us);
     end_second(a);
 }
 

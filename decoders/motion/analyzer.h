@@ -77,6 +77,10 @@ struct kt_analyzer_params {
     /* A second in which something moved is over. SCORE is 1..255. */
     void (*on_second)(void *user, int64_t unix_second, uint8_t score,
                       const uint8_t grid[KT_MOTION_GRID_BYTES]);
+    /* What moves in a picture that was looked at, N may be 0; in pixels of SOURCE_W x SOURCE_H.
+     * Also with nothing, when no pictures will come for a while. May be NULL. */
+    void (*on_boxes)(void *user, const struct kt_box *boxes, int n, int source_w, int source_h,
+                     int64_t wall_us);
     /* TROUBLE began (NOW is true) or is over. */
     void (*on_trouble)(void *user, enum kt_trouble trouble, bool now, int64_t since_us);
 };

@@ -32,6 +32,7 @@ struct seen {
     uint64_t thumbnail_of[64];
     int trouble_on, trouble_off;
     enum kt_trouble trouble;
+    int boxed, boxes_now;               /* pictures with boxes; boxes of the last one */
 };
 
 static void draw(AVFrame *f, int n)
@@ -140,6 +141,17 @@ static void on_second(void *user, int64_t second, uint8_t score, const uint8_t *
     s->seconds++;
 }
 
+static void on_boxes(void *user, const struct kt_box *boxes, int n, int source_w, int source_h,
+                     int64_t wall_us)
+{
+    struct seen *s = user;
+    for (int i = 0; i < n; i++)
+        ck_assert(boxes[i].x >= 0 && boxes[i].y >= 0 && boxes[i].w > 0 && boxes[i].h > 0 &&
+                  boxes[i].x + boxes[i].w <= source_w && boxes[i].y + boxes[i].h <= source_h);
+    s->boxed += n > 0;
+    s->boxes_now = n;
+}
+
 static void on_trouble(void *user, enum kt_trouble trouble, bool now, int64_t since_us)
 {
     struct seen *s = user;
@@ -156,6 +168,7 @@ static kt_analyzer *create(enum kt_analyzer_mode mode, struct seen *s)
     const struct kt_analyzer_params params = {
         .mode = mode, .par = par, .time_base = { 1, FPS }, .user = s, .on_event = on_event,
         .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
+        .on_boxes = on_boxes,
     };
     memset(s, 0, sizeof(*s));
     ck_assert_msg(kt_analyzer_create(&a, &params, &err) == 0, "%s", err.text);
@@ -178,6 +191,8 @@ static void check_walks(const struct seen *s)
     static const int walk[2] = { WALK_1, WALK_2 };
     ck_assert_int_eq(s->open, 2);
     ck_assert_int_eq(s->closed, 2);
+    ck_assert_int_gt(s->boxed, WALK_FRAMES);
+    ck_assert_int_eq(s->boxes_now, 0);
     for (int i = 0; i < 2; i++) {
         ck_assert_int_ge(s->start_us[i], at(walk[i]));
         ck_assert_int_le(s->start_us[i], at(walk[i] + 5));
@@ -290,6 +305,18 @@ START_TEST(damage_and_gaps_do_not_end_it)
 }
 END_TEST
 
+START_TEST(boxes_go_away_when_pictures_do)
+{
+    struct seen s;
+    kt_analyzer *a = create(KT_ANALYZE_FULL, &s);
+    play(a, 0, WALK_1 + WALK_FRAMES / 2);
+    ck_assert_int_gt(s.boxes_now, 0);
+    kt_analyzer_gap(a);
+    ck_assert_int_eq(s.boxes_now, 0);
+    kt_analyzer_destroy(&a);
+}
+END_TEST
+
 START_TEST(the_newest_picture_can_be_had)
 {
     struct seen s;
@@ -355,6 +382,7 @@ int main(void)
     tcase_add_test(tc, keyframes_and_off_decode_what_they_say);
     tcase_add_test(tc, load_is_shed_and_taken_up_again);
     tcase_add_loop_test(tc, damage_and_gaps_do_not_end_it, 0, 2);
+    tcase_add_test(tc, boxes_go_away_when_pictures_do);
     tcase_add_test(tc, the_newest_picture_can_be_had);
     tcase_add_test(tc, a_stuck_encoder_is_a_frozen_camera);
     tcase_add_test(tc, sizes_are_believed_only_when_they_tell);

@@ -334,6 +334,84 @@ START_TEST(still_tile_gets_the_newest_still_only)
 }
 END_TEST
 
+static const char moving[] = "{\"op\":\"motion\",\"camera\":\"gate\",\"boxes\":[[0.1,0.1,0.2,0.2]]}";
+static const char quiet[] = "{\"op\":\"motion\",\"camera\":\"gate\",\"boxes\":[]}";
+
+START_TEST(motion_is_told_to_those_who_look_and_kept_for_those_who_come)
+{
+    publish("gate/sub", true, 1000000, "key");
+    publish("yard/sub", true, 1000000, "key");
+    say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"yard\"}");
+    expect_start(1);
+    expect_binary(2, 1, true, 1, "key", 3);
+    kt_hub_publish_motion(hub, "gate", moving, true);
+    ck_assert(!next_within(&client, &msg, 100));
+    say("{\"op\":\"subscribe\",\"tile\":2,\"camera\":\"gate\"}");
+    expect_text("[[0.1,0.1,0.2,0.2]]");
+    expect_start(2);
+    expect_binary(2, 2, true, 1, "key", 3);
+    kt_hub_publish_motion(hub, "gate", quiet, false);
+    expect_text("\"boxes\":[]");
+    ck_assert(!next_within(&client, &msg, 100));
+}
+END_TEST
+
+START_TEST(slow_viewer_hears_only_the_newest_motion)
+{
+    static uint8_t big[60000];
+    publish("gate/sub", true, 1000000, "key");
+    say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"gate\"}");
+    expect_start(1);
+    expect_binary(2, 1, true, 1, "key", 3);
+    /* Nobody reads: far more text than the hub would keep for a viewer. */
+    for (int i = 1; i <= 40; i++)
+        publish_sized("gate/sub", init_a, i % 10 == 0, 1000000 + i * 100000, big, sizeof(big));
+    char text[KT_HUB_MOTION_MAX];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof(text), "{\"op\":\"motion\",\"n\":%d,\"fill\":\"%1000s\"}", i, "");
+        kt_hub_publish_motion(hub, "gate", text, true);
+    }
+    int heard = 0, last = -1;
+    while (last < 999 && next_within(&client, &msg, 2000)) {
+        const char *n = msg.opcode == 1 ? strstr((char *)msg.data, "\"n\":") : NULL;
+        if (!n)
+            continue;
+        ck_assert_int_gt(atoi(n + 4), last);
+        last = atoi(n + 4);
+        heard++;
+    }
+    ck_assert_int_eq(last, 999);
+    ck_assert_int_lt(heard, 500);
+}
+END_TEST
+
+START_TEST(still_tile_hears_only_of_beginning_and_end_of_motion)
+{
+    kt_hub_publish_still(hub, "gate", "jpeg", 4, 1000000);
+    say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
+    expect_binary(3, 1, true, 1, "jpeg", 4);
+    for (int round = 0; round < 2; round++) {
+        kt_hub_publish_motion(hub, "gate", moving, true);
+        expect_text("[[0.1");
+        kt_hub_publish_motion(hub, "gate", moving, true);
+        ck_assert(!next_within(&client, &msg, 50));
+        kt_hub_publish_motion(hub, "gate", quiet, false);
+        expect_text("[]");
+    }
+}
+END_TEST
+
+START_TEST(motion_of_a_camera_one_may_not_see_is_not_told)
+{
+    publish("secret/sub", true, 1000000, "key");
+    say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"secret\"}");
+    expect_text("not-found");
+    kt_hub_publish_motion(hub, "secret", moving, true);
+    kt_hub_publish_motion(hub, "nowhere", moving, true);
+    ck_assert(!next_within(&client, &msg, 100));
+}
+END_TEST
+
 START_TEST(removed_camera_ends_its_tiles)
 {
     publish("gate/sub", true, 1000000, "key");
@@ -468,6 +546,10 @@ int main(void)
     tcase_add_test(tc, slow_viewer_skips_to_the_newest_key_frame_and_is_told);
     tcase_add_test(tc, endless_group_keeps_its_key_frame_and_its_end);
     tcase_add_test(tc, still_tile_gets_the_newest_still_only);
+    tcase_add_test(tc, motion_is_told_to_those_who_look_and_kept_for_those_who_come);
+    tcase_add_test(tc, slow_viewer_hears_only_the_newest_motion);
+    tcase_add_test(tc, still_tile_hears_only_of_beginning_and_end_of_motion);
+    tcase_add_test(tc, motion_of_a_camera_one_may_not_see_is_not_told);
     tcase_add_test(tc, removed_camera_ends_its_tiles);
     tcase_add_test(tc, bytes_read_before_the_upgrade_are_heard);
     tcase_add_test(tc, too_many_viewers_are_refused);

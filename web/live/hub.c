@@ -20,6 +20,8 @@
 #define MAX_EVENTS 64
 #define TICK_US KT_SECOND_US
 
+static const char *const kinds[] = { "main", "sub", "still" };
+
 enum note_type { NOTE_TEXT, NOTE_REMOVE, NOTE_ADOPT };
 
 struct hub_note {
@@ -41,14 +43,23 @@ static struct stream **bucket_of(struct kt_hub *hub, const char *name)
     return &hub->buckets[hash % HUB_BUCKETS];
 }
 
+/* With the lock held. */
+static struct stream *find(struct kt_hub *hub, const char *name)
+{
+    struct stream *s = *bucket_of(hub, name);
+    while (s && strcmp(s->name, name) != 0)
+        s = s->next;
+    return s;
+}
+
 /* With the lock held. NULL: no such name, or no memory. */
 static struct stream *find_or_make(struct kt_hub *hub, const char *name)
 {
     struct stream **bucket = bucket_of(hub, name);
-    for (struct stream *s = *bucket; s; s = s->next)
-        if (strcmp(s->name, name) == 0)
-            return s;
-    struct stream *s = calloc(1, sizeof(*s));
+    struct stream *s = find(hub, name);
+    if (s)
+        return s;
+    s = calloc(1, sizeof(*s));
     if (!s || hub_stream_init(s, name) < 0) {
         free(s);
         return NULL;
@@ -64,6 +75,7 @@ static void stream_free(struct stream *s)
     hub_stream_clear(s, &bin);
     hub_bin_empty(&bin);
     free(s->ring);
+    free(s->motion);
     free(s);
 }
 
@@ -129,6 +141,17 @@ static void wake(struct kt_hub *hub)
     while (n < 0 && errno == EINTR);
 }
 
+/* STREAM has something new. With the lock held. True: wake the thread after unlocking. */
+static bool mark_dirty(struct kt_hub *hub, struct stream *s)
+{
+    if (s->n_tiles == 0 || s->dirty)
+        return false;
+    s->dirty = true;
+    s->next_dirty = hub->dirty;
+    hub->dirty = s;
+    return need_wake(hub);
+}
+
 /* CHUNK's reference is taken over. */
 static void publish(struct kt_hub *hub, const char *name, struct kt_chunk *chunk)
 {
@@ -140,12 +163,7 @@ static void publish(struct kt_hub *hub, const char *name, struct kt_chunk *chunk
         s->published = true;
         hub_stream_push(s, chunk, hub->gop_cache_bytes, &bin);
         chunk = NULL;
-        if (s->n_tiles > 0 && !s->dirty) {
-            s->dirty = true;
-            s->next_dirty = hub->dirty;
-            hub->dirty = s;
-            must_wake = need_wake(hub);
-        }
+        must_wake = mark_dirty(hub, s);
     }
     pthread_mutex_unlock(&hub->lock);
     kt_chunk_unref(&chunk);
@@ -171,12 +189,37 @@ void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, siz
         publish(hub, name, chunk);
 }
 
+void kt_hub_publish_motion(kt_hub *hub, const char *camera, const char *json, bool moving)
+{
+    if (strlen(json) > KT_HUB_MOTION_MAX || strlen(camera) > KT_STREAM_NAME_MAX)
+        return;
+    for (size_t i = 0; i < KT_ARRAY_SIZE(kinds); i++) {
+        char name[2 * KT_STREAM_NAME_MAX];
+        bool must_wake = false;
+        char *text = strdup(json);
+        snprintf(name, sizeof(name), "%s/%s", camera, kinds[i]);
+        pthread_mutex_lock(&hub->lock);
+        struct stream *s = text ? find(hub, name) : NULL;
+        if (s && (s->kind != STREAM_STILL || s->moving != moving)) {
+            char *old = s->motion;
+            s->motion = text;
+            text = old;
+            s->moving = moving;
+            s->motion_seq++;
+            must_wake = mark_dirty(hub, s);
+        }
+        pthread_mutex_unlock(&hub->lock);
+        free(text);
+        if (must_wake)
+            wake(hub);
+    }
+}
+
 bool kt_hub_watched(kt_hub *hub, const char *name)
 {
-    bool watched = false;
     pthread_mutex_lock(&hub->lock);
-    for (const struct stream *s = *bucket_of(hub, name); s && !watched; s = s->next)
-        watched = s->n_tiles > 0 && strcmp(s->name, name) == 0;
+    const struct stream *s = find(hub, name);
+    const bool watched = s && s->n_tiles > 0;
     pthread_mutex_unlock(&hub->lock);
     return watched;
 }
@@ -328,16 +371,13 @@ static void end_tiles(struct kt_hub *hub, struct stream *s)
 
 static void remove_camera(struct kt_hub *hub, const char *camera)
 {
-    static const char *const kinds[] = { "main", "sub", "still" };
     for (size_t i = 0; i < KT_ARRAY_SIZE(kinds); i++) {
         char name[2 * KT_STREAM_NAME_MAX];
         struct chunk_bin bin = { 0 };
         struct tile *tiles = NULL;
         snprintf(name, sizeof(name), "%s/%s", camera, kinds[i]);
         pthread_mutex_lock(&hub->lock);
-        struct stream *s = *bucket_of(hub, name);
-        while (s && strcmp(s->name, name) != 0)
-            s = s->next;
+        struct stream *s = find(hub, name);
         if (s) {
             s->published = false;
             hub_stream_clear(s, &bin);

@@ -39,6 +39,15 @@ void kt_hub_publish_still(kt_hub *hub, const char *camera, const void *jpeg, siz
  * be made. */
 bool kt_hub_watched(kt_hub *hub, const char *name);
 
+/*
+ * What moves at CAMERA now: JSON is kept until the next one and goes to those who have
+ * a tile of that camera, also to tiles that come later. A slow viewer gets only the
+ * newest. MOVING is false when nothing moves any more; tiles of stills hear only of
+ * beginning and end. Longer than KT_HUB_MOTION_MAX: ignored.
+ */
+#define KT_HUB_MOTION_MAX 2048
+void kt_hub_publish_motion(kt_hub *hub, const char *camera, const char *json, bool moving);
+
 /* A JSON text message to every viewer that may see CAMERA (NULL: all). */
 void kt_hub_publish_text(kt_hub *hub, const char *camera, const char *json);
 

@@ -49,6 +49,9 @@ struct stream {
     size_t cap, head, count, bytes;
     uint64_t next_seq;                  /* of the next chunk; the first is 1 */
     uint64_t key_seq;                   /* newest key frame, 0: none yet */
+    char *motion;                       /* newest message about what moves, owned; NULL: none yet */
+    uint64_t motion_seq;                /* counts them */
+    bool moving;
     bool published;                     /* somebody publishes it: keep it without tiles */
     bool dirty;
     struct stream *next_dirty;
@@ -95,6 +98,7 @@ struct tile {
     uint64_t run;                       /* of the last init segment sent, 0: none yet */
     uint8_t init_hash[KT_INIT_HASH_SIZE];
     int64_t still_every_us, still_next_us;
+    uint64_t motion_seq;                /* of the last motion message sent, 0: none yet */
 };
 
 /* One message on its way: a copied head, then bytes that belong to one of the

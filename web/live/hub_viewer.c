@@ -181,11 +181,30 @@ static void send_chunk(struct viewer *v, struct tile *t, struct kt_chunk *chunk,
     frame(v->hub, m, WSLAY_BINARY_FRAME, head, sizeof(head), chunk->data, chunk->size);
 }
 
+/* What moves at the tile's camera, when the viewer has not heard it yet. */
+static void say_motion(struct viewer *v, struct tile *t)
+{
+    char json[KT_HUB_MOTION_MAX + 1];
+    size_t n = 0;
+    pthread_mutex_lock(&v->hub->lock);
+    const struct stream *s = t->stream;
+    if (s->motion && t->motion_seq != s->motion_seq) {
+        n = strlen(s->motion);
+        memcpy(json, s->motion, n);
+        t->motion_seq = s->motion_seq;
+    }
+    pthread_mutex_unlock(&v->hub->lock);
+    if (n > 0)
+        hub_viewer_text(v, json, n);
+}
+
 /* One chunk of tile T into the batch. Returns its size, 0 when there is none. */
 static size_t choose(struct viewer *v, struct tile *t)
 {
     struct kt_hub *hub = v->hub;
     uint64_t seq = 0, dropped = 0;
+    say_motion(v, t);
+    take_text(v);
     if (t->still_every_us > 0 && kt_clock_mono_us() < t->still_next_us)
         return 0;
     pthread_mutex_lock(&hub->lock);
@@ -214,7 +233,7 @@ static bool fill(struct viewer *v)
     v->out_n = v->out_first = v->out_sent = 0;
     take_text(v);
     while (!v->closing && v->n_tiles > 0 && idle < v->n_tiles && bytes < HUB_BATCH_BYTES &&
-           v->out_n + 4 <= HUB_BATCH) {
+           v->out_n + 5 <= HUB_BATCH) {
         v->turn %= v->n_tiles;
         const size_t size = choose(v, v->tiles[v->turn++]);
         bytes += size;

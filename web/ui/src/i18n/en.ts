@@ -26,6 +26,7 @@ const en: Words = {
   'wall.layout': 'Number of tiles', 'wall.all': 'All', 'wall.tiles': '{n} tiles', 'wall.mode': 'How to show', 'wall.mode.auto': 'Automatic', 'wall.mode.live': 'Video', 'wall.mode.still': 'Stills',
   'wall.patrol': 'Patrol: walk through all cameras', 'wall.arrange': 'Arrange', 'wall.arrangeHint': 'Drag a tile to its place, or use the arrow buttons.',
   'wall.earlier': '{name}: move forward', 'wall.later': '{name}: move back', 'wall.prevPage': 'Previous page', 'wall.nextPage': 'Next page',
+  'wall.elsewhere': 'Something moves at other cameras',
   'wall.none': 'No cameras yet', 'wall.noneAdmin': 'Add the first camera: its RTSP address is enough.', 'wall.noneOther': 'The administrator has not added a camera yet.',
   'wall.data': 'Data: {rate}, {total} since opened', 'wall.keys': 'Keys 1–9 open a camera, P patrols',
 

@@ -24,6 +24,7 @@ const id = {
   'wall.layout': 'Jumlah kotak', 'wall.all': 'Semua', 'wall.tiles': '{n} kotak', 'wall.mode': 'Cara menampilkan', 'wall.mode.auto': 'Otomatis', 'wall.mode.live': 'Video', 'wall.mode.still': 'Gambar diam',
   'wall.patrol': 'Ronda: berkeliling semua kamera', 'wall.arrange': 'Atur urutan', 'wall.arrangeHint': 'Seret kotak ke tempatnya, atau pakai tombol panah.',
   'wall.earlier': '{name}: ke depan', 'wall.later': '{name}: ke belakang', 'wall.prevPage': 'Halaman sebelumnya', 'wall.nextPage': 'Halaman berikutnya',
+  'wall.elsewhere': 'Ada gerakan di kamera lain',
   'wall.none': 'Belum ada kamera', 'wall.noneAdmin': 'Tambahkan kamera pertama: alamat RTSP-nya cukup.', 'wall.noneOther': 'Administrator belum menambahkan kamera.',
   'wall.data': 'Data: {rate}, {total} sejak dibuka', 'wall.keys': 'Tombol 1–9 membuka kamera, P ronda',
 

@@ -102,6 +102,13 @@ function Wall({ list }: { list: Camera[] }) {
   const arranging = useSignal(false);
   const order = useSignal(setting<string[]>('wall.order', []));
   const moving = useRef<ReadonlySet<string>>(new Set());
+  const inSight = useSignal<ReadonlySet<string>>(new Set());
+  const onSight = (id: string, on: boolean): void => {
+    const next = new Set(inSight.peek());
+    if (on) next.add(id);
+    else next.delete(id);
+    inSight.value = next;
+  };
 
   const sorted = arrange(list, order.value);
   const size = layout.value || sorted.length;
@@ -154,15 +161,29 @@ function Wall({ list }: { list: Camera[] }) {
       </div>
       {arranging.value && <p class="notice warn" role="status">{t('wall.arrangeHint')}</p>}
       <div class="wall" ref={ref}>
+        {!arranging.value && <Elsewhere list={sorted.filter((c) => c.motion && c.enabled && !inSight.value.has(c.id))} />}
         <div class="tiles" style={{ '--cols': fitted.cols, width: fitted.width ? `${fitted.width}px` : undefined }}>
           {shown.map((c, i) => arranging.value
             ? <ArrangeTile key={c.id} camera={c} ids={sorted.map((x) => x.id)} onOrder={setOrder} />
-            : <LiveTile key={c.id} camera={c} index={i} every={every} stream={streamFor(c, mode.value, phone, moving.current)}
+            : <LiveTile key={c.id} camera={c} index={i} every={every} onSight={onSight} stream={streamFor(c, mode.value, phone, moving.current)}
                 onOpen={(poster) => { lastPoster = poster && { id: c.id, canvas: poster }; open(c); }} />)}
         </div>
       </div>
       <Footer />
     </>
+  );
+}
+
+/* Where something moves that is not in sight: one tap away. */
+function Elsewhere({ list }: { list: Camera[] }) {
+  if (list.length === 0) return null;
+  return (
+    <nav class="elsewhere" aria-label={t('wall.elsewhere')}>
+      {list.slice(0, 6).map((c) => (
+        <a key={c.id} class="btn" href={href(['live', c.id])}><i class="dot motion" /><span class="ellipsis">{c.name}</span></a>
+      ))}
+      {list.length > 6 && <span class="badge num">+{list.length - 6}</span>}
+    </nav>
   );
 }
 

@@ -6,6 +6,7 @@
  * whose video does not keep up shows stills and tries video again by itself.
  */
 import { useSignal } from '@preact/signals';
+import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { duration, t, tCode } from '../i18n';
@@ -112,19 +113,27 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     };
   }, [camera.id, kind, paused, every, attempt.value]);
 
-  const boxes = motionBoxes.value.get(camera.id);
   return (
     <div class="picture">
       <div ref={holder} />
       <video ref={video} muted playsInline tabIndex={-1} aria-hidden="true" class={kind === 'still' ? 'hidden' : ''}
         data-shown={shown.value} />
       <img ref={still} class={`still${shown.value === 'still' ? '' : ' hidden'}`} alt="" />
-      {boxes && shown.value !== 'none' && (
-        <svg class="outline" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-          {boxes.map((b, i) => <rect key={i} x={b[0]} y={b[1]} width={b[2]} height={b[3]} />)}
-        </svg>
-      )}
+      {shown.value === 'video' && <Outlines id={camera.id} camera={camera} video={video} />}
     </div>
+  );
+}
+
+/* Around what moves. The picture is centred in its box: the outlines must stand where it does. */
+function Outlines({ id, camera, video }: { id: string; camera: Camera; video: RefObject<HTMLVideoElement | null> }) {
+  const boxes = motionBoxes(id).value;
+  if (boxes.length === 0) return null;
+  const w = video.current?.videoWidth || camera.width || 16;
+  const h = video.current?.videoHeight || camera.height || 9;
+  return (
+    <svg class="outline" viewBox={`0 0 ${w} ${h}`} aria-hidden="true">
+      {boxes.map(([x = 0, y = 0, bw = 0, bh = 0], i) => <rect key={i} x={x * w} y={y * h} width={bw * w} height={bh * h} rx={w / 160} />)}
+    </svg>
   );
 }
 
@@ -157,10 +166,12 @@ export interface TileProps {
   onOpen?: (poster: HTMLCanvasElement | null) => void;
   index?: number;
   every?: number;
+  /** It came into sight, or left it. */
+  onSight?: (id: string, inSight: boolean) => void;
 }
 
 /** A tile of the wall. */
-export function LiveTile({ camera, stream, onOpen, index, every = 0 }: TileProps) {
+export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: TileProps) {
   const box = useRef<HTMLButtonElement>(null);
   const visible = useVisible(box);
   const age = useSignal<number | null>(null);
@@ -170,6 +181,12 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0 }: TileProps
   useEffect(() => {
     forced.value = null;
   }, [camera.id, stream]);
+
+  useEffect(() => {
+    if (!visible) return undefined;
+    onSight?.(camera.id, true);
+    return () => onSight?.(camera.id, false);
+  }, [camera.id, visible]);
 
   const onFallback = (from: StreamKind, why: 'codec' | 'slow'): void => {
     forced.value = why === 'slow' ? 'still' : fallback(from, camera.has_sub);
