@@ -6,9 +6,8 @@
  *   node browser.mjs --screens DIR    also leave pictures of every page there
  */
 import { readFileSync, statSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
 import { createRequire } from 'node:module';
-import { Browser, Cameras, check, enter, frames, note, pause, PASSWORD, run, Server, Skip, test, until, visit } from './kt.mjs';
+import { Browser, Cameras, check, checkTime, enter, frames, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
@@ -22,14 +21,6 @@ let page; // desktop, Indonesian: most tests go on where the last one was
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))];
-
-/* A promise about time that was not kept says nothing where other programs take the processor. */
-function checkTime(kept, what) {
-  const cores = availableParallelism?.() ?? cpus().length;
-  const load = loadavg()[0];
-  if (!kept && load > 2 * cores) throw new Skip(`${what}, but the machine is busy: load ${load.toFixed(1)} on ${cores} cores`);
-  check(kept, what);
-}
 
 async function setup() {
   browser = await Browser.start();

@@ -5,7 +5,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -37,6 +37,14 @@ export const note = (text) => console.log(`# ${text}`);
 
 export function check(condition, what) {
   if (!condition) throw new Error(what);
+}
+
+/* A promise about time that was not kept says nothing where other programs take the processor. */
+export function checkTime(kept, what) {
+  const cores = availableParallelism?.() ?? cpus().length;
+  const load = loadavg()[0];
+  if (!kept && load > 2 * cores) throw new Skip(`${what}, but the machine is busy: load ${load.toFixed(1)} on ${cores} cores`);
+  check(kept, what);
 }
 
 /** Poll CONDITION until it is true; its value. */
@@ -271,3 +279,38 @@ export const frames = (page) => page.evaluate(() => [...document.querySelectorAl
   .map((v) => v.getVideoPlaybackQuality().totalVideoFrames));
 
 export const version = () => execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8' }).trim();
+
+/** A network between browser and server that can be made slow: network.py. */
+export class Network {
+  static async start(server) {
+    const n = new Network();
+    n.process = spawn('python3', [join(here, 'network.py'), String(server.port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    running.add(n.process);
+    const port = await new Promise((resolve) => n.process.stdout.once('data', (d) => resolve(Number(d))));
+    n.base = `http://127.0.0.1:${port}`;
+    return n;
+  }
+
+  /** Bytes a second to the browser, 0: as fast as it goes. */
+  rate(bytes) {
+    this.process.stdin.write(`${bytes}\n`);
+  }
+
+  stop() {
+    this.process.kill('SIGKILL');
+    running.delete(this.process);
+  }
+}
+
+/** Seconds of processor time that the browser's processes have used so far. */
+export async function browserCpu(b) {
+  b.cdp ??= await b.browser.newBrowserCDPSession();
+  const { processInfo } = await b.cdp.send('SystemInfo.getProcessInfo');
+  return processInfo.reduce((sum, p) => sum + p.cpuTime, 0);
+}
+
+/** The same of a program and its threads, from /proc. */
+export function programCpu(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}

@@ -190,6 +190,13 @@ static void expect_start(int tile)
     ck_assert_mem_eq(msg.data + 24, "INIT-A", 6);
 }
 
+/* What was said before has been heard. */
+static void settle(void)
+{
+    say("{\"op\":\"nonsense\",\"tile\":9}");
+    expect_text("bad-request");
+}
+
 /* ------------------------------ promises ------------------------------ */
 
 START_TEST(tile_starts_at_once_from_the_current_group)
@@ -327,9 +334,16 @@ START_TEST(still_tile_gets_the_newest_still_only)
     expect_binary(3, 3, true, 2, "jpeg2", 5);
     kt_hub_publish_still(hub, "gate", "jpeg3", 5, 3000000);
     expect_binary(3, 3, true, 3, "jpeg3", 5);
-    say("{\"op\":\"subscribe\",\"tile\":3,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
-    expect_binary(3, 3, true, 3, "jpeg3", 5);
+    say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
+    expect_binary(3, 4, true, 3, "jpeg3", 5);
+    say("{\"op\":\"unsubscribe\",\"tile\":3}");
+    settle();
     kt_hub_publish_still(hub, "gate", "jpeg4", 5, 4000000);
+    ck_assert(!next_within(&client, &msg, 100));
+    /* Another pace for the same tile: what is due comes, nothing comes twice. */
+    say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\"}");
+    expect_binary(3, 4, true, 4, "jpeg4", 5);
+    say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
     ck_assert(!next_within(&client, &msg, 100));
 }
 END_TEST

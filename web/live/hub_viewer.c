@@ -330,18 +330,35 @@ void hub_viewer_drop_tile(struct viewer *v, size_t i)
     free(t);
 }
 
+/* More or fewer stills of a camera that is looked at already: no picture is sent twice. */
+static bool change_pace(struct viewer *v, int id, const char *name, double every)
+{
+    for (size_t i = 0; i < v->n_tiles; i++) {
+        struct tile *t = v->tiles[i];
+        if (t->id != id || t->stream->kind != STREAM_STILL || strcmp(t->stream->name, name) != 0)
+            continue;
+        const int64_t every_us = every > 0 && every <= 3600 ? (int64_t)(every * KT_SECOND_US) : 0;
+        t->still_next_us += (every_us - t->still_every_us) * 7 / 8;
+        t->still_every_us = every_us;
+        return true;
+    }
+    return false;
+}
+
 static void subscribe(struct viewer *v, int id, const char *camera, const char *stream,
                       double every)
 {
     char name[KT_STREAM_NAME_MAX + 1];
     struct stream probe = { .key_seq = 0 };
+    const size_t n = (size_t)snprintf(name, sizeof(name), "%s/%s", camera, stream);
+    if (n < sizeof(name) && change_pace(v, id, name, every))
+        return;
     drop_tile_id(v, id);
     if (v->n_tiles == HUB_MAX_TILES) {
         hub_tile_error(v, id, "too-many");
         return;
     }
-    if ((size_t)snprintf(name, sizeof(name), "%s/%s", camera, stream) >= sizeof(name) ||
-        hub_stream_init(&probe, name) < 0) {
+    if (n >= sizeof(name) || hub_stream_init(&probe, name) < 0) {
         hub_tile_error(v, id, "bad-request");
         return;
     }

@@ -28,12 +28,22 @@ export const linkState = signal<LinkState>('idle');
 /** Bytes received since the page was opened, and the rate of the last seconds in bit/s. */
 export const receivedBytes = signal(0);
 export const receivedRate = signal(0);
+/** How large a still is, in bytes: a mean that changes only when it matters. */
+export const stillBytes = signal(11_000);
 
 type Listener = (message: ServerText) => void;
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
 const IDLE_CLOSE = 5000;
+const METER_STEP = 1000;
+const METER_SPAN = 15; // stills come in bursts: the rate is that of the last seconds
+
+export interface Handle {
+  stop(): void;
+  /** Another pace for the stills of this tile. */
+  setEvery(every: number): void;
+}
 
 class LiveConnection {
   private socket: WebSocket | null = null;
@@ -44,6 +54,8 @@ class LiveConnection {
   private retry: ReturnType<typeof setTimeout> | null = null;
   private idle: ReturnType<typeof setTimeout> | null = null;
   private bytes = 0;
+  private still = 0;
+  private readonly samples: { at: number; bytes: number }[] = [];
   private meter: ReturnType<typeof setInterval> | null = null;
   private wanted = 0;
 
@@ -60,17 +72,24 @@ class LiveConnection {
     };
   }
 
-  subscribe(camera: string, stream: StreamKind, sink: TileSink, every = 0): () => void {
+  subscribe(camera: string, stream: StreamKind, sink: TileSink, every = 0): Handle {
     const tile = this.nextTile;
     this.nextTile = this.nextTile >= 0xffff ? 1 : this.nextTile + 1;
     const subscription = { camera, stream, sink, every };
     this.tiles.set(tile, subscription);
     this.ask(tile, subscription);
     this.open();
-    return () => {
-      if (!this.tiles.delete(tile)) return;
-      this.send({ op: 'unsubscribe', tile });
-      this.closeWhenIdle();
+    return {
+      stop: () => {
+        if (!this.tiles.delete(tile)) return;
+        this.send({ op: 'unsubscribe', tile });
+        this.closeWhenIdle();
+      },
+      setEvery: (seconds) => {
+        if (stream !== 'still' || seconds === subscription.every || !this.tiles.has(tile)) return;
+        subscription.every = seconds;
+        this.ask(tile, subscription);
+      },
     };
   }
 
@@ -123,7 +142,7 @@ class LiveConnection {
     };
     socket.onmessage = (e: MessageEvent<string | ArrayBuffer>) => this.received(e.data);
     socket.onclose = () => this.lost(socket);
-    this.meter ??= setInterval(() => this.count(), 2000);
+    this.meter ??= setInterval(() => this.count(), METER_STEP);
   }
 
   private lost(socket: WebSocket): void {
@@ -150,9 +169,12 @@ class LiveConnection {
   }
 
   private count(): void {
-    const total = this.bytes;
-    receivedRate.value = ((total - receivedBytes.peek()) * 8) / 2;
-    receivedBytes.value = total;
+    const now = performance.now();
+    this.samples.push({ at: now, bytes: this.bytes });
+    if (this.samples.length > METER_SPAN + 1) this.samples.shift();
+    const first = this.samples[0]!;
+    if (now > first.at) receivedRate.value = ((this.bytes - first.bytes) * 8000) / (now - first.at);
+    receivedBytes.value = this.bytes;
   }
 
   private received(data: string | ArrayBuffer): void {
@@ -168,8 +190,17 @@ class LiveConnection {
     if (m.type !== MessageType.Init) learnServerTime(m.captureUs / 1000);
     const sink = this.tiles.get(m.tile)?.sink;
     if (!sink) return;
-    if (m.type === MessageType.Jpeg) sink.still(m.data, m.captureUs);
+    if (m.type === MessageType.Jpeg) {
+      this.weighStill(data.byteLength);
+      sink.still(m.data, m.captureUs);
+    }
     else sink.media(m.data, m.type === MessageType.Init, m.key, m.captureUs);
+  }
+
+  private weighStill(size: number): void {
+    this.still = this.still ? this.still * 0.9 + size * 0.1 : size;
+    const shown = stillBytes.peek();
+    if (Math.abs(this.still - shown) > shown * 0.15) stillBytes.value = Math.round(this.still);
   }
 
   private dispatch(m: ServerText): void {

@@ -88,5 +88,11 @@ export function movingSet(cameras: readonly Camera[], before: ReadonlySet<string
   return new Set([...kept, ...busy.filter((id) => !before.has(id))].slice(0, max));
 }
 
-/** Seconds between stills so that a phone with N tiles stays below about 150 kbit/s. */
-export const stillPeriod = (n: number): number => Math.max(2, Math.ceil(Math.min(n, 12) / 2));
+const STILL_BUDGET = 112_000; // bit/s; with what else is said it stays below 150 kbit/s
+const PACES = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30];
+
+/** Seconds between stills of N tiles in sight, each of SIZE bytes, so that a phone stays below about 150 kbit/s. */
+export function stillPeriod(n: number, size: number): number {
+  const needed = (n * size * 8) / STILL_BUDGET;
+  return PACES.find((p) => p >= needed) ?? 30;
+}

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { bitrate, bytes, t } from '../i18n';
-import { receivedBytes, receivedRate } from '../live/connection';
+import { receivedBytes, receivedRate, stillBytes } from '../live/connection';
 import { Empty, Loading, Tool, useInterval, useKeys } from '../parts/basics';
 import { Icon } from '../parts/icons';
 import { LiveTile } from '../parts/live-tile';
@@ -117,8 +117,9 @@ function Wall({ list }: { list: Camera[] }) {
   const shown = patrol.value ? patrolPage(sorted, layout.value || 4, step.value) : sorted.slice(first, first + size);
   const { ref, fitted } = useFit(shown.length);
   const phone = isPhone();
-  const every = phone ? stillPeriod(shown.length) : 2;
   moving.current = movingSet(shown, moving.current);
+  const stills = shown.filter((c) => inSight.value.has(c.id) && streamFor(c, mode.value, phone, moving.current) === 'still').length;
+  const every = phone ? stillPeriod(stills || Math.min(shown.length, 12), stillBytes.value) : 2;
 
   useInterval(() => patrol.value && step.value++, PATROL_PERIOD);
   const open = (camera: Camera): void => go(href(['live', camera.id]));

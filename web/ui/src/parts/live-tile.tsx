@@ -10,9 +10,10 @@ import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { duration, t, tCode } from '../i18n';
-import { linkState, live } from '../live/connection';
+import { type Handle, linkState, live } from '../live/connection';
 import { mediaSourceClass } from '../live/media-source';
 import type { StreamKind } from '../live/protocol';
+import { retryAfter, Slowness } from '../live/slowness';
 import { TilePlayer } from '../live/tile-player';
 import { motionBoxes } from '../state/cameras';
 import { serverNow } from '../time/server-clock';
@@ -22,7 +23,8 @@ import { useVisible } from './use-visible';
 const STALE = 2000; // ms: older pictures say so
 const STILL_LATE = 15_000; // stills are expected to be some seconds old
 const TOO_SLOW = 9000; // ms: video this late is given up for stills
-const TRY_VIDEO_AGAIN = 20_000;
+const FALLBACK_EVERY = 5; // s between stills where the network is slow
+const STEADY = 60_000; // video that played for so long is forgiven its failures
 const ASK_AGAIN = 5000; // after the server ended a tile
 
 interface PictureProps {
@@ -47,6 +49,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
   const video = useRef<HTMLVideoElement>(null);
   const still = useRef<HTMLImageElement>(null);
   const holder = useRef<HTMLDivElement>(null);
+  const subscription = useRef<Handle | null>(null);
   const shown = useSignal<'none' | 'video' | 'still'>('none');
   const attempt = useSignal(0);
   const kind: StreamKind = mediaSourceClass() ? stream : 'still';
@@ -54,7 +57,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
   useEffect(() => {
     if (!poster || !holder.current) return undefined;
     poster.className = 'poster';
-    holder.current.append(poster);
+    holder.current.replaceChildren(poster);
     return () => poster.remove();
   }, [poster]);
 
@@ -65,20 +68,25 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     let capture: number | null = null;
     let stillUrl = '';
     let began = performance.now();
+    const slowness = new Slowness();
     const give = (why: 'codec' | 'slow'): void => onFallback?.(kind, why);
     if (kind !== 'still') player = new TilePlayer(element, () => give('codec'));
     const playing = (): void => {
       shown.value = 'video';
+      holder.current?.replaceChildren();
     };
     element.addEventListener('timeupdate', playing);
     element.addEventListener('loadeddata', playing);
     let retry: ReturnType<typeof setTimeout> | undefined;
-    const stop = live.subscribe(camera.id, kind, {
+    const handle = live.subscribe(camera.id, kind, {
       ready: (mime) => {
         clearTimeout(retry); // a new connection has asked again already
         player?.setMime(mime);
       },
-      media: (data, init, key, at) => player?.feed(data, init, key, at),
+      media: (data, init, key, at) => {
+        if (!init) slowness.arrived(serverNow() - at / 1000, performance.now());
+        player?.feed(data, init, key, at);
+      },
       still: (data, at) => {
         const old = stillUrl;
         stillUrl = URL.createObjectURL(new Blob([data as BlobPart], { type: 'image/jpeg' }));
@@ -86,32 +94,38 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
         if (old) URL.revokeObjectURL(old);
         capture = at / 1000;
         shown.value = 'still';
+        holder.current?.replaceChildren();
       },
-      dropped: () => undefined,
+      dropped: () => slowness.dropped(performance.now()),
       error: (code) => {
         clearTimeout(retry);
         if (code !== 'not-found') retry = setTimeout(() => { attempt.value++; }, ASK_AGAIN);
       },
     }, every);
+    subscription.current = handle;
     const untick = onTick(() => {
       const at = player ? player.shownCapture() : capture;
       const age = at === null ? null : Math.max(0, serverNow() - at);
       onAge?.(age);
       if (!player || camera.state === 'offline' || linkState.value !== 'open') began = performance.now();
       const late = age === null ? performance.now() - began : age;
-      if (player && late > TOO_SLOW && camera.recording && performance.now() - began > TOO_SLOW) give('slow');
+      const stuck = late > TOO_SLOW && camera.recording && performance.now() - began > TOO_SLOW;
+      if (player && (stuck || slowness.tooSlow(performance.now()))) give('slow');
     });
     return () => {
+      keepPicture(holder.current, shown.peek() === 'still' ? still.current : element);
       untick();
       clearTimeout(retry);
-      stop();
+      subscription.current = null;
+      handle.stop();
       player?.destroy();
       element.removeEventListener('timeupdate', playing);
       element.removeEventListener('loadeddata', playing);
       if (stillUrl) URL.revokeObjectURL(stillUrl);
       shown.value = 'none';
     };
-  }, [camera.id, kind, paused, every, attempt.value]);
+  }, [camera.id, kind, paused, attempt.value]);
+  useEffect(() => subscription.current?.setEvery(every), [every]);
 
   return (
     <div class="picture">
@@ -176,6 +190,9 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
   const visible = useVisible(box);
   const age = useSignal<number | null>(null);
   const forced = useSignal<StreamKind | null>(null);
+  const failures = useRef(0); // of video, in a row
+  const triedAt = useRef(0);
+  const retry = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const used = forced.value ?? stream;
 
   useEffect(() => {
@@ -190,14 +207,21 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
 
   const onFallback = (from: StreamKind, why: 'codec' | 'slow'): void => {
     forced.value = why === 'slow' ? 'still' : fallback(from, camera.has_sub);
-    if (why === 'slow') setTimeout(() => { forced.value = null; }, TRY_VIDEO_AGAIN);
+    if (why !== 'slow') return;
+    const now = performance.now();
+    failures.current = now - triedAt.current > STEADY ? 1 : failures.current + 1;
+    const wait = retryAfter(failures.current, Math.random());
+    triedAt.current = now + wait;
+    clearTimeout(retry.current);
+    retry.current = setTimeout(() => { forced.value = null; }, wait);
   };
+  useEffect(() => () => clearTimeout(retry.current), []);
   const open = (): void => onOpen?.(grab(box.current));
   const rounded = age.value === null ? null : age.value > STALE ? Math.floor(age.value / 1000) * 1000 : 0;
   return (
     <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}`} onClick={open}
       data-camera={camera.id}>
-      <LivePicture camera={camera} stream={used} every={every} paused={!visible || !pageVisible.value || !camera.enabled}
+      <LivePicture camera={camera} stream={used} every={forced.value === 'still' ? Math.max(every, FALLBACK_EVERY) : every} paused={!visible || !pageVisible.value || !camera.enabled}
         onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
       <Middle camera={camera} age={rounded} />
       <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} />
@@ -213,13 +237,29 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
 /* Ages under 2 s are all the same to the page: no rendering for them. */
 const quantise = (age: number | null): number | null => (age === null ? null : age > STALE ? Math.floor(age / 1000) * 1000 : 0);
 
+/* What was on show stays behind the words "waiting" while a tile changes between video and stills. */
+function keepPicture(holder: HTMLElement | null, picture: HTMLVideoElement | HTMLImageElement | null): void {
+  const canvas = copyOf(picture);
+  if (!holder || !canvas) return;
+  canvas.className = 'poster';
+  holder.replaceChildren(canvas);
+}
+
+function copyOf(picture: HTMLVideoElement | HTMLImageElement | null): HTMLCanvasElement | null {
+  if (!picture) return null;
+  const isVideo = picture instanceof HTMLVideoElement;
+  const width = isVideo ? (picture.readyState < 2 ? 0 : picture.videoWidth) : picture.complete ? picture.naturalWidth : 0;
+  const height = isVideo ? picture.videoHeight : picture.naturalHeight;
+  if (!width || !height) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext('2d')?.drawImage(picture, 0, 0);
+  return canvas;
+}
+
 /** The picture a tile shows now, to stand in until the large one is there. */
 function grab(tile: HTMLElement | null): HTMLCanvasElement | null {
-  const video = tile?.querySelector('video');
-  if (!video || video.readyState < 2 || !video.videoWidth) return null;
-  const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
-  canvas.getContext('2d')?.drawImage(video, 0, 0);
-  return canvas;
+  const still = tile?.querySelector<HTMLImageElement>('img.still:not(.hidden)');
+  return copyOf(still ?? tile?.querySelector('video') ?? null);
 }

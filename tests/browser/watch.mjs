@@ -1,0 +1,199 @@
+/*
+ * watch.mjs - the watch room at its full size in Debian's Chromium: forty cameras on one page, a phone
+ * that pays for its data, a network that becomes slow, a page nobody looks at.
+ *
+ *   node watch.mjs [WORD…]          only promises that hold one of the words
+ */
+import { Browser, browserCpu, Cameras, check, checkTime, enter, frames, Network, note, pause, programCpu, run, Server, test, until, visit } from './kt.mjs';
+
+const N = 40;
+let cameras;
+let server;
+let browser;
+let page;
+
+async function setup() {
+  browser = await Browser.start();
+  cameras = await Cameras.start(N);
+  server = await Server.start(cameras);
+  await until('all cameras record', 40, async () => {
+    const { items } = await server.api('GET', '/cameras');
+    return items.length === N && items.every((c) => c.recording);
+  }, 500);
+  page = await browser.page({ width: 1366, height: 768 });
+}
+
+async function teardown() {
+  await browser?.close();
+  await server?.stop().catch(() => undefined);
+  cameras?.process.kill();
+}
+
+const tilesWatched = async () => (await server.api('GET', '/system')).viewers.tiles;
+
+test('forty live tiles play at their full rate, over one WebSocket', async () => {
+  await enter(page, server);
+  await until('forty videos show frames', 30, async () => (await frames(page)).filter((n) => n > 5).length === N, 500);
+  await pause(4000);
+  let best = 0;
+  for (let round = 0; round < 3 && best < 9; round++) {
+    const [cpu0, server0, before] = [await browserCpu(browser), programCpu(server.process.pid), await frames(page)];
+    const started = Date.now();
+    await pause(10_000);
+    const after = await frames(page);
+    const seconds = (Date.now() - started) / 1000;
+    const rates = after.map((n, i) => (n - before[i]) / seconds).sort((a, b) => a - b);
+    note(`40 tiles: ${rates[0].toFixed(1)} to ${rates[N - 1].toFixed(1)} frames a second; of a core: browser ${(((await browserCpu(browser)) - cpu0) / seconds * 100).toFixed(0)} %, server ${((programCpu(server.process.pid) - server0) / seconds * 100).toFixed(0)} %`);
+    check(rates[0] > 1, 'a tile stands still');
+    best = Math.max(best, rates[0]);
+  }
+  checkTime(best >= 9, `the slowest tile plays ${best.toFixed(1)} frames a second`);
+  check(page.sockets.length === 1, `${page.sockets.length} WebSockets`);
+  checkTime(await page.locator('.tile .badge').count() === 0, 'a playing tile says that it is old or still');
+});
+
+/* In the page: for SECONDS, what is outlined at which camera, and whether an outline lies inside its tile. */
+async function watchOutlines(seconds) {
+  const seen = {};
+  const stop = performance.now() + seconds * 1000;
+  while (performance.now() < stop) {
+    for (const rect of document.querySelectorAll('.tile .outline rect')) {
+      const tile = rect.closest('.tile');
+      const [r, t] = [rect.getBoundingClientRect(), tile.getBoundingClientRect()];
+      const inside = r.left >= t.left - 2 && r.right <= t.right + 2 && r.top >= t.top - 2 && r.bottom <= t.bottom + 2 && r.width > 1;
+      (seen[tile.dataset.camera] ??= []).push({ at: Date.now(), inside, marked: tile.classList.contains('motion') });
+    }
+    await new Promise((r) => setTimeout(r, 250));
+  }
+  return seen;
+}
+
+test('what moves is outlined where and when it moves, and nothing else', async () => {
+  await page.selectOption('.bar select', '16');
+  const seen = await page.evaluate(watchOutlines, 20);
+  const ids = Object.keys(seen);
+  note(`outlines at ${ids.length} of 16 cameras in 20 s`);
+  check(ids.length > 0, 'no outline');
+  let right = 0;
+  let all = 0;
+  for (const id of ids) {
+    const i = Number(id.slice(3)) - 1;
+    const { loop_s, passes } = cameras.truth.cameras[i];
+    for (const { at, inside, marked } of seen[id]) {
+      check(inside, `an outline of ${id} lies outside its tile`);
+      check(marked, `${id} is outlined but not marked as moving`);
+      const t = cameras.loopTime(i, at);
+      const near = (from, to) => t >= from - 1 && t <= to + 4;
+      right += passes.some((p) => near(p.enter, p.leave) || near(p.enter - loop_s, p.leave - loop_s));
+      all++;
+    }
+  }
+  check(right / all > 0.9, `only ${right} of ${all} outlines while something passed`);
+  await page.selectOption('.bar select', '0');
+});
+
+test('patrol shows the cameras where something moves first; the others are one tap away', async () => {
+  await page.selectOption('.bar select', '4');
+  const chip = await until('a chip of a camera out of sight', 30, () => page.locator('.elsewhere a').first().getAttribute('href').catch(() => null));
+  const shown = await page.locator('.tile').evaluateAll((list) => list.map((t) => t.dataset.camera));
+  check(!shown.includes(chip.split('/').pop()), `${chip} is in sight already`);
+  await page.keyboard.press('p');
+  await until('moving cameras are on the patrol page', 40, () => page.evaluate(() =>
+    document.querySelectorAll('.tile').length === 4 && document.querySelector('.tile').classList.contains('motion')));
+  const first = new Set();
+  for (let i = 0; i < 4; i++) {
+    for (const id of await page.locator('.tile').evaluateAll((list) => list.map((t) => t.dataset.camera))) first.add(id);
+    await pause(5500);
+  }
+  check(first.size > 4, 'the patrol does not walk on');
+  await page.keyboard.press('p');
+});
+
+test('a page that nobody looks at costs nothing: hidden, it unsubscribes; seen again, it plays', async () => {
+  await until('four tiles', 5, async () => (await tilesWatched()) === 4);
+  const hide = (hidden) => page.evaluate((h) => {
+    Object.defineProperty(document, 'hidden', { value: h, configurable: true });
+    Object.defineProperty(document, 'visibilityState', { value: h ? 'hidden' : 'visible', configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  await until('no tile is watched', 12, async () => (await tilesWatched()) === 0);
+  await hide(false);
+  await until('four tiles are watched', 5, async () => (await tilesWatched()) === 4);
+  await until('they play', 10, async () => (await frames(page)).filter((n) => n > 5).length === 4);
+});
+
+test('on a slow network tiles become stills, never old pictures shown as live, and recover by themselves', async () => {
+  const network = await Network.start(server);
+  const p = await browser.page({ width: 1366, height: 768 });
+  try {
+    await enter(p, { base: network.base });
+    await p.selectOption('.bar select', '9');
+    await until('nine play', 15, async () => (await frames(p)).filter((n) => n > 5).length === 9);
+    network.rate(40_000); // 320 kbit/s for 2.7 Mbit/s of video
+    // Whatever is on show: a picture older than 3 s must say so.
+    const lies = [];
+    await until('stills instead of video', 60, async () => {
+      lies.push(...await p.evaluate(unsaid));
+      return (await p.locator('.tile img.still:not(.hidden)').count()) >= 5;
+    }, 500);
+    check(lies.length === 0, `shown as live: ${lies.slice(0, 3).join('; ')}`);
+    network.rate(0);
+    await until('nine play again', 60, async () => {
+      const before = await frames(p);
+      await pause(1500);
+      return (await frames(p)).filter((n, i) => n > before[i] + 5).length === 9;
+    });
+    await until('no tile says that it is old', 10, async () => (await p.locator('.tile .badge.warn').count()) === 0);
+  } finally {
+    network.stop();
+    await p.context().close();
+  }
+});
+
+/* In the page: tiles whose video stands still for 4 s without a word about it. */
+function unsaid() {
+  const now = performance.now();
+  const out = [];
+  for (const tile of document.querySelectorAll('.tile')) {
+    const video = tile.querySelector('video[data-shown=video]');
+    if (!video || video.classList.contains('hidden')) continue;
+    const n = video.getVideoPlaybackQuality().totalVideoFrames;
+    if (tile.watched?.n !== n || tile.watched.video !== video) tile.watched = { n, video, since: now };
+    const age = now - tile.watched.since;
+    if (age > 4000 && !tile.querySelector('.badge, .center')) out.push(`${tile.dataset.camera} ${Math.round(age)} ms`);
+  }
+  return out;
+}
+
+test('a phone’s wall needs at most 150 kbit/s while nothing moves, and its counter says what it needs', async () => {
+  const p = await browser.page({ width: 390, height: 844 });
+  let bytes = 0;
+  p.on('websocket', (w) => w.on('framereceived', (f) => { bytes += f.payload.length; }));
+  await enter(p, server);
+  await p.selectOption('.bar select >> nth=-1', 'still'); // the simulated cameras always have something that moves
+  await until('stills are shown', 10, async () => (await p.locator('.tile img.still:not(.hidden)').count()) >= 8);
+  await pause(16_000); // the counter tells of the last fifteen seconds
+  bytes = 0;
+  await pause(15_000);
+  const rate = (bytes * 8) / 15_000;
+  const said = await p.textContent('.wall-foot');
+  note(`phone, forty cameras, nothing moves: ${rate.toFixed(0)} kbit/s; its counter: ${said.trim()}`);
+  check(rate > 10 && rate <= 150, `${rate.toFixed(0)} kbit/s`);
+  const shown = /([\d.,]+) kbit/.exec(said)?.[1].replace(',', '.');
+  check(shown && Math.abs(Number(shown) - rate) < Math.max(25, rate * 0.4), `the counter says ${shown}, it was ${rate.toFixed(0)}`);
+  await p.selectOption('.bar select >> nth=-1', 'auto');
+  await until('one to four tiles are live where something moves', 40, async () => {
+    const n = await p.locator('.tile video[data-shown=video]').count();
+    check(n <= 4, `${n} live tiles on a phone`);
+    return n >= 1;
+  });
+  check(p.sockets.length === 1, 'more than one WebSocket');
+  await p.context().close();
+});
+
+test('no error reached the console', async () => {
+  check(page.problems.length === 0, page.problems.join('\n'));
+});
+
+await run(setup, teardown);
