@@ -139,6 +139,51 @@ int kt_catalog_logout_all(kt_catalog *c, const char *username)
     return ret < 0 ? ret : x.count;
 }
 
+/* The first 8 bytes of the stored hash, as hex: enough to tell a person's few apart. */
+#define SESSION_ID "lower(hex(substr(token, 1, 8)))"
+
+static int read_session(sqlite3_stmt *stmt, void *item)
+{
+    struct kt_session *s = item;
+    kt_db_text(stmt, 0, s->id, sizeof(s->id));
+    s->created_us = sqlite3_column_int64(stmt, 1);
+    s->seen_us = sqlite3_column_int64(stmt, 2);
+    return 0;
+}
+
+int kt_catalog_session_list(kt_catalog *c, const char *username, struct kt_session **out, size_t *n)
+{
+    const int64_t now_us = kt_clock_wall_us();
+    return kt_db_select(c, sizeof(**out), read_session, NULL, out, n,
+                        "SELECT " SESSION_ID ", session.created, seen FROM session"
+                        " JOIN user ON user.id = session.user WHERE username = ? AND seen >= ?"
+                        " AND session.created >= ? ORDER BY seen DESC, session.created DESC", "sii",
+                        username, now_us - KT_SESSION_IDLE_US, now_us - KT_SESSION_MAX_US);
+}
+
+int kt_session_id(const char *token, char id[KT_SESSION_ID_SIZE])
+{
+    uint8_t hash[32];
+    const int ret = kt_people_read_token(token, hash);
+    if (ret == 0)
+        kt_hex(id, hash, (KT_SESSION_ID_SIZE - 1) / 2);
+    return ret;
+}
+
+static int end_session(sqlite3 *db, void *arg)
+{
+    const struct change *x = arg;
+    const int ret = kt_db_run(db, "DELETE FROM session WHERE " SESSION_ID " = ? AND user ="
+                              " (SELECT id FROM user WHERE username = ?)", "ss", x->text, x->username);
+    return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;
+}
+
+int kt_catalog_session_end(kt_catalog *c, const char *username, const char *id)
+{
+    struct change x = { .username = username, .text = id };
+    return kt_db_write(c, end_session, &x);
+}
+
 /* ------------------------------ second factor ------------------------------ */
 
 struct totp_change {

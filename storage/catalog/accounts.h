@@ -28,6 +28,23 @@ bool kt_user_may_see(const struct kt_user *u, const char *camera);
 /* Log out everywhere: end all sessions of USERNAME. Returns how many, or -ENOENT. */
 int kt_catalog_logout_all(kt_catalog *c, const char *username);
 
+/* A login that is good now. ID names it to people; it is no use as a token. */
+#define KT_SESSION_ID_SIZE 17
+struct kt_session {
+    char id[KT_SESSION_ID_SIZE];
+    int64_t created_us, seen_us;
+};
+
+/* The sessions of USERNAME, the one used last first. *OUT malloc'd, NULL for none. */
+kt_must_check int kt_catalog_session_list(kt_catalog *c, const char *username,
+                                          struct kt_session **out, size_t *n);
+
+/* What the list calls the session of TOKEN. -ENOENT for what can be no token. */
+kt_must_check int kt_session_id(const char *token, char id[KT_SESSION_ID_SIZE]);
+
+/* End USERNAME's session ID. -ENOENT. */
+kt_must_check int kt_catalog_session_end(kt_catalog *c, const char *username, const char *id);
+
 /* ------------------------------ second factor ------------------------------ */
 
 /* Make a secret and keep it as not yet in use; TEXT is base32 for the QR code. A

@@ -8,8 +8,6 @@
 #include "storage/catalog/db.h"
 #include "storage/catalog/people_private.h"
 
-#define SESSION_IDLE_US (12 * 3600 * KT_SECOND_US)
-#define SESSION_MAX_US (7 * 24 * 3600 * KT_SECOND_US)
 #define SEEN_STEP_US (60 * KT_SECOND_US)    /* "last seen" is written at most once a minute */
 #define FREE_FAILURES 5                     /* wrong passwords before waiting begins */
 #define LONGEST_WAIT_S 900
@@ -106,6 +104,8 @@ int kt_catalog_user_add(kt_catalog *c, const char *username, const char *passwor
     return kt_db_write(c, add_user, &u);
 }
 
+#define MADE_UP_KEY "password.made-up"      /* setting: the account whose password we made */
+
 static int set_password(sqlite3 *db, void *arg)
 {
     const struct user_arg *u = arg;
@@ -115,6 +115,9 @@ static int set_password(sqlite3 *db, void *arg)
     if (ret == 0)
         ret = kt_db_run(db, "DELETE FROM session WHERE user = (SELECT id FROM user WHERE username = ?)",
                         "s", u->username);
+    if (ret == 0)
+        ret = kt_db_run(db, "DELETE FROM setting WHERE key = '" MADE_UP_KEY "' AND value = ?", "s",
+                        u->username);
     return ret;
 }
 
@@ -191,10 +194,21 @@ int kt_catalog_bootstrap_admin(kt_catalog *c, char **password)
     ret = kt_catalog_user_add(c, "admin", given && given[0] ? given : made, KT_ROLE_ADMIN);
     if (ret == 0 && !(given && given[0])) {
         *password = strdup(made);
-        ret = *password ? 0 : -ENOMEM;
+        ret = *password ? kt_catalog_setting_put(c, MADE_UP_KEY, "admin") : -ENOMEM;
     }
     sodium_memzero(made, sizeof(made));
     return ret;
+}
+
+int kt_catalog_password_is_made_up(kt_catalog *c, const char *username, bool *yes)
+{
+    char *value = NULL;
+    const int ret = kt_catalog_setting_get(c, MADE_UP_KEY, &value);
+    if (ret < 0 && ret != -ENOENT)
+        return ret;
+    *yes = value && strcmp(value, username) == 0;
+    free(value);
+    return 0;
 }
 
 /* ------------------------------ logging in ------------------------------ */
@@ -243,7 +257,7 @@ static int finish_login(sqlite3 *db, void *arg)
         ret = kt_db_run(db, "UPDATE user SET last_login = ? WHERE id = ?", "ii", l->now_us, l->user);
     if (ret == 0)
         ret = kt_db_run(db, "DELETE FROM session WHERE seen < ? OR created < ?", "ii",
-                        l->now_us - SESSION_IDLE_US, l->now_us - SESSION_MAX_US);
+                        l->now_us - KT_SESSION_IDLE_US, l->now_us - KT_SESSION_MAX_US);
     if (ret == 0)
         ret = kt_db_run(db, "INSERT INTO session VALUES (?,?,?,?)", "biii", l->token, 32, l->user,
                         l->now_us, l->now_us);
@@ -397,7 +411,7 @@ int kt_catalog_session_user(kt_catalog *c, const char *token, struct kt_user **o
     sqlite3_stmt *stmt = kt_db_prepare(db,
         "SELECT " KT_USER_COLUMNS ", seen FROM session JOIN user ON user.id = session.user"
         " WHERE token = ? AND NOT disabled AND seen >= ? AND session.created >= ?", "bii", s.hash, 32,
-        s.now_us - SESSION_IDLE_US, s.now_us - SESSION_MAX_US);
+        s.now_us - KT_SESSION_IDLE_US, s.now_us - KT_SESSION_MAX_US);
     int ret = kt_db_step(stmt);
     int64_t seen = 0;
     struct kt_user *user = ret > 0 ? calloc(1, sizeof(*user)) : NULL;

@@ -28,6 +28,9 @@ kt_must_check int kt_role_parse(const char *name, enum kt_role *role);
  * (malloc'd, to be shown once). Else *PASSWORD is untouched. */
 kt_must_check int kt_catalog_bootstrap_admin(kt_catalog *c, char **password);
 
+/* Does USERNAME still have the password that was made up for it at the first start? */
+kt_must_check int kt_catalog_password_is_made_up(kt_catalog *c, const char *username, bool *yes);
+
 struct kt_user {
     int64_t id;
     char username[KT_USERNAME_MAX + 1];

@@ -9,6 +9,10 @@
 #include "storage/catalog/db.h"
 #include "storage/catalog/people.h"
 
+/* A session ends when it was not used for this long, and in any case after that. */
+#define KT_SESSION_IDLE_US (12 * 3600 * KT_SECOND_US)
+#define KT_SESSION_MAX_US (7 * 24 * 3600 * KT_SECOND_US)
+
 #define KT_USER_COLUMNS "user.id, username, role, disabled, cameras, user.created, last_login," \
                         " totp IS NOT NULL"
 int kt_people_read_user(sqlite3_stmt *stmt, void *item);

@@ -94,6 +94,11 @@ struct kt_package_info {
 kt_must_check int kt_package_make(kt_vault *vault, const struct kt_package_params *params,
                                   struct kt_package_info *out, struct kt_error *err);
 
+/* A small file of package NAME, such as "BERITA-ACARA.html": malloc'd, with a NUL behind its
+ * SIZE bytes. -ENOENT, -EFBIG, -EBADMSG. */
+kt_must_check int kt_package_text(kt_vault *vault, const char *name, const char *file, char **out,
+                                  size_t *size);
+
 /* Delete a package that was made. */
 int kt_package_delete(kt_vault *vault, const char *name);
 

@@ -232,6 +232,21 @@ static int gather(void *user, const void *data, size_t n)
     return 0;
 }
 
+int kt_package_text(kt_vault *vault, const char *name, const char *file, char **out, size_t *size)
+{
+    kt_cleanup(kt_bag_close) kt_bag *bag = NULL;
+    struct kt_error err;
+    char path[192];
+    if (strncmp(name, "EV-", 3) != 0 || strchr(name, '/'))
+        return -EINVAL;
+    /* libzip opens paths only; this one leads through the folder that the vault holds open. */
+    if (snprintf(path, sizeof(path), "/proc/self/fd/%d/%s.zip", kt_vault_dir(vault), name) >=
+        (int)sizeof(path))
+        return -EINVAL;
+    const int ret = kt_bag_open(&bag, path, &err);
+    return ret < 0 ? ret : kt_bag_text(bag, file, out, size);
+}
+
 int kt_bag_text(kt_bag *bag, const char *name, char **out, size_t *size)
 {
     struct gather g = { calloc(1, 1), 0 };

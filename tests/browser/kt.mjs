@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 const here = dirname(fileURLToPath(import.meta.url));
 export const ROOT = process.env.KT_ROOT ?? join(here, '../..');
 export const BUILD = process.env.KT_BUILD ?? join(ROOT, 'build');
-const KENTONGAN = process.env.KT_SERVER ?? join(BUILD, 'server/kentongan');
+export const KENTONGAN = process.env.KT_SERVER ?? join(BUILD, 'server/kentongan');
 const CAMERA = join(ROOT, 'build/tests/camera/kt-camera');
 const DEMO = join(ROOT, 'demo');
 const CHROMIUM = process.env.KT_CHROMIUM ?? '/usr/bin/chromium';
@@ -168,13 +168,15 @@ export class Cameras {
 export const NAMES = ['Gerbang Utara', 'Gang Melati', 'Mushola Al-Ikhlas', 'Jalan Sawah', 'Gerbang Selatan', 'Gang Mawar', 'Pos Ronda', 'Lapangan Voli'];
 
 export class Server {
-  static async start(cameras, { port, folder } = {}) {
+  /** PASSWORD null: the recorder makes one up, as at a first start without one. */
+  static async start(cameras, { port, folder, password = PASSWORD } = {}) {
     if (!existsSync(KENTONGAN)) throw new Skip('kentongan is not built');
     const s = new Server();
+    s.password = password;
     s.folder = folder ?? newFolder('kt-browser');
     s.port = port ?? (await freePort());
     s.base = `http://127.0.0.1:${s.port}`;
-    const list = Array.from({ length: cameras.n }, (_, i) => {
+    const list = Array.from({ length: cameras?.n ?? 0 }, (_, i) => {
       const name = NAMES[i % NAMES.length] + (i >= NAMES.length ? ` ${Math.floor(i / NAMES.length) + 1}` : '');
       return `  - { id: cam${String(i + 1).padStart(2, '0')}, name: "${name}", main: "${cameras.url(i, 'main')}", sub: "${cameras.url(i, 'sub')}" }`;
     });
@@ -183,13 +185,14 @@ export class Server {
       'storage:', `  catalog: ${s.folder}/catalog.db`, '  rings:',
       `    - { name: video, path: ${s.folder}/video, size: 1 GiB }`,
       `    - { name: clips, path: ${s.folder}/clips, size: 128 MiB, only: events }`,
-      'cameras:', ...list, ''].join('\n'));
+      `  vault: { path: ${s.folder}/vault, max_size: 512 MiB }`,
+      ...(list.length ? ['cameras:', ...list] : []), ''].join('\n'));
     await s.run();
     return s;
   }
 
   async run() {
-    this.process = start(KENTONGAN, ['serve', '-c', join(this.folder, 'server.yaml')], join(this.folder, 'log'), { KENTONGAN_ADMIN_PASSWORD: PASSWORD });
+    this.process = start(KENTONGAN, ['serve', '-c', join(this.folder, 'server.yaml')], join(this.folder, 'log'), { KENTONGAN_ADMIN_PASSWORD: this.password ?? '' });
     await until(`the server listens: ${this.log().slice(-1500)}`, 15, async () => {
       if (this.process.exitCode !== null) throw new Error(`the server ended:\n${this.log().slice(-1500)}`);
       return fetch(`${this.base}/healthz`).then(() => true, () => false);
@@ -258,12 +261,12 @@ export class Browser {
   }
 }
 
-export async function enter(page, server, hash = '#/live') {
+export async function enter(page, server, hash = '#/live', username = 'admin', password = PASSWORD) {
   await page.goto(`${server.base}/${hash}`);
   await page.waitForSelector('input[name=password], .shell');
   if (await page.$('input[name=password]')) {
-    await page.fill('input[name=username]', 'admin');
-    await page.fill('input[name=password]', PASSWORD);
+    await page.fill('input[name=username]', username);
+    await page.fill('input[name=password]', password);
     await page.click('form button.primary');
   }
   await page.waitForSelector('.shell');

@@ -304,6 +304,7 @@ END_TEST
 START_TEST(the_first_start_makes_one_administrator)
 {
     char *password = NULL, *again = NULL, token[KT_TOKEN_SIZE];
+    bool made_up = false;
     int retry;
     unsetenv("KENTONGAN_ADMIN_PASSWORD");
     ck_assert_int_eq(kt_catalog_bootstrap_admin(c, &password), 0);
@@ -312,6 +313,11 @@ START_TEST(the_first_start_makes_one_administrator)
     ck_assert_ptr_null(again);
     ck_assert_int_eq(kt_catalog_login(c, "admin", password, NULL, token, &retry), 0);
     free(password);
+    ck_assert_int_eq(kt_catalog_password_is_made_up(c, "admin", &made_up), 0);
+    ck_assert(made_up);
+    ck_assert_int_eq(kt_catalog_user_set_password(c, "admin", "burung gagak hitam"), 0);
+    ck_assert_int_eq(kt_catalog_password_is_made_up(c, "admin", &made_up), 0);
+    ck_assert(!made_up);
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "server/base/clock.h"
+#include "storage/catalog/accounts.h"
 #include "storage/catalog/activity.h"
 #include "storage/catalog/events.h"
 #include "storage/catalog/people.h"
@@ -997,6 +998,76 @@ START_TEST(incident_of_foreign_cameras_cannot_be_made_or_seen)
 }
 END_TEST
 
+START_TEST(heads_look_after_everybody_but_administrators)
+{
+    ck_assert_int_eq(get("/api/v1/users", head), 200);
+    ck_assert_int_eq(ask("POST", "/api/v1/users", head,
+                         "{\"username\":\"budi\",\"password\":\"" PASSWORD "\",\"role\":\"volunteer\"}"), 201);
+    ck_assert_int_eq(ask("PATCH", "/api/v1/users/budi", head, "{\"cameras\":[\"pos\"]}"), 200);
+    ask("PATCH", "/api/v1/users/budi", head, "{\"role\":\"admin\"}");
+    expect_problem(403, "forbidden");
+    ask("POST", "/api/v1/users", head, "{\"username\":\"tono\",\"password\":\"" PASSWORD "\",\"role\":\"admin\"}");
+    expect_problem(403, "forbidden");
+    ask("PATCH", "/api/v1/users/admin", head, "{\"password\":\"" PASSWORD "\"}");
+    expect_problem(403, "forbidden");
+    ck_assert_int_eq(ask("DELETE", "/api/v1/users/admin", head, NULL), 403);
+    ck_assert_int_eq(ask("DELETE", "/api/v1/users/admin/sessions", head, NULL), 403);
+    ck_assert_int_eq(ask("DELETE", "/api/v1/users/admin/totp", head, NULL), 403);
+    ck_assert_int_eq(get("/api/v1/session", admin), 200);
+    ck_assert_int_eq(ask("DELETE", "/api/v1/users/budi", head, NULL), 204);
+}
+END_TEST
+
+START_TEST(own_sessions_are_listed_and_ended_one_by_one)
+{
+    char other[KT_TOKEN_SIZE], id[KT_SESSION_ID_SIZE], path[96];
+    login("guard", other);
+    ck_assert_int_eq(get("/api/v1/session/all", guard), 200);
+    json_t *root = json_loads(reply.body, 0, NULL), *items = json_object_get(root, "items");
+    ck_assert_uint_eq(json_array_size(items), 2);
+    ck_assert(json_is_true(json_object_get(json_array_get(items, 0), "current")) !=
+              json_is_true(json_object_get(json_array_get(items, 1), "current")));
+    json_decref(root);
+    ck_assert(!has(guard) && !has(other));
+    ck_assert_int_eq(kt_session_id(other, id), 0);
+    snprintf(path, sizeof(path), "/api/v1/session/all/%s", id);
+    ck_assert_int_eq(ask("DELETE", path, head, NULL), 404);     /* somebody else's */
+    ck_assert_int_eq(ask("DELETE", path, guard, NULL), 204);
+    ck_assert_int_eq(get("/api/v1/session", other), 401);
+    ck_assert_int_eq(get("/api/v1/session", guard), 200);
+}
+END_TEST
+
+START_TEST(own_second_factor_goes_only_with_the_password)
+{
+    ask("DELETE", "/api/v1/session/totp", guard, "{\"password\":\"a wrong one\"}");
+    expect_problem(403, "bad-login");
+    ask("DELETE", "/api/v1/session/totp", guard, "{}");
+    expect_problem(400, "bad-request");
+    ck_assert_int_eq(ask("DELETE", "/api/v1/session/totp", guard, "{\"password\":\"" PASSWORD "\"}"), 204);
+    ck_assert_int_eq(get("/api/v1/session/all", guard), 200);
+    json_t *root = json_loads(reply.body, 0, NULL);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "items")), 1);  /* asking opened none */
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(coming_in_and_failing_to_is_written_down)
+{
+    static const char wrong[] = "{\"username\":\"guard\",\"password\":\"a wrong one\"}";
+    static const char nobody[] = "{\"username\":\"Passw0rd-in-the-name-field\",\"password\":\"x\"}";
+    ck_assert_int_eq(ask("POST", "/api/v1/session", NULL, wrong), 401);
+    ck_assert_int_eq(ask("POST", "/api/v1/session", NULL, nobody), 401);
+    ck_assert_int_eq(ask("POST", "/api/v1/session", NULL,
+                         "{\"username\":\"guard\",\"password\":\"" PASSWORD "\"}"), 200);
+    ck_assert_int_eq(kt_catalog_flush(catalog), 0);
+    ck_assert_int_eq(get("/api/v1/audit?action=login-failed", head), 200);
+    ck_assert(has("\"object\":\"guard\"") && has("\"object\":\"?\"") && !has("Passw0rd"));
+    ck_assert_int_eq(get("/api/v1/audit?action=login&who=guard", head), 200);
+    ck_assert(has("\"who\":\"guard\""));
+}
+END_TEST
+
 /* What the officer's browser does with a link. */
 START_TEST(link_needs_its_pin_counts_and_can_be_revoked)
 {
@@ -1097,6 +1168,10 @@ int main(void)
     tcase_add_test(tc, looking_is_written_down_once);
     tcase_add_test(tc, police_see_only_what_is_shared_with_them);
     tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
+    tcase_add_test(tc, heads_look_after_everybody_but_administrators);
+    tcase_add_test(tc, own_sessions_are_listed_and_ended_one_by_one);
+    tcase_add_test(tc, own_second_factor_goes_only_with_the_password);
+    tcase_add_test(tc, coming_in_and_failing_to_is_written_down);
     tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);
     tcase_add_test(tc, audit_says_who_did_what_and_is_safe_to_open);
     tcase_add_test(tc, camera_passwords_never_come_out);

@@ -279,6 +279,21 @@ START_TEST(whoever_holds_the_package_s_key_cannot_change_what_the_ring_signed)
 }
 END_TEST
 
+START_TEST(the_report_can_be_read_without_unpacking)
+{
+    const struct kt_package_info info = make_package(1);
+    char *text = NULL;
+    size_t size = 0;
+    ck_assert_int_eq(kt_package_text(vault, info.name, "BERITA-ACARA.html", &text, &size), 0);
+    ck_assert_uint_eq(strlen(text), size);
+    ck_assert_ptr_nonnull(strstr(text, info.manifest_sha256));
+    free(text);
+    ck_assert_int_eq(kt_package_text(vault, info.name, "no-such-file", &text, &size), -ENOENT);
+    ck_assert_int_eq(kt_package_text(vault, "EV-9-none", "BERITA-ACARA.html", &text, &size), -ENOENT);
+    ck_assert_int_eq(kt_package_text(vault, "../EV-1", "manifest.json", &text, &size), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_hundred_clean_packages_are_accepted)
 {
     for (int i = 1; i <= 100; i++) {
@@ -443,6 +458,7 @@ int main(void)
                         (int)(sizeof(tampering) / sizeof(tampering[0])));
     tcase_add_loop_test(tc, whoever_holds_the_package_s_key_cannot_change_what_the_ring_signed, 0,
                         (int)(sizeof(forged) / sizeof(forged[0])));
+    tcase_add_test(tc, the_report_can_be_read_without_unpacking);
     tcase_add_test(tc, a_hundred_clean_packages_are_accepted);
     tcase_add_test(tc, a_damaged_zip_is_never_accepted);
     tcase_add_test(tc, a_held_file_that_rotted_makes_no_package);

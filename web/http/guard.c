@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "storage/catalog/accounts.h"
 
 static bool is_loopback_text(const char *address)
 {
@@ -137,6 +138,18 @@ static bool check_incident(struct web_request *r, int64_t id)
            web_may_see_incident(r, r->incident);
 }
 
+/* A head looks after everybody but administrators. Who does not exist is the handler's. */
+static bool may_change_user(struct web_request *r, const char *username)
+{
+    struct kt_user *user = NULL;
+    if (r->user->role == KT_ROLE_ADMIN)
+        return true;
+    const int ret = kt_catalog_user_get(r->web->params.catalog, username, &user);
+    const bool yes = ret == -ENOENT || (ret == 0 && user->role != KT_ROLE_ADMIN);
+    kt_user_list_free(&user, 1);
+    return yes;
+}
+
 /* The camera, event, … that the path names, and whether it is for this user. What is
  * not is answered exactly like what does not exist. */
 static bool check_scope(struct web_request *r, enum MHD_Result *result)
@@ -151,6 +164,8 @@ static bool check_scope(struct web_request *r, enum MHD_Result *result)
     if (scope == SCOPE_CAMERA && (!kt_id_valid(name) || !web_may_see(r, name) ||
                                   !web_camera_known(r->web, name)))
         return no_such(r, result, "no such camera");
+    if (scope == SCOPE_USER && !may_change_user(r, name))
+        return refuse(result, web_problem(r, 403, "forbidden", "only an administrator may change one"));
     if (scope != SCOPE_EVENT && scope != SCOPE_INCIDENT && scope != SCOPE_EXPORT)
         return true;
     if (!web_parse_uint(name, INT64_MAX, &id))

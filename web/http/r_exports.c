@@ -202,6 +202,21 @@ enum MHD_Result web_package(struct web_request *r)
     return send_package(r, r->export);
 }
 
+/* The report of the package itself, to be printed without unpacking it. */
+enum MHD_Result web_paper(struct web_request *r)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (r->export->state != KT_JOB_DONE || !r->web->params.vault)
+        return web_problem(r, 409, "not-ready", "the package is not finished");
+    const int ret = kt_package_text(r->web->params.vault, r->export->name, "BERITA-ACARA.html", &text,
+                                    &size);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    web_audit(r, "paper", r->params.value[0], NULL);
+    return web_reply_bytes(r, text, size, "text/html; charset=utf-8", CACHE_NEVER);
+}
+
 /* ------------------------------ links ------------------------------ */
 
 enum MHD_Result web_list_shares(struct web_request *r)

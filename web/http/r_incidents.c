@@ -289,7 +289,7 @@ void web_wake_jobs(struct web_request *r)
         kt_vault_jobs_wake(r->web->params.jobs);
 }
 
-/* Bytes that a hold of CAMERA would take; 0 when nothing is recorded. */
+/* Bytes that are recorded of CAMERA's STREAM; 0 for nothing. */
 static uint64_t size_of(struct web_request *r, const char *camera, const char *stream)
 {
     const struct kt_web_params *p = &r->web->params;
@@ -307,6 +307,22 @@ static uint64_t size_of(struct web_request *r, const char *camera, const char *s
     return info.size;
 }
 
+/* Is all of the incident's span of CAMERA in the vault already, or on its way? */
+static bool is_held(struct web_request *r, const char *camera, const char *stream)
+{
+    kt_cleanup(kt_freep) struct kt_hold *list = NULL;
+    size_t n = 0;
+    bool held = false;
+    if (kt_catalog_hold_list(r->web->params.catalog, r->incident->id, &list, &n) < 0)
+        return false;
+    for (size_t i = 0; i < n && !held; i++)
+        held = strcmp(list[i].camera, camera) == 0 && strcmp(list[i].stream, stream) == 0 &&
+               list[i].from_us <= r->incident->from_us && list[i].to_us >= r->incident->to_us &&
+               (list[i].state == KT_JOB_WAITING || list[i].state == KT_JOB_RUNNING ||
+                list[i].state == KT_JOB_DONE);
+    return held;
+}
+
 static int add_hold(struct web_request *r, const char *camera, const char *stream)
 {
     struct kt_hold hold = { .incident = r->incident->id, .from_us = r->incident->from_us,
@@ -321,19 +337,24 @@ static enum MHD_Result hold_cameras(struct web_request *r, const json_t *cameras
 {
     struct kt_vault_status vault;
     uint64_t bytes = 0;
-    size_t i;
+    size_t i, held = 0;
     json_t *item;
-    json_array_foreach(cameras, i, item)
-        bytes += size_of(r, json_string_value(item), stream);
-    if (bytes == 0)
+    json_array_foreach(cameras, i, item) {
+        if (is_held(r, json_string_value(item), stream))
+            held++;
+        else
+            bytes += size_of(r, json_string_value(item), stream);
+    }
+    if (bytes == 0 && held == 0)
         return web_problem(r, 404, "not-recorded", "nothing is recorded there");
     kt_vault_status(r->web->params.vault, &vault);
     if (vault.used_bytes + bytes > vault.max_bytes)
         return web_problem(r, 507, "vault-full", "the vault is full: release something first. "
                            "Recording goes on.");
     json_array_foreach(cameras, i, item) {
-        const int ret = size_of(r, json_string_value(item), stream) == 0 ? 0 :
-                        add_hold(r, json_string_value(item), stream);
+        const bool skip = is_held(r, json_string_value(item), stream) ||
+                          size_of(r, json_string_value(item), stream) == 0;
+        const int ret = skip ? 0 : add_hold(r, json_string_value(item), stream);
         if (ret < 0)
             return web_problem_errno(r, ret);
     }

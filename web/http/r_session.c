@@ -16,10 +16,13 @@
 static json_t *session_json(struct web_request *r, const struct kt_user *user)
 {
     const struct kt_web_params *p = &r->web->params;
-    return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s}", "username", web_json_text(user->username),
-                     "role", kt_role_name(user->role), "timezone", p->timezone, "language",
-                     p->language, "time", web_json_time(kt_clock_wall_us()), "version",
-                     KT_VERSION);
+    bool made_up = false;
+    (void)!kt_catalog_password_is_made_up(p->catalog, user->username, &made_up);
+    return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:b, s:b}", "username",
+                     web_json_text(user->username), "role", kt_role_name(user->role), "timezone",
+                     p->timezone, "language", p->language, "time",
+                     web_json_time(kt_clock_wall_us()), "version", KT_VERSION, "totp",
+                     user->has_totp, "must_change_password", made_up);
 }
 
 static enum MHD_Result reply_cookie(struct web_request *r, struct MHD_Response *response,
@@ -51,6 +54,18 @@ static enum MHD_Result logged_in(struct web_request *r, const char *token)
     return reply_cookie(r, response, 200, token, COOKIE_AGE_S);
 }
 
+/* Into the audit log: who came in, or tried to. What is no account's name is not kept: it
+ * may well be a password in the wrong field. */
+static void audit_login(struct web_request *r, const char *username, bool in)
+{
+    struct kt_user *user = NULL;
+    kt_catalog *c = r->web->params.catalog;
+    const bool known = kt_catalog_user_get(c, username, &user) == 0;
+    kt_user_list_free(&user, known ? 1 : 0);
+    (void)kt_catalog_audit(c, in ? username : NULL, r->address, in ? "login" : "login-failed",
+                           in ? NULL : known ? username : "?", NULL);
+}
+
 static enum MHD_Result check_password(struct web_request *r, const char *username,
                                       const char *password, const char *code)
 {
@@ -62,10 +77,13 @@ static enum MHD_Result check_password(struct web_request *r, const char *usernam
         return web_problem(r, 401, "code-needed", "the code of the telephone is needed too");
     if (ret == -EBUSY)
         return web_problem_retry(r, 429, "too-many", "too many wrong passwords", retry_s > 0 ? retry_s : 1);
-    if (ret == -EACCES)
+    if (ret == -EACCES) {
+        audit_login(r, username, false);
         return web_problem(r, 401, "bad-login", "wrong name or password");
+    }
     if (ret < 0)
         return web_problem_errno(r, ret);
+    audit_login(r, username, true);
     if (r->token[0])                        /* a new session replaces the old one */
         (void)kt_catalog_logout(r->web->params.catalog, r->token);
     return logged_in(r, token);
@@ -111,21 +129,35 @@ enum MHD_Result web_logout(struct web_request *r)
                         204, "", 0);
 }
 
-static enum MHD_Result replace_password(struct web_request *r, const char *old, const char *new)
+/* Is PASSWORD the one of who asks? False: *RESULT says why not. Counted like a login. */
+static bool knows_password(struct web_request *r, const char *password, enum MHD_Result *result)
 {
     kt_catalog *c = r->web->params.catalog;
     char token[KT_TOKEN_SIZE];
     int retry_s = 0;
-    int ret = kt_catalog_login(c, r->user->username, old, r->address, token, &retry_s);
-    if (ret == -ENOKEY)                     /* the password is right: that is what was asked */
-        ret = 0;
+    const int ret = kt_catalog_login(c, r->user->username, password, r->address, token, &retry_s);
+    if (ret == 0)                           /* it was not for logging in */
+        (void)kt_catalog_logout(c, token);
+    if (ret == 0 || ret == -ENOKEY)
+        return true;
     if (ret == -EBUSY)
-        return web_problem_retry(r, 429, "too-many", "too many wrong passwords", retry_s > 0 ? retry_s : 1);
-    if (ret == -EACCES)
-        return web_problem(r, 403, "bad-login", "the old password is wrong");
-    if (ret < 0)
-        return web_problem_errno(r, ret);
-    ret = kt_catalog_user_set_password(c, r->user->username, new);
+        *result = web_problem_retry(r, 429, "too-many", "too many wrong passwords", retry_s > 0 ? retry_s : 1);
+    else if (ret == -EACCES)
+        *result = web_problem(r, 403, "bad-login", "the old password is wrong");
+    else
+        *result = web_problem_errno(r, ret);
+    return false;
+}
+
+static enum MHD_Result replace_password(struct web_request *r, const char *old, const char *new)
+{
+    kt_catalog *c = r->web->params.catalog;
+    char token[KT_TOKEN_SIZE];
+    enum MHD_Result result;
+    int retry_s = 0;
+    if (!knows_password(r, old, &result))
+        return result;
+    int ret = kt_catalog_user_set_password(c, r->user->username, new);
     if (ret == -ERANGE)
         return web_problem(r, 400, "bad-password", "8 to 256 characters, and not a common one");
     if (ret < 0)
@@ -156,6 +188,37 @@ enum MHD_Result web_change_password(struct web_request *r)
         result = replace_password(r, old, new);
     json_decref(body);
     return result;
+}
+
+/* ------------------------------ one's own sessions ------------------------------ */
+
+enum MHD_Result web_list_own_sessions(struct web_request *r)
+{
+    kt_cleanup(kt_freep) struct kt_session *list = NULL;
+    char here[KT_SESSION_ID_SIZE] = "";
+    size_t n = 0;
+    int ret = kt_catalog_session_list(r->web->params.catalog, r->user->username, &list, &n);
+    if (ret == 0)
+        ret = kt_session_id(r->token, here);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(items, json_pack(
+            "{s:s, s:o, s:o, s:b}", "id", list[i].id, "created", web_json_time(list[i].created_us),
+            "seen", web_json_time(list[i].seen_us), "current", strcmp(list[i].id, here) == 0));
+    return web_reply_json(r, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+}
+
+enum MHD_Result web_end_own_session(struct web_request *r)
+{
+    const int ret = kt_catalog_session_end(r->web->params.catalog, r->user->username,
+                                           r->params.value[0]);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    web_audit(r, "session-end", r->user->username, NULL);
+    web_live_revoke(r->web, r->user->username, NULL);   /* those that may stay come back */
+    return web_reply_empty(r, 204);
 }
 
 static void settings_key(const struct web_request *r, char key[96])
@@ -224,4 +287,26 @@ enum MHD_Result web_confirm_totp(struct web_request *r)
         return web_problem_errno(r, ret);
     web_audit(r, "totp-on", r->user->username, NULL);
     return web_reply_empty(r, 204);
+}
+
+/* Whoever finds an open session must not be able to weaken the account. */
+enum MHD_Result web_drop_own_totp(struct web_request *r)
+{
+    static const char *const keys[] = { "password", NULL };
+    const char *password = "";
+    enum MHD_Result result;
+    int ret = 0;
+    json_t *body = web_body(r, keys, &result);
+    if (!body)
+        return result;
+    if (json_unpack(body, "{s:s}", "password", &password) < 0)
+        result = web_problem(r, 400, "bad-request", "the password is needed");
+    else if (knows_password(r, password, &result)) {
+        ret = kt_catalog_totp_remove(r->web->params.catalog, r->user->username);
+        if (ret == 0)
+            web_audit(r, "totp-remove", r->user->username, NULL);
+        result = ret < 0 ? web_problem_errno(r, ret) : web_reply_empty(r, 204);
+    }
+    json_decref(body);
+    return result;
 }

@@ -51,6 +51,12 @@ static enum MHD_Result user_problem(struct web_request *r, int ret)
     return web_problem_errno(r, ret);
 }
 
+/* Only administrators make administrators. */
+static bool may_give(struct web_request *r, const char *role)
+{
+    return r->user->role == KT_ROLE_ADMIN || strcmp(role, kt_role_name(KT_ROLE_ADMIN)) != 0;
+}
+
 enum MHD_Result web_add_user(struct web_request *r)
 {
     static const char *const keys[] = { "username", "password", "role", NULL };
@@ -63,8 +69,11 @@ enum MHD_Result web_add_user(struct web_request *r)
     int ret = -EINVAL;
     if (json_unpack(body, "{s:s, s:s, s:s}", "username", &username, "password", &password, "role",
                     &role_name) == 0 && kt_role_parse(role_name, &role) == 0)
-        ret = kt_catalog_user_add(r->web->params.catalog, username, password, role);
-    if (ret < 0) {
+        ret = may_give(r, role_name) ?
+              kt_catalog_user_add(r->web->params.catalog, username, password, role) : -EACCES;
+    if (ret == -EACCES) {
+        result = web_problem(r, 403, "forbidden", "only an administrator may make one");
+    } else if (ret < 0) {
         result = user_problem(r, ret);
     } else {
         web_audit(r, "user-add", username, json_pack("{s:s}", "role", role_name));
@@ -115,6 +124,11 @@ enum MHD_Result web_change_user(struct web_request *r)
     json_t *body = web_body(r, keys, &result);
     if (!body)
         return result;
+    const char *role = json_string_value(json_object_get(body, "role"));
+    if (role && !may_give(r, role)) {
+        json_decref(body);
+        return web_problem(r, 403, "forbidden", "only an administrator may make one");
+    }
     json_object_foreach(body, key, value) {
         ret = change_one(r, username, key, value);
         if (ret < 0)

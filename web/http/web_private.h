@@ -66,6 +66,7 @@ enum web_scope {
     SCOPE_EVENT,            /* it is an event of such a camera */
     SCOPE_INCIDENT,         /* it is an incident that the user may see */
     SCOPE_EXPORT,           /* it is a package of such an incident */
+    SCOPE_USER,             /* it is an account that is not above the user's own */
     SCOPE_TOKEN,            /* it is a secret that is right enough, see cases.h */
     SCOPE_LIST,             /* the handler filters by what the user may see */
 };
@@ -228,7 +229,8 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_list_holds, web_release_hold, web_list_exports, web_add_export, web_get_export,
     web_cancel_export, web_package, web_list_shares, web_add_share, web_revoke_share,
     web_share_log, web_share_page, web_share_pin, web_share_package, web_list_audit,
-    web_audit_table, web_verify_audit, web_get_site_settings, web_put_site_settings;
+    web_audit_table, web_verify_audit, web_get_site_settings, web_put_site_settings,
+    web_list_own_sessions, web_end_own_session, web_drop_own_totp, web_paper;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);

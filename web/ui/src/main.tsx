@@ -3,25 +3,35 @@ import { signal } from '@preact/signals';
 import { type ComponentType, render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import './styles/app.css';
-import { setLanguage, storedLanguage, t } from './i18n';
+import { type Key, learnPeopleWords, setLanguage, storedLanguage, t } from './i18n';
 import { Failed, Loading } from './parts/basics';
 import { Shell } from './parts/shell';
 import { LoginPage } from './pages/login';
 import { WallPage } from './pages/wall';
-import { page, route } from './router';
+import { go, page, route } from './router';
 import { watchCameras } from './state/cameras';
-import { resume, session, sessionState } from './state/session';
+import { resume, session, sessionState, watches } from './state/session';
 import { applyTheme } from './state/theme';
 
 type Page = ComponentType<object>;
+
+/* A page together with the words that it needs. */
+const people = (load: () => Promise<Page>) => async (): Promise<Page> =>
+  (await Promise.all([load(), learnPeopleWords()]))[0];
 
 const loaders: Record<string, () => Promise<Page>> = {
   timeline: async () => (await import('./pages/timeline')).TimelinePage,
   events: async () => (await import('./pages/events')).EventsPage,
   clip: async () => (await import('./pages/clip')).ClipPage,
-  admin: async () => (await import('./pages/admin')).AdminPage,
-  more: async () => (await import('./pages/more')).MorePage,
+  incidents: people(async () => (await import('./pages/incidents')).IncidentsPage),
+  packages: people(async () => (await import('./pages/packages')).PackagesPage),
+  account: people(async () => (await import('./pages/account')).AccountPage),
+  setup: people(async () => (await import('./pages/setup')).SetupPage),
+  invitation: people(async () => (await import('./pages/invitation')).InvitationPage),
+  admin: people(async () => (await import('./pages/admin')).AdminPage),
+  more: people(async () => (await import('./pages/more')).MorePage),
 };
+const BY_PATH = ['admin', 'incidents', 'packages']; // another address there is another page
 
 const loaded = signal<Record<string, Page>>({});
 const failure = signal<unknown>(null);
@@ -38,31 +48,27 @@ async function load(name: string): Promise<void> {
 }
 
 function CurrentPage() {
-  const name = page.value;
+  const name = !watches() && page.value === 'live' ? 'incidents' : page.value;
   useEffect(() => {
     if (name in loaders && !loaded.value[name]) void load(name);
   }, [name]);
   if (!(name in loaders)) return <WallPage />;
   const Component = loaded.value[name];
-  if (Component) return <Component key={name === 'admin' ? route.value.path.join('/') : name} />;
+  if (Component) return <Component key={BY_PATH.includes(name) ? route.value.path.join('/') : name} />;
   return failure.value ? <Failed error={failure.value} retry={() => location.reload()} /> : <Loading />;
 }
-
-type PasswordDialog = ComponentType<{ onClose: () => void; why?: string }>;
-const passwordDialog = signal<PasswordDialog | null>(null);
 
 /* The generated password of the first start is replaced before anything else. */
 function FirstStart() {
   const wanted = session.value?.must_change_password === true;
   useEffect(() => {
-    if (wanted) void import('./pages/more').then((m) => { passwordDialog.value = m.PasswordDialog; });
+    if (wanted) go('#/setup');
   }, [wanted]);
-  const Dialog = passwordDialog.value;
-  return wanted && Dialog ? <Dialog why={t('password.generated')} onClose={() => { passwordDialog.value = null; }} /> : null;
+  return null;
 }
 
 function Inside() {
-  useEffect(watchCameras, []);
+  useEffect(() => (watches() ? watchCameras() : undefined), []);
   return <Shell><CurrentPage /><FirstStart /></Shell>;
 }
 
@@ -80,14 +86,15 @@ function App() {
   useEffect(() => {
     document.title = `${t(titleKey(page.value))} · Kentongan`;
   });
+  if (page.value === 'invitation') return <CurrentPage />; // for somebody who has no account yet
   if (sessionState.value === 'in') return <Inside />;
   if (sessionState.value === 'out') return <LoginPage />;
   return startFailure.value ? <Failed error={startFailure.value} retry={() => void start()} /> : <Loading />;
 }
 
-function titleKey(name: string): 'nav.live' | 'nav.timeline' | 'nav.events' | 'nav.clip' | 'nav.more' {
-  if (name === 'timeline' || name === 'events' || name === 'clip') return `nav.${name}`;
-  return name === 'admin' || name === 'more' ? 'nav.more' : 'nav.live';
+function titleKey(name: string): Key {
+  if (name === 'timeline' || name === 'events' || name === 'clip' || name === 'incidents') return `nav.${name}`;
+  return name === 'live' ? 'nav.live' : 'nav.more';
 }
 
 applyTheme();

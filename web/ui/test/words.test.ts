@@ -7,17 +7,25 @@ import { test } from 'node:test';
 import { forgetServerTime, learnServerTime, serverNow } from '../src/time/server-clock';
 import en from '../src/i18n/en';
 import id from '../src/i18n/id';
+import peopleEn from '../src/i18n/people-en';
+import peopleId from '../src/i18n/people-id';
 
 declare const UI_ROOT: string;
 
 const holes = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!).sort();
 
-test('both languages have the same words with the same holes', () => {
-  assert.deepEqual(Object.keys(en).sort(), Object.keys(id).sort());
-  for (const [key, text] of Object.entries(id)) {
-    assert.ok(text.trim() && en[key as keyof typeof id].trim(), key);
-    assert.deepEqual(holes(en[key as keyof typeof id]), holes(text), key);
+function sameWords(here: Record<string, string>, there: Record<string, string>): void {
+  assert.deepEqual(Object.keys(there).sort(), Object.keys(here).sort());
+  for (const [key, text] of Object.entries(here)) {
+    assert.ok(text.trim() && there[key]!.trim(), key);
+    assert.deepEqual(holes(there[key]!), holes(text), key);
   }
+}
+
+test('both languages have the same words with the same holes', () => {
+  sameWords(id, en);
+  sameWords(peopleId, peopleEn);
+  assert.deepEqual(Object.keys(peopleId).filter((key) => key in id), [], 'said twice');
 });
 
 function sources(dir: string): string[] {
@@ -30,9 +38,10 @@ function sources(dir: string): string[] {
 test('no word is unused and none is asked for that is missing', () => {
   const text = sources(join(UI_ROOT, 'src')).filter((f) => !f.includes('i18n')).map((f) => readFileSync(f, 'utf8')).join('\n')
     + readFileSync(join(UI_ROOT, 'src/i18n/index.ts'), 'utf8');
-  const computed = /^(error|camera|gap|event|role|analysis|level|theme|span|wall\.mode|nav|rules)\./;
-  for (const key of Object.keys(id)) if (!computed.test(key)) assert.ok(text.includes(`'${key}'`) || key.startsWith('timeline.'), `unused: ${key}`);
-  for (const m of text.matchAll(/\bt\('([\w.-]+)'/g)) assert.ok(m[1]! in id, `missing: ${m[1]}`);
+  const computed = /^(error|camera|gap|event|role|roleIs|analysis|level|theme|span|wall\.mode|nav|rules|held|hold\.state|package|link\.state|link\.use|did)\./;
+  const all = { ...id, ...peopleId };
+  for (const key of Object.keys(all)) if (!computed.test(key)) assert.ok(text.includes(`'${key}'`) || key.startsWith('timeline.'), `unused: ${key}`);
+  for (const m of text.matchAll(/\bt\('([\w.-]+)'/g)) assert.ok(m[1]! in all, `missing: ${m[1]}`);
 });
 
 test('every reason for a gap and every state of a camera has words', () => {

@@ -82,12 +82,12 @@ async function problem(response: Response): Promise<ApiError> {
     body.detail ?? body.title ?? response.statusText, body.retry_after);
 }
 
-async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
   const response = await fetchChecked(apiUrl(path, query), signal ? { signal } : undefined);
   return (await response.json()) as T;
 }
 
-async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -97,7 +97,7 @@ async function send<T>(method: string, path: string, body?: unknown): Promise<T>
   return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
 }
 
-interface List<T> {
+export interface List<T> {
   items: T[];
   next: string | null;
 }
@@ -115,7 +115,8 @@ export interface EventFilter {
 const cam = (id: string): string => `cameras/${encodeURIComponent(id)}`;
 
 export const api = {
-  login: (username: string, password: string) => send<Session>('POST', 'session', { username, password }),
+  login: (username: string, password: string, code?: string) =>
+    send<Session>('POST', 'session', { username, password, ...(code ? { code } : {}) }),
   whoAmI: () => get<Session>('session'),
   logout: () => send<void>('DELETE', 'session'),
   changePassword: (old: string, next: string) => send<void>('PUT', 'session/password', { old, new: next }),

@@ -49,7 +49,7 @@ export interface paths {
         put: operations["confirmTotp"];
         /** @description A new secret for the telephone, not yet in use. Nothing is sent. */
         post: operations["beginTotp"];
-        delete?: never;
+        delete: operations["dropOwnTotp"];
         options?: never;
         head?: never;
         patch?: never;
@@ -62,10 +62,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        get: operations["listOwnSessions"];
         put?: never;
         post?: never;
         delete: operations["logoutEverywhere"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/all/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endOwnSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -579,6 +597,7 @@ export interface paths {
         delete: operations["deleteUser"];
         options?: never;
         head?: never;
+        /** @description Heads change everybody but administrators, and make none (403). */
         patch: operations["changeUser"];
         trace?: never;
     };
@@ -769,7 +788,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Keep what is recorded of its span and cameras. 507 vault-full when it does not fit. */
+        /** @description Keep what is recorded of its span and cameras and not held yet. 507 vault-full when it does not fit. */
         post: operations["holdIncident"];
         delete?: never;
         options?: never;
@@ -855,6 +874,25 @@ export interface paths {
             cookie?: never;
         };
         get: operations["downloadPackage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exports/{export}/berita-acara.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export: number;
+            };
+            cookie?: never;
+        };
+        /** @description The page of the package to print and sign. */
+        get: operations["printReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -996,8 +1034,22 @@ export interface components {
              */
             time: string;
             version: string;
+            /** @description a code is asked for at log in */
+            totp: boolean;
             /** @description the password is the generated one */
-            must_change_password?: boolean;
+            must_change_password: boolean;
+        };
+        LoginSession: {
+            id: string;
+            /** Format: date-time */
+            created: string;
+            /**
+             * Format: date-time
+             * @description to the minute or so
+             */
+            seen: string;
+            /** @description the one that asks */
+            current: boolean;
         };
         Camera: {
             id: string;
@@ -1511,6 +1563,56 @@ export interface operations {
             };
         };
     };
+    dropOwnTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    password: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Logging in needs no code */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+        };
+    };
+    listOwnSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where this user is logged in, the one used last first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["LoginSession"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
     logoutEverywhere: {
         parameters: {
             query?: never;
@@ -1527,6 +1629,27 @@ export interface operations {
                 };
                 content?: never;
             };
+        };
+    };
+    endOwnSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
         };
     };
     getSettings: {
@@ -2363,7 +2486,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Everybody (administrators) */
+            /** @description Everybody (heads and administrators) */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3080,6 +3203,30 @@ export interface operations {
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
+        };
+    };
+    printReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
         };
     };
     listShares: {

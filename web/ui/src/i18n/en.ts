@@ -4,6 +4,7 @@ import type { Words } from './index';
 const en: Words = {
   'app.tagline': 'Neighbourhood cameras',
   'nav.main': 'Main navigation', 'nav.live': 'Live', 'nav.timeline': 'Recordings', 'nav.events': 'Events', 'nav.clip': 'Clip', 'nav.more': 'More',
+  'nav.incidents': 'Incidents',
   'nav.unseen': '{n} not seen yet',
   'action.close': 'Close', 'action.retry': 'Try again', 'action.save': 'Save', 'action.cancel': 'Cancel', 'action.delete': 'Delete', 'action.back': 'Back', 'action.details': 'Show',
   'key.space': 'Space',
@@ -17,6 +18,7 @@ const en: Words = {
   'error.conflict': 'Exists already', 'error.codec': 'This browser cannot play the camera’s video format', 'error.media': 'The video cannot be read', 'error.cut-short': 'The download was cut short',
 
   'login.username': 'User name', 'login.password': 'Password', 'login.enter': 'Log in', 'login.busy': 'Checking …', 'login.expired': 'Your session ended. Log in to return to where you were.',
+  'login.code': 'Code from your phone', 'login.codeHint': 'Six digits from the authenticator app.', 'error.code-needed': 'The code from the phone is needed',
 
   'tile.waiting': 'Waiting for a picture …', 'tile.notRecording': 'NOT RECORDING', 'tile.age': '{age} ago', 'tile.stills': 'Stills',
   'camera.recording': 'Recording', 'camera.connecting': 'Connecting …', 'camera.offline': 'Camera not connected', 'camera.silent': 'Camera sends no picture', 'camera.frozen': 'Frozen picture',
@@ -62,6 +64,7 @@ const en: Words = {
   'search.none': 'Nothing moved there.', 'search.grid': 'Parts of the picture, {n} cells marked. Arrows move, space marks.',
 
   'clip.title': 'Make a clip', 'clip.onTimeline': 'Choose in recordings', 'clip.choose': 'Choose cameras', 'clip.download': 'Download {n} videos', 'clip.note': 'Note', 'clip.noteHint': 'Saved as a text file beside the video.',
+  'clip.incident': 'Make an incident',
   'clip.length': 'Length: {length}', 'clip.order': 'The end must be after the start', 'clip.tooLong': '6 hours at most', 'clip.nothing': 'Nothing recorded in this range', 'clip.morePreviews': 'and {n} more cameras',
 
   'more.thisDevice': 'This device', 'more.language': 'Language', 'more.theme': 'Appearance', 'theme.auto': 'As the device', 'theme.light': 'Light', 'theme.dark': 'Dark', 'more.account': 'Account', 'more.logout': 'Log out',
@@ -80,7 +83,7 @@ const en: Words = {
   'rules.title': 'Zones and lines', 'rules.hint': 'Drag the points; arrow keys work too.', 'rules.whole': 'The whole picture is watched now. Draw a zone if only a part matters.',
   'rules.zone': 'Zone', 'rules.line': 'Line', 'rules.ignore': 'Ignore', 'rules.point': 'Point {n}', 'rules.loiter': 'Stays longer than (seconds)', 'rules.loiterHint': 'Empty: not checked', 'rules.hours': 'Only at these hours', 'rules.hoursHint': 'Empty: always',
   'rules.direction': 'Direction', 'rules.directionHint': 'The arrow shows which way is in.', 'rules.both': 'Both ways', 'rules.in': 'In', 'rules.out': 'Out', 'rules.count': 'Count who comes in and goes out', 'rules.corner': 'Add a corner', 'rules.turn': 'Turn around',
-  'users.add': 'Add a user', 'users.added': 'User added', 'users.role': 'Role', 'users.roleHint': 'Volunteers watch; police also take clips; the head also sees summaries; administrators set everything.',
+  'users.add': 'Add a user', 'users.added': 'User added', 'users.role': 'Role',
   'users.newPassword': 'New password (empty: unchanged)', 'users.active': 'May log in', 'users.allCameras': 'All cameras', 'users.disabled': 'disabled', 'users.last': 'last seen {time}', 'users.never': 'never logged in',
   'storage.ring': 'Recording space “{name}”', 'storage.ok': 'good', 'storage.filled': '{percent} % filled', 'storage.holds': '{size} hold about {days}', 'storage.holdsUnknown': '{size}; days not measured yet',
   'storage.held': 'Kept', 'storage.for': 'For', 'storage.main': 'large pictures', 'storage.sub': 'small pictures', 'storage.events': 'events only', 'storage.everyCamera': 'all cameras', 'storage.tooSmall': 'Too small: less than a day of these cameras fits ({days}).',

@@ -2,6 +2,7 @@
 const id = {
   'app.tagline': 'Kamera lingkungan',
   'nav.main': 'Navigasi utama', 'nav.live': 'Langsung', 'nav.timeline': 'Rekaman', 'nav.events': 'Kejadian', 'nav.clip': 'Klip', 'nav.more': 'Lainnya',
+  'nav.incidents': 'Insiden',
   'nav.unseen': '{n} belum dilihat',
   'action.close': 'Tutup', 'action.retry': 'Coba lagi', 'action.save': 'Simpan', 'action.cancel': 'Batal', 'action.delete': 'Hapus', 'action.back': 'Kembali', 'action.details': 'Lihat',
   'key.space': 'Spasi',
@@ -15,6 +16,7 @@ const id = {
   'error.conflict': 'Sudah ada', 'error.codec': 'Peramban ini tidak dapat memutar format video kamera', 'error.media': 'Video tidak dapat dibaca', 'error.cut-short': 'Unduhan terputus',
 
   'login.username': 'Nama pengguna', 'login.password': 'Kata sandi', 'login.enter': 'Masuk', 'login.busy': 'Memeriksa …', 'login.expired': 'Sesi Anda berakhir. Masuk lagi untuk kembali ke tempat tadi.',
+  'login.code': 'Kode dari ponsel', 'login.codeHint': 'Enam angka dari aplikasi autentikator.', 'error.code-needed': 'Kode dari ponsel diperlukan',
 
   'tile.waiting': 'Menunggu gambar …', 'tile.notRecording': 'TIDAK MEREKAM', 'tile.age': '{age} lalu', 'tile.stills': 'Gambar diam',
   'camera.recording': 'Merekam', 'camera.connecting': 'Menyambung …', 'camera.offline': 'Kamera tidak tersambung', 'camera.silent': 'Kamera tidak mengirim gambar', 'camera.frozen': 'Gambar beku',
@@ -60,6 +62,7 @@ const id = {
   'search.none': 'Tidak ada gerakan di sana.', 'search.grid': 'Bagian gambar, {n} petak ditandai. Panah memindahkan, spasi menandai.',
 
   'clip.title': 'Buat klip', 'clip.onTimeline': 'Pilih di rekaman', 'clip.choose': 'Pilih kamera', 'clip.download': 'Unduh {n} video', 'clip.note': 'Catatan', 'clip.noteHint': 'Disimpan sebagai berkas teks di samping video.',
+  'clip.incident': 'Jadikan insiden',
   'clip.length': 'Panjang: {length}', 'clip.order': 'Akhir harus sesudah awal', 'clip.tooLong': 'Paling lama 6 jam', 'clip.nothing': 'Tidak ada rekaman pada rentang ini', 'clip.morePreviews': 'dan {n} kamera lagi',
 
   'more.thisDevice': 'Perangkat ini', 'more.language': 'Bahasa', 'more.theme': 'Tampilan', 'theme.auto': 'Ikut perangkat', 'theme.light': 'Terang', 'theme.dark': 'Gelap', 'more.account': 'Akun', 'more.logout': 'Keluar',
@@ -78,7 +81,7 @@ const id = {
   'rules.title': 'Daerah dan garis', 'rules.hint': 'Geser titik-titiknya; tombol panah juga bisa.', 'rules.whole': 'Sekarang seluruh gambar diawasi. Gambarlah daerah bila hanya sebagian yang penting.',
   'rules.zone': 'Daerah', 'rules.line': 'Garis', 'rules.ignore': 'Abaikan', 'rules.point': 'Titik {n}', 'rules.loiter': 'Berdiam lebih dari (detik)', 'rules.loiterHint': 'Kosong: tidak diperiksa', 'rules.hours': 'Hanya pada jam', 'rules.hoursHint': 'Kosong: selalu',
   'rules.direction': 'Arah', 'rules.directionHint': 'Panah menunjukkan arah masuk.', 'rules.both': 'Kedua arah', 'rules.in': 'Masuk', 'rules.out': 'Keluar', 'rules.count': 'Hitung yang masuk dan keluar', 'rules.corner': 'Tambah sudut', 'rules.turn': 'Balik arah',
-  'users.add': 'Tambah pengguna', 'users.added': 'Pengguna ditambahkan', 'users.role': 'Peran', 'users.roleHint': 'Relawan menonton; polisi juga mengambil klip; ketua juga melihat ringkasan; administrator mengatur semua.',
+  'users.add': 'Tambah pengguna', 'users.added': 'Pengguna ditambahkan', 'users.role': 'Peran',
   'users.newPassword': 'Kata sandi baru (kosongkan bila tetap)', 'users.active': 'Boleh masuk', 'users.allCameras': 'Semua kamera', 'users.disabled': 'dimatikan', 'users.last': 'terakhir masuk {time}', 'users.never': 'belum pernah masuk',
   'storage.ring': 'Ruang rekam “{name}”', 'storage.ok': 'baik', 'storage.filled': '{percent} % terisi', 'storage.holds': '{size} memuat sekitar {days}', 'storage.holdsUnknown': '{size}; jumlah hari belum terukur',
   'storage.held': 'Tersimpan', 'storage.for': 'Untuk', 'storage.main': 'gambar besar', 'storage.sub': 'gambar kecil', 'storage.events': 'hanya kejadian', 'storage.everyCamera': 'semua kamera', 'storage.tooSmall': 'Terlalu kecil: kurang dari sehari rekaman kamera-kamera ini yang muat ({days}).',

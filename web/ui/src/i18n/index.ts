@@ -1,13 +1,16 @@
 /*
- * index.ts - words. Indonesian is built in; English comes when it is chosen. A missing key is a
- * type error, so neither language can lag behind.
+ * index.ts - words. Indonesian is built in; English comes when it is chosen, and the words of the
+ * pages about people and evidence when the first of those is opened. A missing key is a type
+ * error, so neither language can lag behind.
  */
 import { computed, signal } from '@preact/signals';
 import { Zone } from '../time/zone';
 import id from './id';
+import type people from './people-id';
 
-export type Key = keyof typeof id;
-export type Words = Record<Key, string>;
+export type Key = keyof typeof id | keyof typeof people;
+export type Words = Record<keyof typeof id, string>;
+export type PeopleWords = Record<keyof typeof people, string>;
 export type Language = 'id' | 'en';
 
 const STORE = 'kt.language';
@@ -16,22 +19,43 @@ export const language = signal<Language>('id');
 export const zoneName = signal('Asia/Jakarta');
 export const zone = computed(() => new Zone(zoneName.value, language.value));
 
-const words = signal<Words>(id);
+const words = signal<Record<string, string>>(id);
+let withPeople = false;
 
 /** The text of KEY with {names} replaced. */
 export function t(key: Key, values?: Record<string, string | number>): string {
-  const text = words.value[key];
+  const text = words.value[key] ?? key;
   if (!values) return text;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
 /** The words for a code that came from the server: "gap.camera-silent"; the code itself if unknown. */
 export function tCode(prefix: string, code: string): string {
-  return (words.value as Record<string, string>)[`${prefix}.${code}`] ?? code;
+  return words.value[`${prefix}.${code}`] ?? code;
+}
+
+async function wordsOf(which: Language): Promise<Record<string, string>> {
+  const [base, more] = await Promise.all([
+    which === 'en' ? import('./en').then((m) => m.default) : id,
+    !withPeople ? {} : (which === 'en' ? import('./people-en') : import('./people-id')).then((m) => m.default),
+  ]);
+  return { ...base, ...more };
+}
+
+/** Bring the words of the pages about people and evidence; once is enough. */
+export async function learnPeopleWords(): Promise<void> {
+  if (withPeople) return;
+  withPeople = true;
+  try {
+    words.value = await wordsOf(language.value);
+  } catch (error) {
+    withPeople = false;
+    throw error;
+  }
 }
 
 export async function setLanguage(next: Language): Promise<void> {
-  words.value = next === 'en' ? (await import('./en')).default : id;
+  words.value = await wordsOf(next);
   language.value = next;
   document.documentElement.lang = next;
   try {

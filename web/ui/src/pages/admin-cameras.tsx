@@ -69,7 +69,7 @@ interface Found {
   url?: string;
 }
 
-function Discover({ onClose }: { onClose: () => void }) {
+export function Discover({ onClose, back = '' }: { onClose: () => void; back?: string }) {
   const found = useSignal<Found[] | null>(null);
   const error = useSignal<unknown>(null);
   useEffect(() => {
@@ -81,7 +81,7 @@ function Discover({ onClose }: { onClose: () => void }) {
         : found.value === null ? <Loading />
           : found.value.length === 0 ? <p>{t('cameras.noneFound')}</p>
             : <div class="menu-list">{found.value.map((f) => (
-                <a key={f.address} href={`#/admin/cameras/new?url=${encodeURIComponent(f.url ?? `rtsp://${f.address}/`)}&name=${encodeURIComponent(f.name ?? '')}`} onClick={onClose}>
+                <a key={f.address} href={`#/admin/cameras/new?url=${encodeURIComponent(f.url ?? `rtsp://${f.address}/`)}&name=${encodeURIComponent(f.name ?? '')}&back=${back}`} onClick={onClose}>
                   <Icon name="camera" /><span class="grow"><strong>{f.name ?? f.address}</strong><br /><span class="dim">{f.address} {f.hardware}</span></span>
                 </a>
               ))}</div>}
@@ -156,6 +156,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
   const error = useSignal('');
   const deleting = useSignal(false);
   const q = new URLSearchParams(location.hash.split('?')[1] ?? '');
+  const back = q.get('back') === 'setup' ? '#/setup?step=cameras' : '#/admin/cameras';
   const locked = (c?.provisioned ?? false) || !atLeast('admin');
   const submit = async (e: SubmitEvent): Promise<void> => {
     e.preventDefault();
@@ -164,7 +165,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
       await (c ? api.changeCamera(c.id, change) : api.addCamera(change));
       await refreshCameras();
       toast(t('cameras.saved'));
-      go('#/admin/cameras');
+      go(back);
     } catch (failure) {
       error.value = failure instanceof ApiError && failure.message ? failure.message : errorText(failure);
     }
@@ -197,7 +198,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
           <div role="alert">{error.value && <p class="form-error">{error.value}</p>}</div>
           <div class="row">
             {!locked && <button class="btn primary">{t('action.save')}</button>}
-            <a class="btn" href="#/admin/cameras">{t('action.back')}</a>
+            <a class="btn" href={back}>{t('action.back')}</a>
             <span class="grow" />
             {c && !locked && <button type="button" class="btn danger" onClick={() => { deleting.value = true; }}><Icon name="trash" />{t('action.delete')}</button>}
           </div>

@@ -5,10 +5,11 @@ import { api, iso, msOr, type StreamName } from '../api/client';
 import { bytes, duration, t, zone } from '../i18n';
 import { Empty, errorText, Field, Loading, toast, toastError } from '../parts/basics';
 import { Icon } from '../parts/icons';
+import { TimeField } from '../parts/time-field';
 import { href, replace, route } from '../router';
 import { cameraById, cameraName, cameras } from '../state/cameras';
 import { serverNow } from '../time/server-clock';
-import { MINUTE, parseTyped } from '../time/zone';
+import { MINUTE } from '../time/zone';
 import { clipName, fetchWithProgress, type Progress, save } from './clip-download';
 
 const DEFAULT = 5 * MINUTE;
@@ -35,27 +36,6 @@ function readChoice(): Choice {
 
 function writeChoice(c: Choice): void {
   replace(href(['clip'], { cam: c.cams.join(','), in: iso(c.from), out: iso(c.to), note: c.note }));
-}
-
-function TimeField({ label, value, onChange }: { label: string; value: number; onChange: (v: number) => void }) {
-  const bad = useSignal(false);
-  const text = `${zone.value.dateField(value)} ${zone.value.timeField(value)}`;
-  const change = (e: Event): void => {
-    const v = parseTyped((e.currentTarget as HTMLInputElement).value, zone.value, serverNow(), value);
-    bad.value = v === null;
-    if (v !== null) onChange(v);
-  };
-  const nudge = (by: number) => <button type="button" class="btn" aria-label={`${label} ${by > 0 ? '+' : '−'}${Math.abs(by) / 1000} ${t('unit.s')}`} onClick={() => onChange(value + by)}>{by > 0 ? '+' : '−'}{Math.abs(by) / 1000}</button>;
-  return (
-    <Field label={`${label} (${zone.value.label})`} hint={bad.value ? t('jump.bad') : undefined}>
-      {(id) => (
-        <div class="row" style="flex-wrap:nowrap">
-          <input id={id} class="num" type="text" key={text} value={text} aria-invalid={bad.value} onChange={change} />
-          {nudge(-5000)}{nudge(5000)}
-        </div>
-      )}
-    </Field>
-  );
 }
 
 function Preview({ camera, from, to }: { camera: string; from: number; to: number }) {
@@ -148,13 +128,15 @@ export function ClipPage() {
           </div>
           <div>
             <section class="panel">
-              <TimeField label={t('mark.in')} value={c.from} onChange={(from) => set({ from })} />
-              <TimeField label={t('mark.out')} value={c.to} onChange={(to) => set({ to })} />
+              <TimeField label={t('mark.in')} value={c.from} step={5} onChange={(from) => set({ from })} />
+              <TimeField label={t('mark.out')} value={c.to} step={5} onChange={(to) => set({ to })} />
               <p class="dim num">{t('clip.length', { length: duration(length) })}</p>
               <Field label={t('clip.note')} hint={t('clip.noteHint')}>
                 {(id) => <textarea id={id} rows={3} maxLength={500} value={c.note} onChange={(e) => set({ note: (e.currentTarget as HTMLTextAreaElement).value })} />}
               </Field>
               <Download choice={c} />
+              <p style="margin:14px 0 0"><a class="btn" href={href(['incidents', 'new'], { cam: c.cams.join(','), in: iso(c.from), out: iso(c.to), note: c.note })}>
+                <Icon name="folder" /><span>{t('clip.incident')}</span></a></p>
             </section>
             <fieldset class="panel" style="min-width:0">
               <legend class="sr">{t('admin.cameras')}</legend>

@@ -1,6 +1,7 @@
 /* login.tsx - the way in, also after a session ended: the page underneath is where one returns. */
 import { useState } from 'preact/hooks';
 import { language, setLanguage, t } from '../i18n';
+import { ApiError } from '../api/client';
 import { errorText, Field } from '../parts/basics';
 import { expired, login } from '../state/session';
 import { iconUrl } from '../parts/shell';
@@ -8,15 +9,18 @@ import { iconUrl } from '../parts/shell';
 export function LoginPage() {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
+  const [coded, setCoded] = useState(false); // the password was right, and a code is needed too
   const submit = async (e: SubmitEvent): Promise<void> => {
     e.preventDefault();
     const form = new FormData(e.currentTarget as HTMLFormElement);
     setBusy(true);
     setError('');
     try {
-      await login(String(form.get('username')).trim(), String(form.get('password')));
+      await login(String(form.get('username')).trim(), String(form.get('password')), String(form.get('code') ?? '').trim());
     } catch (failure) {
-      setError(errorText(failure));
+      const first = failure instanceof ApiError && failure.code === 'code-needed' && !coded;
+      if (first) setCoded(true);
+      else setError(errorText(failure));
       setBusy(false);
     }
   };
@@ -37,6 +41,11 @@ export function LoginPage() {
         <Field label={t('login.password')}>
           {(id) => <input id={id} name="password" type="password" autocomplete="current-password" required />}
         </Field>
+        {coded && (
+          <Field label={t('login.code')} hint={t('login.codeHint')}>
+            {(id) => <input id={id} name="code" type="text" inputMode="numeric" autocomplete="one-time-code" maxLength={8} required autofocus />}
+          </Field>
+        )}
         <div role="alert">{error && <p class="form-error">{error}</p>}</div>
         <button class="btn primary" disabled={busy}>{busy ? t('login.busy') : t('login.enter')}</button>
         <div class="langs">

@@ -1,63 +1,38 @@
 /* more.tsx - everything that is not watched all day: settings, administration, the way out. */
-import { useSignal } from '@preact/signals';
-import { language, setLanguage, t, tCode } from '../i18n';
-import { Dialog, errorText, Field, toast, toastError } from '../parts/basics';
+import { type Key, language, setLanguage, t, tCode } from '../i18n';
+import { Field, toastError } from '../parts/basics';
 import { Icon, type IconName } from '../parts/icons';
-import { api } from '../api/client';
-import { atLeast, logout, session } from '../state/session';
+import { atLeast, logout, session, watches } from '../state/session';
 import { setTheme, theme, type Theme } from '../state/theme';
 
-const LINKS: { to: string; icon: IconName; key: 'admin.cameras' | 'admin.system' | 'admin.users' | 'admin.logs'; admin: boolean }[] = [
-  { to: '#/admin/cameras', icon: 'camera', key: 'admin.cameras', admin: false },
-  { to: '#/admin/system', icon: 'heart', key: 'admin.system', admin: false },
-  { to: '#/admin/users', icon: 'users', key: 'admin.users', admin: true },
-  { to: '#/admin/logs', icon: 'log', key: 'admin.logs', admin: true },
-];
-
-export function PasswordDialog({ onClose, why }: { onClose: () => void; why?: string }) {
-  const error = useSignal('');
-  const submit = async (e: SubmitEvent): Promise<void> => {
-    e.preventDefault();
-    const form = new FormData(e.currentTarget as HTMLFormElement);
-    const next = String(form.get('next'));
-    if (next !== String(form.get('again'))) {
-      error.value = t('password.different');
-      return;
-    }
-    try {
-      await api.changePassword(String(form.get('old')), next);
-      toast(t('password.changed'));
-      onClose();
-    } catch (failure) {
-      error.value = errorText(failure);
-    }
-  };
-  const input = (name: string, complete: string, least: number) => (id: string) =>
-    <input id={id} name={name} type="password" autocomplete={complete} minLength={least} required />;
-  return (
-    <Dialog title={t('password.title')} onClose={onClose}>
-      {why && <p>{why}</p>}
-      <form onSubmit={(e) => void submit(e)}>
-        <input type="text" name="username" autocomplete="username" value={session.value?.username} class="hidden" readOnly />
-        <Field label={t('password.old')}>{input('old', 'current-password', 1)}</Field>
-        <Field label={t('password.new')} hint={t('password.hint')}>{input('next', 'new-password', 8)}</Field>
-        <Field label={t('password.again')}>{input('again', 'new-password', 8)}</Field>
-        <div role="alert">{error.value && <p class="form-error">{error.value}</p>}</div>
-        <button class="btn primary">{t('action.save')}</button>
-      </form>
-    </Dialog>
-  );
+interface Link {
+  to: string;
+  icon: IconName;
+  key: Key;
+  may: () => boolean;
 }
 
+const head = (): boolean => atLeast('head');
+const admin = (): boolean => atLeast('admin');
+
+const LINKS: Link[] = [
+  { to: '#/admin/cameras', icon: 'camera', key: 'admin.cameras', may: watches },
+  { to: '#/admin/system', icon: 'disk', key: 'admin.system', may: watches },
+  { to: '#/admin/users', icon: 'users', key: 'admin.users', may: head },
+  { to: '#/admin/audit', icon: 'shield', key: 'admin.audit', may: head },
+  { to: '#/admin/logs', icon: 'log', key: 'admin.logs', may: admin },
+  { to: '#/setup', icon: 'check', key: 'setup.title', may: admin },
+  { to: '#/account', icon: 'key', key: 'account.title', may: () => true },
+];
+
 export function MorePage() {
-  const password = useSignal(false);
   const who = session.value;
   return (
     <>
       <div class="bar"><h1>{t('nav.more')}</h1></div>
       <div class="content">
         <nav class="menu-list" aria-label={t('nav.more')}>
-          {LINKS.filter((l) => !l.admin || atLeast('admin')).map((l) => (
+          {LINKS.filter((l) => l.may()).map((l) => (
             <a key={l.to} href={l.to}><Icon name={l.icon} /><span class="grow">{t(l.key)}</span><Icon name="forward" size={18} /></a>
           ))}
         </nav>
@@ -82,14 +57,10 @@ export function MorePage() {
         <section class="panel" style="max-width:560px">
           <h2>{t('more.account')}</h2>
           <p>{who?.username} <span class="dim">({tCode('role', who?.role ?? '')})</span></p>
-          <div class="row">
-            <button type="button" class="btn" onClick={() => { password.value = true; }}><Icon name="lock" />{t('password.title')}</button>
-            <button type="button" class="btn" onClick={() => { logout().catch(toastError); }}><Icon name="logout" />{t('more.logout')}</button>
-          </div>
+          <button type="button" class="btn tall" onClick={() => { logout().catch(toastError); }}><Icon name="logout" />{t('more.logout')}</button>
         </section>
         <p class="dim num">Kentongan {who?.version}</p>
       </div>
-      {password.value && <PasswordDialog onClose={() => { password.value = false; }} />}
     </>
   );
 }

@@ -6,29 +6,37 @@ import { serverReachable } from '../api/client';
 import { t } from '../i18n';
 import { linkState, live } from '../live/connection';
 import { page } from '../router';
+import { atLeast, watches } from '../state/session';
 import { Toasts } from './basics';
 import { Icon, type IconName } from './icons';
 
 /** The hashed address of the icon, as the page itself names it. */
 export const iconUrl = (): string => document.querySelector<HTMLLinkElement>('link[rel=icon]')?.href ?? '';
 
-const ITEMS: { page: string; icon: IconName; key: 'nav.live' | 'nav.timeline' | 'nav.events' | 'nav.clip' | 'nav.more' }[] = [
-  { page: 'live', icon: 'live', key: 'nav.live' },
-  { page: 'timeline', icon: 'timeline', key: 'nav.timeline' },
-  { page: 'events', icon: 'events', key: 'nav.events' },
-  { page: 'clip', icon: 'clip', key: 'nav.clip' },
-  { page: 'more', icon: 'more', key: 'nav.more' },
+type Item = { page: string; icon: IconName; key: 'nav.live' | 'nav.timeline' | 'nav.events' | 'nav.clip' | 'nav.incidents' | 'nav.more'; may: () => boolean };
+
+const takesOut = (): boolean => atLeast('head');
+const always = (): boolean => true;
+
+/* Only what this person may: the server refuses the rest. */
+const ITEMS: Item[] = [
+  { page: 'live', icon: 'live', key: 'nav.live', may: watches },
+  { page: 'timeline', icon: 'timeline', key: 'nav.timeline', may: watches },
+  { page: 'events', icon: 'events', key: 'nav.events', may: watches },
+  { page: 'clip', icon: 'clip', key: 'nav.clip', may: takesOut },
+  { page: 'incidents', icon: 'folder', key: 'nav.incidents', may: () => takesOut() || !watches() },
+  { page: 'more', icon: 'more', key: 'nav.more', may: always },
 ];
 
-const MORE_PAGES = ['more', 'admin', 'account'];
+const HOME: Record<string, string> = { packages: 'incidents', admin: 'more', account: 'more', setup: 'more' };
 
 function Navigation() {
-  const here = MORE_PAGES.includes(page.value) ? 'more' : page.value;
+  const here = HOME[page.value] ?? (page.value === 'live' && !watches() ? 'incidents' : page.value);
   const news = unseen.value;
   return (
     <nav class="rail" aria-label={t('nav.main')}>
       <div class="logo"><img src={iconUrl()} alt="Kentongan" width="38" height="38" /></div>
-      {ITEMS.map((i) => (
+      {ITEMS.filter((i) => i.may()).map((i) => (
         <a key={i.page} class="nav-item" href={`#/${i.page}`} aria-current={here === i.page ? 'page' : undefined}>
           <Icon name={i.icon} />
           <span>{t(i.key)}</span>

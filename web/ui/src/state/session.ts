@@ -13,6 +13,9 @@ export const sessionState = signal<SessionState>('unknown');
 export const expired = signal(false);
 export const settings = signal<Record<string, unknown>>({});
 
+/** Police see what was shared with them and no cameras at all. */
+export const watches = (): boolean => session.value !== null && session.value.role !== 'police';
+
 const RANK: Record<Role, number> = { volunteer: 0, police: 1, head: 2, admin: 3 };
 export const atLeast = (role: Role): boolean => RANK[session.value?.role ?? 'volunteer'] >= RANK[role];
 
@@ -75,8 +78,15 @@ export async function resume(): Promise<void> {
   }
 }
 
-export async function login(username: string, password: string): Promise<void> {
-  await entered(await api.login(username, password));
+export async function login(username: string, password: string, code?: string): Promise<void> {
+  await entered(await api.login(username, password, code));
+}
+
+function left(): void {
+  live.stop();
+  markSession(false);
+  session.value = null;
+  sessionState.value = 'out';
 }
 
 export async function logout(): Promise<void> {
@@ -84,10 +94,19 @@ export async function logout(): Promise<void> {
   try {
     await api.logout();
   } finally {
-    markSession(false);
-    session.value = null;
-    sessionState.value = 'out';
+    left();
   }
+}
+
+/** Ask again who this is: the password or the second factor changed. */
+export async function refreshSession(): Promise<void> {
+  session.value = await api.whoAmI();
+}
+
+/** This session was ended on purpose, with others: no word about one that expired. */
+export function sessionEnded(): void {
+  left();
+  expired.value = false;
 }
 
 let saving: ReturnType<typeof setTimeout> | null = null;

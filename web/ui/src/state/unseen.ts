@@ -4,7 +4,7 @@ import { api, iso } from '../api/client';
 import { DAY } from '../time/zone';
 import { serverNow } from '../time/server-clock';
 import { eventTick } from './cameras';
-import { sessionState } from './session';
+import { sessionState, watches } from './session';
 
 export const unseen = signal(0);
 
@@ -29,5 +29,5 @@ export function recountUnseen(): void {
 
 effect(() => {
   eventTick.value;
-  if (sessionState.value === 'in') recountUnseen();
+  if (sessionState.value === 'in' && watches()) recountUnseen();
 });

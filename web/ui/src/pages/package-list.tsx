@@ -1,0 +1,49 @@
+/* package-list.tsx - evidence packages in one line each, and the list of all. */
+import { ms } from '../api/client';
+import { type Export, type Incident, people } from '../api/people';
+import { bytes, t, zone } from '../i18n';
+import { Empty, Failed, Loading } from '../parts/basics';
+import { JobBadge, JobProgress } from '../parts/job';
+import { useLoad } from '../parts/use-load';
+import { watches } from '../state/session';
+import { isBusy } from './case-state';
+import { CaseTabs } from './incidents';
+
+/** The words that were given when it was asked for. */
+export const wishOf = (item: Export): Record<string, string> => (item.request ?? {}) as Record<string, string>;
+
+export function PackageRow({ item, title }: { item: Export; title?: string | undefined }) {
+  const w = wishOf(item);
+  const who = [w['officer'], w['agency']].filter(Boolean).join(', ');
+  return (
+    <a class="case" href={`#/packages/${item.id}`}>
+      <span class="case-head"><strong class="anywhere">{item.name ?? t('package.number', { n: item.id })}</strong><JobBadge state={item.state} what="package" /></span>
+      {title && <span>{title}</span>}
+      <span class="dim">{[who, w['letter'] && t('package.letterNo', { no: w['letter'] })].filter(Boolean).join(' · ') || t('package.noRequest')}</span>
+      <span class="dim num">{zone.value.full(ms(item.created))}{item.size > 0 ? ` · ${bytes(item.size)}` : ''}</span>
+      <JobProgress job={item} label={t('package.number', { n: item.id })} />
+    </a>
+  );
+}
+
+async function ask(): Promise<{ packages: Export[]; incidents: Incident[] }> {
+  const [packages, incidents] = await Promise.all([people.exports(), people.incidents()]);
+  return { packages: packages.items, incidents: incidents.items };
+}
+
+export function PackageList() {
+  const { value, error, reload } = useLoad('packages', ask, (v) => (v?.packages.some(isBusy) ? 1000 : 30_000));
+  const titles = new Map(value.value?.incidents.map((i) => [i.id, i.title]));
+  return (
+    <>
+      <div class="bar"><h1 class="grow">{t('packages.title')}</h1></div>
+      <div class="content">
+        <CaseTabs here="packages" />
+        {!value.value ? (error.value ? <Failed error={error.value} retry={reload} /> : <Loading />)
+          : value.value.packages.length === 0
+            ? <Empty icon="package" title={t('packages.none')}><p>{t(watches() ? 'packages.noneHint' : 'incidents.noneSharedHint')}</p></Empty>
+            : <div class="cases narrow">{value.value.packages.map((p) => <PackageRow key={p.id} item={p} title={titles.get(p.incident)} />)}</div>}
+      </div>
+    </>
+  );
+}

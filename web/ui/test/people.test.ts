@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AuditRow, Export, Hold, JobState } from '../src/api/people';
+import { learnPeopleWords, setLanguage } from '../src/i18n';
+import { ACTIONS, auditSentence } from '../src/pages/audit-words';
+import { grouped, heldCameras, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
+
+const FROM = '2026-11-24T19:00:00.000Z';
+const TO = '2026-11-24T19:10:00.000Z';
+const incident = { cameras: ['a', 'b'], from: FROM, to: TO };
+const hold = (camera: string, state: JobState, done = 0, total = 0, from = FROM, to = TO): Hold =>
+  ({ id: 1, incident: 1, camera, stream: 'main', from, to, state, done_bytes: done, total_bytes: total, why: '', created_by: 'x', created: FROM });
+const pack = (state: JobState): Export =>
+  ({ id: 1, incident: 1, state, done_bytes: 0, total_bytes: 0, size: 0, name: null, manifest_sha256: null, why: '', request: null, created_by: 'x', created: FROM, finished: null });
+
+test('an incident is safe only when all of its cameras and all of its span are held', () => {
+  assert.equal(summariseHolds(incident, []), 'none');
+  assert.equal(summariseHolds(incident, [hold('a', 'done')]), 'partial');
+  assert.equal(summariseHolds(incident, [hold('a', 'done'), hold('b', 'done')]), 'done');
+  assert.equal(summariseHolds(incident, [hold('a', 'done'), hold('b', 'done', 0, 0, FROM, '2026-11-24T19:05:00.000Z')]), 'partial');
+  assert.equal(summariseHolds(incident, [hold('a', 'done'), hold('b', 'cancelled')]), 'partial');
+  assert.equal(summariseHolds(incident, [hold('a', 'failed')]), 'failed');
+  assert.equal(summariseHolds(incident, [hold('a', 'failed'), hold('b', 'running')]), 'running');
+  assert.equal(summariseHolds(incident, [hold('a', 'failed'), hold('a', 'done'), hold('b', 'done')]), 'done', 'the second try counts');
+  assert.equal(summariseHolds({ ...incident, cameras: [] }, []), 'none');
+  assert.deepEqual(heldCameras(incident, [hold('b', 'waiting')]), ['b']);
+});
+
+test('progress is a share of bytes, and nothing while sizes are unknown', () => {
+  assert.equal(progressOf([]), null);
+  assert.equal(progressOf([hold('a', 'running')]), null);
+  assert.equal(progressOf([hold('a', 'running', 50, 100), hold('b', 'done', 0, 300)]), 350 / 400);
+  assert.equal(progressOf([hold('a', 'running', 500, 100)]), 1);
+});
+
+test('the next step: hold, package, hand over; wait while something is made', () => {
+  assert.equal(nextStep('none', []), 'hold');
+  assert.equal(nextStep('failed', []), 'hold');
+  assert.equal(nextStep('running', []), 'wait');
+  assert.equal(nextStep('done', []), 'package');
+  assert.equal(nextStep('done', [pack('running')]), 'wait');
+  assert.equal(nextStep('done', [pack('failed')]), 'package');
+  assert.equal(nextStep('done', [pack('done')]), 'hand-over');
+});
+
+test('a PIN has six digits, each as likely as the others', () => {
+  const feed = (...list: number[]) => (a: Uint32Array): Uint32Array => { a[0] = list.shift()!; return a; };
+  assert.equal(makePin(feed(7)), '000007');
+  assert.equal(makePin(feed(1_234_567)), '234567');
+  assert.equal(makePin(feed(4_294_967_295, 42)), '000042', 'what would favour low digits is thrown again');
+  assert.match(makePin((a) => crypto.getRandomValues(a)), /^\d{6}$/);
+});
+
+test('fingerprints are read in groups of four', () => {
+  assert.equal(grouped('0123456789ab'), '0123 4567 89ab');
+  assert.equal(grouped(''), '');
+});
+
+test('rows of the audit log are sentences, in both languages, and unknown ones keep their code', async () => {
+  await learnPeopleWords();
+  const name = (id: string): string => (id === 'gerbang' ? 'Gerbang Utara' : id);
+  const row = (action: string, object: string | null, detail: Record<string, string> | null = null) =>
+    auditSentence({ action, object, detail: detail as AuditRow['detail'] }, name);
+  assert.equal(row('live', 'gerbang'), 'menonton langsung: Gerbang Utara');
+  assert.equal(row('incident-add', '5', { title: 'Motor hilang' }), 'mencatat insiden: #5, Motor hilang');
+  assert.equal(row('login', null), 'masuk');
+  assert.equal(row('login-failed', 'budi'), 'gagal masuk dengan nama: budi');
+  assert.equal(row('something-new', 'x'), 'something-new: x');
+  await setLanguage('en').catch(() => undefined);
+  assert.equal(row('live', 'gerbang'), 'watched live: Gerbang Utara');
+  for (const action of ACTIONS.flatMap((g) => g.actions)) assert.ok(!row(action, null).startsWith('did.'), action);
+  await setLanguage('id').catch(() => undefined);
+});
