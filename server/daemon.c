@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/daemon_private.h"
 #include "server/notify.h"
+#include "server/sandbox.h"
 #include "storage/catalog/activity.h"
 #include "storage/catalog/people.h"
 
@@ -93,6 +94,52 @@ static int load_config(const struct kt_daemon_params *p, kt_config **out, struct
     if (p->config_path)
         return kt_config_load(out, p->config_path, err);
     return kt_config_default(out, p->data_dir, err);
+}
+
+/* ------------------------------ where it may write ------------------------------ */
+
+#define WRITABLE_MAX (3 * (KT_CONFIG_MAX_RINGS + 2) + 2)
+
+struct writable {
+    char *paths[WRITABLE_MAX];
+    size_t n;
+};
+
+static void add_folder(struct writable *w, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    w->paths[w->n++] = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+}
+
+/* PATH, its folder (beside it are its lock, its key, its journal), and where both really are. */
+static void add_writable(struct writable *w, const char *path)
+{
+    char *real = realpath(path, NULL);
+    add_folder(w, path);
+    if (!real)
+        return;
+    add_folder(w, real);
+    w->paths[w->n++] = real;
+}
+
+/* Whoever takes us over by a camera's or a browser's bytes cannot write elsewhere. */
+static void restrict_writing(const kt_config *config)
+{
+    struct writable w = { .paths = { strdup("/tmp"), strdup("/var/tmp") }, .n = 2 };  /* the database sorts there */
+    add_writable(&w, config->catalog);
+    if (config->vault_path)
+        add_writable(&w, config->vault_path);
+    for (size_t i = 0; i < config->n_rings; i++)
+        add_writable(&w, config->rings[i].path);
+    int ret = 0;
+    for (size_t i = 0; i < w.n; i++)
+        ret = w.paths[i] ? ret : -ENOMEM;
+    if (ret == 0)
+        ret = kt_sandbox_write_only_below((const char *const *)w.paths, w.n);
+    if (ret < 0)
+        kt_info("kentongan", "writing is not restricted to its own folders: %s", kt_strerror(ret));
+    for (size_t i = 0; i < w.n; i++)
+        free(w.paths[i]);
 }
 
 static int open_catalog(kt_daemon *d, struct kt_error *err)
@@ -214,12 +261,14 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
     d->started_us = kt_clock_mono_us();
     pthread_mutex_init(&d->change_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
+    pthread_rwlock_init(&d->in_use, NULL);
 
     int ret = load_config(params, &d->config, err);
     if (ret == 0) {
         d->utc_offset_s = utc_offset(d->config->timezone);
         d->guard.allow = d->config->allow_loopback ? KT_NET_ALLOW_LOOPBACK | KT_NET_ALLOW_LINK_LOCAL
                                                    : KT_NET_GUARDED;
+        restrict_writing(d->config);
         ret = open_catalog(d, err);
     }
     if (ret == 0)
@@ -263,6 +312,7 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_ring_set_close(&d->rings);
     kt_catalog_close(&d->catalog);
     kt_config_free(&d->config);
+    pthread_rwlock_destroy(&d->in_use);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->change_lock);
     free(d);

@@ -41,6 +41,8 @@ struct kt_daemon {
 
     pthread_mutex_t change_lock;        /* one change of cameras at a time; before lock */
     kt_config *config;                  /* protected by change_lock */
+    pthread_rwlock_t in_use;            /* read: a camera of the list is used without lock; write:
+                                         * those that left it can go. Before lock */
     pthread_mutex_t lock;               /* leaf */
     /* --- protected by lock --- */
     kt_camera **cameras;

@@ -73,6 +73,9 @@ static void stop_changed(kt_daemon *d, const struct kt_camera_config *want, size
         kt_hub_remove(d->hub, kt_camera_config(gone[i])->id);
         list[i] = &gone[i];
     }
+    /* Whoever found one of them in the list before is done with it now. */
+    pthread_rwlock_wrlock(&d->in_use);
+    pthread_rwlock_unlock(&d->in_use);
     kt_camera_stop_all(list, n_gone);
 }
 

@@ -5,6 +5,7 @@
 
 #include "server/base/cleanup.h"
 #include "server/commands.h"
+#include "server/sandbox.h"
 
 static const struct {
     const char *word, *summary;
@@ -31,6 +32,7 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+    kt_sandbox_no_core();
     if (argc < 2) {
         usage(stderr);
         return 2;

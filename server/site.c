@@ -32,12 +32,16 @@ static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
 static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, int64_t *wall_us)
 {
     kt_daemon *d = user;
-    int ret = -ENOENT;
+    kt_camera *camera = NULL;
+    pthread_rwlock_rdlock(&d->in_use);
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < d->n_cameras; i++)
         if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            ret = kt_camera_snapshot(d->cameras[i], 0, out, n, wall_us);
+            camera = d->cameras[i];
     pthread_mutex_unlock(&d->lock);
+    /* A picture takes long to make: nobody but the end of this camera waits for it. */
+    const int ret = camera ? kt_camera_snapshot(camera, 0, out, n, wall_us) : -ENOENT;
+    pthread_rwlock_unlock(&d->in_use);
     return ret;
 }
 

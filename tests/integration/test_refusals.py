@@ -2,12 +2,15 @@
 """Bad input gets a clear answer: over HTTP, in the configuration, at the start."""
 import json
 import os
+import pathlib
 import re
+import resource
+import signal
 import socket
 import subprocess
 import time
 
-from kt import (KENTONGAN, SLOW, Cameras, Server, Skip, camera_list, format_time, free_port, new_folder, parse_time, run,
+from kt import (KENTONGAN, SLOW, Cameras, Server, Skip, camera_list, format_time, free_port, new_folder, note, parse_time, run,
                 test, wait_for)
 
 cameras = Cameras(2)
@@ -76,6 +79,36 @@ def secret():
         assert b"rahasia77" not in answer.body, path
     assert "rahasia77" not in server.log()
     assert "kampung-aman-91" not in server.log()
+
+
+def core_after_crash(command):
+    """Does COMMAND leave a core file when it crashes, all limits lifted?"""
+    child = os.fork()
+    if child == 0:
+        os.chdir(new_folder())
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+        os.dup2(1, 2)
+        os.execv(command[0], [str(c) for c in command])
+    time.sleep(1.5)
+    os.kill(child, signal.SIGSEGV)
+    return os.WCOREDUMP(os.waitpid(child, 0)[1])
+
+
+@test("a crash leaves no core file, whatever the limits say: the memory holds passwords")
+def no_core():
+    note("another program leaves a core file here" if core_after_crash(["/bin/sleep", "60"]) else
+         "this machine writes no core files at all")
+    lone = Server(folder=new_folder())
+    assert not core_after_crash([KENTONGAN, "serve", "-c", lone.config])
+
+
+@test("writing is restricted to its own folders where the kernel can, also when started by hand")
+def own_folders():
+    lone = Server(folder=new_folder()).start()
+    restricted = "NoNewPrivs:\t1" in pathlib.Path(f"/proc/{lone.process.pid}/status").read_text()
+    assert restricted != ("writing is not restricted" in lone.log())
+    lone.stop()
 
 
 # ------------------------------ at the start ------------------------------

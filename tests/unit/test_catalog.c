@@ -293,7 +293,8 @@ START_TEST(guessing_is_slowed_down_and_a_restart_does_not_help)
 }
 END_TEST
 
-static const char *const bad_passwords[] = { "", "short", "password", "ADMIN123", "bismillah" };
+static const char *const bad_passwords[] = { "", "short", "password", "ADMIN123", "bismillah", "Sunshine1", "trustno1",
+                                           "Liverpool1", "siskamling", "00000000" };
 
 START_TEST(a_weak_password_is_refused)
 {
