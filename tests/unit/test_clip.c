@@ -102,6 +102,13 @@ static double frames(void)
                " -of csv=p=0", "");
 }
 
+/* Not decoded: a frame whose key frame is missing counts as well. */
+static double packets(void)
+{
+    return ask("ffprobe -v error -count_packets -select_streams v:0 -show_entries stream=nb_read_packets"
+               " -of csv=p=0", "");
+}
+
 static double start_time(void)
 {
     return ask("ffprobe -v error -show_entries format=start_time -of csv=p=0", "");
@@ -253,7 +260,7 @@ START_TEST(a_damaged_record_is_refused_or_skipped_never_served)
     kt_clip_info(clip, &info);
     ck_assert_uint_gt(info.damaged, 0);
     kt_clip_close(&clip);
-    ck_assert_double_eq(frames(), 80 - rec[0].frames);
+    ck_assert_double_eq(packets(), 80 - rec[0].frames);
     free(rec);
 }
 END_TEST
