@@ -7,7 +7,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { Browser, Cameras, check, checkTime, enter, frames, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
+import { Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
@@ -400,6 +400,7 @@ test('a camera is tested, added, changed and removed', async () => {
   await page.fill('input[name=main]', cameras.url(0, 'main'));
   await page.click('form button:has-text("Uji") >> nth=0');
   await page.waitForSelector('.badge.ok:has-text("Terhubung")', { timeout: 12_000 });
+  await page.waitForSelector('.tried img');
   await page.click('form button.primary');
   await page.waitForSelector('a[href="#/admin/cameras/pintu-belakang"]', { timeout: 8000 });
   await until('it records', 12, async () => (await server.api('GET', '/cameras/pintu-belakang')).recording);
@@ -412,6 +413,62 @@ test('a camera is tested, added, changed and removed', async () => {
   await page.click('dialog button.danger');
   await until('it is gone', 5, async () => !(await server.api('GET', '/cameras')).items.some((c) => c.id === 'pintu-belakang'));
   await page.waitForURL(/#\/admin\/cameras$/);
+});
+
+test('forty cameras are found in an address range, looked at, and added at once with one password', async () => {
+  const secret = 'kunci@malam/9';
+  const many = await Cameras.start(40, ['--bind', '0.0.0.0', '--auth', `ronda:${secret}`]);
+  const devices = await Devices.start(40, many, 'ronda', secret);
+  await visit(page, '#/admin/cameras');
+  await page.click('a:has-text("Cari di jaringan")');
+  const range = `127.0.0.2-41:${devices.port}`;
+  await page.fill('input[name=range]', range);
+  await page.click('form button.primary');
+  await page.waitForSelector('.found-list >> text=meminta kata sandi', { timeout: 30_000 });
+  check(await page.locator('button:has-text("Tambah 0 kamera")').isDisabled(), 'nothing can be added without the password');
+  await page.fill('input[name=user]', 'ronda');
+  await page.fill('input[name=password]', secret);
+  await page.click('form button.primary');
+  await page.waitForSelector('button:has-text("Tambah 40 kamera")', { timeout: 30_000 });
+  if (screens > 0) await page.screenshot({ path: `${process.argv[screens + 1]}/find-id-desktop.jpg`, type: 'jpeg', quality: 62 });
+  // Look at one before it is saved: a real picture of the camera.
+  await page.click('.found-list li:nth-child(3) button:has-text("Lihat")');
+  await page.waitForSelector('.found-list li:nth-child(3) .tried img', { timeout: 15_000 });
+  const wide = await page.evaluate(() => document.querySelector('.tried img').naturalWidth);
+  check(wide >= 320, `the picture is ${wide} wide`);
+  await page.fill('.found-list li:nth-child(1) input[type=text]', 'Pos Kamling');
+  await page.click('.found-list li:nth-child(2) input[type=checkbox]');
+  await page.click('button:has-text("Tambah 39 kamera")');
+  await page.waitForURL(/#\/admin\/cameras$/, { timeout: 30_000 });
+  const added = async () => (await server.api('GET', '/cameras')).items.filter((c) => !c.provisioned);
+  await until('39 cameras record', 30, async () => (await added()).filter((c) => c.recording).length === 39);
+  const list = await added();
+  check(list.some((c) => c.id === 'pos-kamling' && c.name === 'Pos Kamling'), 'the name is what was typed');
+  check(list.every((c) => c.has_sub && c.main.includes(':***@') && !JSON.stringify(c).includes('kunci')), 'main and sub, and no password');
+  check(!server.log().includes('kunci'), 'no password in the log');
+  // Searched again, those that are there are not offered a second time.
+  await visit(page, '#/admin/cameras/find');
+  await page.fill('input[name=range]', range);
+  await page.fill('input[name=user]', 'ronda');
+  await page.fill('input[name=password]', secret);
+  await page.click('form button.primary');
+  await page.waitForSelector('button:has-text("Tambah 1 kamera")', { timeout: 30_000 });
+  check(await page.locator('.found-list >> text=sudah ada').count() === 39, 'the others are known');
+  for (const c of list) await server.api('DELETE', `/cameras/${c.id}`);
+  many.process.kill();
+  devices.process.kill();
+});
+
+test('what is wrong with a camera stands on its page in Indonesian, with what to do', async () => {
+  const port = await freePort();
+  await server.api('POST', '/cameras', { id: 'rusak', name: 'Rusak', main: `rtsp://ronda:rahasia7@127.0.0.1:${port}/` });
+  await until('it is offline', 10, async () => (await server.api('GET', '/cameras/rusak')).state === 'offline');
+  await visit(page, '#/admin/cameras/rusak');
+  await page.waitForSelector('text=Tidak ada yang menjawab di alamat ini. Periksa alamat dan port');
+  check(!(await page.content()).includes('rahasia7'), 'the password is not in the page');
+  await page.click('form button:has-text("Uji") >> nth=0');
+  await page.waitForSelector('.form-error:has-text("Tidak ada yang menjawab")', { timeout: 12_000 });
+  await server.api('DELETE', '/cameras/rusak');
 });
 
 test('a volunteer is added, and sees no administration', async () => {

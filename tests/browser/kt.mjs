@@ -131,13 +131,13 @@ export function freePort() {
 }
 
 export class Cameras {
-  static async start(n = 8) {
+  static async start(n = 8, options = []) {
     if (!existsSync(CAMERA)) throw new Skip('kt-camera is not built');
     if (!existsSync(join(DEMO, '1-gerbang-main.mp4'))) throw new Skip(`no footage in ${DEMO}`);
     const c = new Cameras();
     const folder = newFolder('kt-browser-cameras');
     c.n = n;
-    c.process = start(CAMERA, ['--port', '0', '--cameras', String(n), '--truth', join(folder, 'truth.json'), DEMO], join(folder, 'log'));
+    c.process = start(CAMERA, ['--port', '0', '--cameras', String(n), '--truth', join(folder, 'truth.json'), ...options, DEMO], join(folder, 'log'));
     c.port = Number(await until('kt-camera is ready', 15, () =>
       /ready port=(\d+)/.exec(readFileSync(join(folder, 'log'), 'utf8'))?.[1]));
     c.truth = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8'));
@@ -162,6 +162,19 @@ export class Cameras {
   /** Stop and continue the cameras: nothing comes, but connections stay. */
   freeze(frozen) {
     this.process.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
+  }
+}
+
+/** COUNT ONVIF devices on 127.0.0.2 and up, whose streams are those of CAMERAS. */
+export class Devices {
+  static async start(count, cameras, user, password) {
+    const d = new Devices();
+    d.process = spawn('python3', [join(ROOT, 'tests/integration/onvif_device/onvif_device.py'), '--count', String(count), '--address', '127.0.0.2',
+      '--user', user, '--password', password, '--rtsp', String(cameras.port)], { stdio: ['pipe', 'pipe', 'ignore'] });
+    running.add(d.process);
+    d.process.on('exit', () => running.delete(d.process));
+    d.port = Number(/port=(\d+)/.exec(String(await new Promise((r) => d.process.stdout.once('data', r))))[1]);
+    return d;
   }
 }
 

@@ -152,7 +152,10 @@ class Device:
         token = re.search(r"ProfileToken>([^<]*)<", request)[1]
         if self.o.bad == "no-stream" or (action == "GetSnapshotUri" and self.o.old):
             return 400, fault("ter:InvalidArgVal", "no such profile")
-        uri = f"{stream_base}/{token}?user=x&amp;a=1" if action == "GetStreamUri" else f"{base}/snap/{token}.jpg"
+        stream = f"{stream_base}/{token}?user=x&amp;a=1"
+        if self.o.rtsp:         # where kt-camera is
+            stream = f"{stream_base.rsplit(':', 1)[0]}:{self.o.rtsp}/cam{self.number:02d}/{token.rsplit('_', 1)[1]}"
+        uri = stream if action == "GetStreamUri" else f"{base}/snap/{token}.jpg"
         if version2:
             return 200, envelope(f"<tr2:{action}Response><tr2:Uri>{uri}</tr2:Uri></tr2:{action}Response>")
         return 200, envelope(f"<trt:{action}Response><trt:MediaUri><tt:Uri>{uri}</tt:Uri><tt:Timeout>PT0S"
@@ -267,6 +270,7 @@ def main():
     p.add_argument("--channels", type=int, default=1)
     p.add_argument("--claims", default="")
     p.add_argument("--bad", default="")
+    p.add_argument("--rtsp", type=int, default=0)
     o = p.parse_args()
     first, port = struct.unpack("!I", socket.inet_aton(o.address))[0], o.port
     for number in range(o.count):

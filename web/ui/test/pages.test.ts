@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Camera, EventItem } from '../src/api/client';
+import type { Found } from '../src/api/client';
+import { whyText } from '../src/i18n/why';
+import { candidates, placeOf, toCamera } from '../src/pages/find';
 import { addPoint, freeName, inSide, movePoint, newShape, place, readRules, removePoint, writeRules } from '../src/pages/rules';
 import { slug } from '../src/pages/camera-id';
 import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
@@ -152,4 +155,33 @@ test('shapes are drawn: corners are added on the longest edge, never fewer than 
 test('the arrow of a line points to the right of its direction: that is in', () => {
   const [mid, tip] = inSide(newShape('line', 'x'))!; // drawn downwards: right is to the left on the screen
   assert.ok(tip[0] < mid[0] && Math.abs(tip[1] - mid[1]) < 1e-9);
+});
+
+test('what a search found becomes cameras: one a video source, with the shared login, unless it is there already', () => {
+  const items: Found[] = [
+    { address: '192.168.1.11', name: 'Gerbang', hardware: 'KT-1', state: 'ready', snapshot: 'http://192.168.1.11/s.jpg',
+      suggested: [{ source: 'a', main: 'rtsp://192.168.1.11/1', sub: 'rtsp://192.168.1.11/2' }] },
+    { address: '192.168.1.12', state: 'ready', hardware: 'NVR',
+      suggested: [{ source: 'a', main: 'rtsp://192.168.1.12:554/1?ch=1', sub: '' }, { source: 'b', main: 'rtsp://192.168.1.12/1?ch=2', sub: '' }] },
+    { address: '192.168.1.13', state: 'password-needed', why: 'it asks for a user name and password' },
+  ];
+  const list = candidates(items, ['rtsp://u:***@192.168.1.12/1?ch=1', '']);
+  assert.deepEqual(list.map((c) => [c.name, c.known, c.main !== '']),
+    [['Gerbang', false, true], ['NVR 1', true, true], ['NVR 2', false, true], ['192.168.1.13', false, false]]);
+  assert.deepEqual(toCamera(list[0]!, 'Gerbang', 'ronda', 'm@lam/9:', new Set(['gerbang'])), {
+    id: 'gerbang-2', name: 'Gerbang', main: 'rtsp://ronda:m%40lam%2F9%3A@192.168.1.11/1', sub: 'rtsp://ronda:m%40lam%2F9%3A@192.168.1.11/2',
+    snapshot: 'http://192.168.1.11/s.jpg' });
+  assert.equal(toCamera(list[2]!, 'Find', '', '', new Set()).id, 'find-2');
+  assert.equal(toCamera(list[2]!, 'x', 'u', '$&', new Set()).main, 'rtsp://u:%24%26@192.168.1.12/1?ch=2');
+  assert.equal(placeOf('rtsp://a:b@c@HOST:554/X?y=@'), 'host/X?y=@');
+});
+
+test('what the recorder says of a camera is said in Indonesian, with what to do', () => {
+  for (const why of ['the camera redirects to another address: refused; set that address if you trust it', 'nothing answers at this address: connection refused',
+    'the camera refuses the user name or password', 'the camera sends no key frame', 'video codec vp8 cannot be recorded: set the camera to H.264',
+    'connecting: Connection timed out', 'no video for 10 seconds', 'the camera closed the connection', 'the name of the camera is not known: check the address',
+    'this address is not allowed: it leads to the recorder itself, or to no camera', 'the camera does not offer UDP: set another transport'])
+    assert.ok(!/\bthe\b|\bcamera\b/.test(whyText(why)), `${why} -> ${whyText(why)}`);
+  assert.ok(whyText('video codec vp8 cannot be recorded').includes('vp8'));
+  assert.equal(whyText('something nobody foresaw'), 'something nobody foresaw');
 });

@@ -21,6 +21,7 @@ export type TimelineCamera = TimelineAnswer['cameras'][number];
 export type User = Schemas['User'];
 export type Role = Schemas['Role'];
 export type Probe = Schemas['Probe'];
+export type Found = operations['discoverCameras']['responses'][200]['content']['application/json']['items'][number];
 export type StreamName = 'main' | 'sub';
 
 export class ApiError extends Error {
@@ -128,10 +129,9 @@ export const api = {
   addCamera: (c: CameraChange) => send<Camera>('POST', 'cameras', c),
   changeCamera: (id: string, c: CameraChange) => send<Camera>('PATCH', cam(id), c),
   deleteCamera: (id: string) => send<void>('DELETE', cam(id)),
-  testCamera: (body: { url: string; transport?: 'tcp' | 'udp' | 'tls'; camera?: string }) =>
+  testCamera: (body: { url: string; transport?: NonNullable<CameraChange['transport']>; camera?: string }) =>
     send<Probe>('POST', 'cameras/test', body),
-  discover: () => send<{ items: { address: string; name?: string; hardware?: string; url?: string }[] }>(
-    'POST', 'cameras/discover', {}),
+  discover: (ask: { range?: string; user?: string; password?: string }) => send<{ items: Found[] }>('POST', 'cameras/discover', ask),
   snapshotUrl: (id: string, version: number) => apiUrl(`${cam(id)}/snapshot.jpg`, { v: version }),
   clipUrl: (id: string, from: number, to: number, stream: StreamName) =>
     apiUrl(`${cam(id)}/clip.mp4`, { from: iso(from), to: iso(to), stream }),

@@ -1754,7 +1754,7 @@ export interface operations {
                 "application/json": {
                     url: string;
                     /** @enum {string} */
-                    transport?: "tcp" | "udp" | "tls";
+                    transport?: "tcp" | "udp" | "tls" | "libav";
                     /** @description take the password of this camera where URL holds *** */
                     camera?: string;
                 };
@@ -1813,7 +1813,15 @@ export interface operations {
                             model?: string;
                             clock_offset_seconds?: number | null;
                             profiles?: Record<string, never>[];
-                            suggested?: Record<string, never>[];
+                            host?: string;
+                            /** @description address of a picture */
+                            snapshot?: string;
+                            /** @description one for each video source, a recorder with four inputs has four */
+                            suggested?: {
+                                source: string;
+                                main: string;
+                                sub: string;
+                            }[];
                         }[];
                     };
                 };

@@ -3,14 +3,16 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { api, ApiError, ms, type Camera, type CameraChange, type Probe } from '../api/client';
 import { bitrate, duration, number, t, tCode } from '../i18n';
+import { adviceText, whyText } from '../i18n/why';
 import { Dialog, Empty, errorText, Field, Loading, toast, toastError } from '../parts/basics';
 import { Icon } from '../parts/icons';
 import { go } from '../router';
 import { cameraById, cameras, refreshCameras } from '../state/cameras';
 import { atLeast } from '../state/session';
 import { serverNow } from '../time/server-clock';
-import { slug } from './camera-id';
+import { backFrom, slug } from './camera-id';
 import { RulesEditor } from './rules-editor';
+import { TestResult } from './test-result';
 
 export function StateBadge({ camera }: { camera: Camera }) {
   if (!camera.enabled) return <span class="badge plain">{tCode('camera', 'disabled')}</span>;
@@ -25,11 +27,12 @@ function Row({ camera: c }: { camera: Camera }) {
   return (
     <tr>
       <td><div class="camera-card">
-        {c.enabled && c.recording ? <img src={api.snapshotUrl(c.id, Math.floor(Date.now() / 60_000))} alt="" loading="lazy" /> : <span class="noimg" />}
+        {c.enabled && (c.recording || c.snapshot) ? <img src={api.snapshotUrl(c.id, Math.floor(Date.now() / 60_000))} alt="" loading="lazy" /> : <span class="noimg" />}
         <div style="min-width:110px"><a href={`#/admin/cameras/${c.id}`}><strong>{c.name}</strong></a>
           <div class="dim">{c.id}{c.provisioned && ` · ${t('cameras.fromFile')}`}</div></div>
       </div></td>
-      <td><StateBadge camera={c} />{c.why && <div class="dim" style="max-width:32ch">{c.why}</div>}</td>
+      <td><StateBadge camera={c} />{c.why && <div class="dim" style="max-width:32ch">{whyText(c.why)}</div>}
+        {(c.advice?.length ?? 0) > 0 && <a class="badge plain" href={`#/admin/cameras/${c.id}`}>{t('cameras.advice')}: {c.advice!.length}</a>}</td>
       <td class="num">{facts || '–'}</td>
       <td class="num nowrap">{last === null ? '–' : t('cameras.ago', { age: duration(last) })}</td>
       <td class="num">{c.reconnects ?? 0}</td>
@@ -39,14 +42,13 @@ function Row({ camera: c }: { camera: Camera }) {
 
 export function CameraList() {
   const list = cameras.value;
-  const finding = useSignal(false);
   if (list === null) return <Loading />;
   return (
     <>
       {atLeast('admin') && (
         <div class="row" style="margin-bottom:12px">
           <a class="btn primary" href="#/admin/cameras/new"><Icon name="plus" />{t('cameras.add')}</a>
-          <button type="button" class="btn" onClick={() => { finding.value = true; }}><Icon name="search" />{t('cameras.discover')}</button>
+          <a class="btn" href="#/admin/cameras/find"><Icon name="search" />{t('cameras.discover')}</a>
         </div>
       )}
       {list.length === 0 ? <Empty icon="camera" title={t('wall.none')} /> : (
@@ -57,56 +59,29 @@ export function CameraList() {
           </table>
         </div>
       )}
-      {finding.value && <Discover onClose={() => { finding.value = false; }} />}
     </>
   );
 }
 
-interface Found {
-  address: string;
-  name?: string;
-  hardware?: string;
-  url?: string;
+interface UrlFieldProps {
+  name: string;
+  label: string;
+  hint: string;
+  value: string;
+  camera: string;
+  disabled: boolean;
 }
 
-export function Discover({ onClose, back = '' }: { onClose: () => void; back?: string }) {
-  const found = useSignal<Found[] | null>(null);
-  const error = useSignal<unknown>(null);
-  useEffect(() => {
-    api.discover().then((a) => { found.value = a.items; }, (e: unknown) => { error.value = e; });
-  }, []);
-  return (
-    <Dialog title={t('cameras.discover')} onClose={onClose}>
-      {error.value ? <p class="form-error" role="alert">{errorText(error.value)}</p>
-        : found.value === null ? <Loading />
-          : found.value.length === 0 ? <p>{t('cameras.noneFound')}</p>
-            : <div class="menu-list">{found.value.map((f) => (
-                <a key={f.address} href={`#/admin/cameras/new?url=${encodeURIComponent(f.url ?? `rtsp://${f.address}/`)}&name=${encodeURIComponent(f.name ?? '')}&back=${back}`} onClick={onClose}>
-                  <Icon name="camera" /><span class="grow"><strong>{f.name ?? f.address}</strong><br /><span class="dim">{f.address} {f.hardware}</span></span>
-                </a>
-              ))}</div>}
-    </Dialog>
-  );
-}
-
-function TestResult({ probe }: { probe: Probe }) {
-  if (!probe.ok) return <p class="form-error">{t('test.failed')}: {probe.why}</p>;
-  return (
-    <p><span class="badge ok">{t('test.ok')}</span>{' '}
-      <span class="num">{[probe.codec?.toUpperCase(), probe.width ? `${probe.width}×${probe.height}` : '', probe.fps ? `${number(probe.fps, 1)} fps` : '',
-        probe.gop_seconds ? t('test.gop', { s: number(probe.gop_seconds, 1) }) : ''].filter(Boolean).join(' · ')}</span></p>
-  );
-}
-
-function UrlField({ name, label, hint, value, camera, disabled }: { name: string; label: string; hint: string; value: string; camera: string; disabled: boolean }) {
+function UrlField({ name, label, hint, value, camera, disabled }: UrlFieldProps) {
   const probe = useSignal<Probe | null>(null);
   const busy = useSignal(false);
   const text = useSignal(value);
-  const test = async (): Promise<void> => {
+  const test = async (button: HTMLButtonElement): Promise<void> => {
+    const transport = new FormData(button.form!).get('transport') as CameraChange['transport'] | null;
     busy.value = true;
     probe.value = null;
     try {
-      probe.value = await api.testCamera(camera ? { url: text.value, camera } : { url: text.value });
+      probe.value = await api.testCamera({ url: text.value, ...(camera && { camera }), ...(transport && { transport }) });
     } catch (error) {
       probe.value = { ok: false, why: errorText(error) };
     } finally {
@@ -120,7 +95,7 @@ function UrlField({ name, label, hint, value, camera, disabled }: { name: string
           <div class="row" style="flex-wrap:nowrap">
             <input id={id} name={name} type="text" inputMode="url" autocapitalize="none" autocomplete="off" spellcheck={false} required={name === 'main'}
               value={text.value} disabled={disabled} onInput={(e) => { text.value = (e.currentTarget as HTMLInputElement).value; }} />
-            <button type="button" class="btn" disabled={busy.value || !text.value} onClick={() => void test()}>{busy.value ? t('test.busy') : t('test.go')}</button>
+            <button type="button" class="btn" disabled={busy.value || !text.value} onClick={(e) => void test(e.currentTarget as HTMLButtonElement)}>{busy.value ? t('test.busy') : t('test.go')}</button>
           </div>
         )}
       </Field>
@@ -145,7 +120,7 @@ export function CameraForm({ id }: { id: string }) {
 function readForm(form: FormData, isNew: boolean): CameraChange {
   const name = String(form.get('name')).trim();
   const change: CameraChange = {
-    name, main: String(form.get('main')).trim(), sub: String(form.get('sub') ?? '').trim(),
+    name, main: String(form.get('main')).trim(), sub: String(form.get('sub') ?? '').trim(), snapshot: String(form.get('snapshot') ?? '').trim(),
     transport: form.get('transport') as 'tcp', analysis: form.get('analysis') as 'adaptive', enabled: form.get('enabled') === 'on',
   };
   if (isNew) change.id = String(form.get('id') ?? '').trim() || slug(name, new Set(cameraById.value.keys()));
@@ -156,7 +131,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
   const error = useSignal('');
   const deleting = useSignal(false);
   const q = new URLSearchParams(location.hash.split('?')[1] ?? '');
-  const back = q.get('back') === 'setup' ? '#/setup?step=cameras' : '#/admin/cameras';
+  const back = backFrom(q);
   const locked = (c?.provisioned ?? false) || !atLeast('admin');
   const submit = async (e: SubmitEvent): Promise<void> => {
     e.preventDefault();
@@ -167,7 +142,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
       toast(t('cameras.saved'));
       go(back);
     } catch (failure) {
-      error.value = failure instanceof ApiError && failure.message ? failure.message : errorText(failure);
+      error.value = whyText(failure instanceof ApiError && failure.message ? failure.message : errorText(failure));
     }
   };
   const remove = async (): Promise<void> => {
@@ -184,9 +159,10 @@ function Form({ camera: c }: { camera: Camera | null }) {
           <Field label={t('cameras.name')}>{(id) => <input id={id} name="name" type="text" maxLength={127} required value={c?.name ?? q.get('name') ?? ''} disabled={locked} />}</Field>
           <UrlField name="main" label={t('cameras.main')} hint={t('cameras.mainHint')} value={c?.main ?? q.get('url') ?? ''} camera={c?.id ?? ''} disabled={locked} />
           <UrlField name="sub" label={t('cameras.sub')} hint={t('cameras.subHint')} value={c?.sub ?? ''} camera={c?.id ?? ''} disabled={locked} />
+          <UrlField name="snapshot" label={t('cameras.snapshot')} hint={t('cameras.snapshotHint')} value={c?.snapshot ?? ''} camera={c?.id ?? ''} disabled={locked} />
           <div class="row">
             <div class="grow"><Field label={t('cameras.transport')}>{(id) => (
-              <select id={id} name="transport" value={c?.transport ?? 'tcp'} disabled={locked}><option value="tcp">TCP</option><option value="udp">UDP</option><option value="tls">TLS</option></select>
+              <select id={id} name="transport" value={c?.transport ?? 'tcp'} disabled={locked}><option value="tcp">TCP</option><option value="udp">UDP</option><option value="tls">TLS</option><option value="libav">libav</option></select>
             )}</Field></div>
             <div class="grow"><Field label={t('cameras.analysis')}>{(id) => (
               <select id={id} name="analysis" value={c?.analysis ?? 'adaptive'} disabled={locked}>
@@ -216,6 +192,12 @@ function Form({ camera: c }: { camera: Camera | null }) {
   );
 }
 
+/* "+7 jam": what its own clock says differs by that from the recorder's. */
+function clockText(seconds: number): string {
+  if (Math.abs(seconds) < 1) return t('cameras.clockExact');
+  return `${seconds > 0 ? '+' : '−'}${duration(Math.abs(seconds) * 1000)}`;
+}
+
 function Facts({ camera: c }: { camera: Camera }) {
   const rows: [string, string][] = [
     [t('cameras.codec'), c.codec ? `${c.codec.toUpperCase()} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
@@ -225,12 +207,14 @@ function Facts({ camera: c }: { camera: Camera }) {
     [t('cameras.reconnects'), number(c.reconnects ?? 0)],
     [t('cameras.lost'), number(c.lost_packets ?? 0)],
     [t('cameras.errors'), number(c.decode_errors ?? 0)],
+    [t('cameras.clock'), c.clock_offset_seconds === undefined ? '–' : clockText(c.clock_offset_seconds)],
   ];
   return (
     <section class="panel" style="align-self:start">
       <h2><StateBadge camera={c} /></h2>
-      {c.why && <p>{c.why}</p>}
+      {c.why && <p>{whyText(c.why)}</p>}
       <dl class="kv num">{rows.map(([k, v]) => <><dt>{k}</dt><dd>{v}</dd></>)}</dl>
+      {(c.advice?.length ?? 0) > 0 && <><h3>{t('cameras.advice')}</h3><ul class="advice">{c.advice!.map((a) => <li key={a}>{adviceText(a)}</li>)}</ul></>}
     </section>
   );
 }

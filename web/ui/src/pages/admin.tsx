@@ -6,6 +6,7 @@ import { route } from '../router';
 import { atLeast, watches } from '../state/session';
 import { AuditPanel } from './admin-audit';
 import { CameraForm, CameraList } from './admin-cameras';
+import { FindCameras } from './admin-find';
 import { LogPanel } from './admin-logs';
 import { SystemPanel } from './admin-system';
 import { UserPanel } from './admin-users';
@@ -23,6 +24,7 @@ function Panel({ tab, id }: { tab: string; id: string | undefined }) {
   if (tab === 'users') return <UserPanel />;
   if (tab === 'audit') return <AuditPanel />;
   if (tab === 'logs') return <LogPanel />;
+  if (id === 'find') return <FindCameras />;
   return id !== undefined ? <CameraForm id={id} /> : <CameraList />;
 }
 

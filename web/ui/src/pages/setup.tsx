@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { api, type Ring, type System } from '../api/client';
 import { bytes, duration, t } from '../i18n';
+import { whyText } from '../i18n/why';
 import { Empty, Failed, Loading } from '../parts/basics';
 import { Icon } from '../parts/icons';
 import { PasswordForm } from '../parts/password-form';
@@ -9,7 +10,7 @@ import { useLoad } from '../parts/use-load';
 import { cameras } from '../state/cameras';
 import { atLeast, session } from '../state/session';
 import { DAY } from '../time/zone';
-import { Discover, StateBadge } from './admin-cameras';
+import { StateBadge } from './admin-cameras';
 
 type Step = 'password' | 'disk' | 'cameras' | 'done';
 const ORDER: Step[] = ['password', 'disk', 'cameras', 'done'];
@@ -70,7 +71,6 @@ function DiskStep({ onNext }: { onNext: () => void }) {
 }
 
 function CameraStep({ onNext }: { onNext: () => void }) {
-  const finding = useSignal(false);
   const list = cameras.value;
   if (list === null) return <Loading />;
   return (
@@ -78,14 +78,13 @@ function CameraStep({ onNext }: { onNext: () => void }) {
       <h2>{t('setup.cameras')}</h2>
       <p>{t('setup.camerasHint')}</p>
       {list.length === 0 ? <Empty icon="camera" title={t('wall.none')} />
-        : <ul class="plain-list">{list.map((c) => <li key={c.id} class="row"><Icon name="camera" /><span class="grow"><strong>{c.name}</strong>{c.why && <><br /><span class="dim">{c.why}</span></>}</span><StateBadge camera={c} /></li>)}</ul>}
+        : <ul class="plain-list">{list.map((c) => <li key={c.id} class="row"><Icon name="camera" /><span class="grow"><strong>{c.name}</strong>{c.why && <><br /><span class="dim">{whyText(c.why)}</span></>}</span><StateBadge camera={c} /></li>)}</ul>}
       <div class="row">
-        <button type="button" class={`btn tall${list.length === 0 ? ' primary' : ''}`} onClick={() => { finding.value = true; }}><Icon name="search" />{t('cameras.discover')}</button>
+        <a class={`btn tall${list.length === 0 ? ' primary' : ''}`} href="#/admin/cameras/find?back=setup"><Icon name="search" />{t('cameras.discover')}</a>
         <a class="btn tall" href="#/admin/cameras/new?back=setup"><Icon name="plus" />{t('setup.byAddress')}</a>
         <span class="grow" />
         <button type="button" class={`btn tall${list.length > 0 ? ' primary' : ''}`} onClick={onNext}>{list.length > 0 ? t('setup.finish') : t('setup.later')}</button>
       </div>
-      {finding.value && <Discover back="setup" onClose={() => { finding.value = false; }} />}
     </section>
   );
 }

@@ -12,6 +12,7 @@ import { cameras } from '../state/cameras';
 import { setting } from '../state/session';
 import type { StreamKind } from '../live/protocol';
 import { serverNow } from '../time/server-clock';
+import { whyText } from '../i18n/why';
 import { arrange } from './wall-layout';
 
 const BACK = 10_000;
@@ -163,7 +164,7 @@ export function SoloView({ camera, poster }: { camera: Camera; poster: HTMLCanva
           </div>
         </div>
         {camera.state === 'offline' && (
-          <div class="tl-view center"><div><strong>{tCode('camera', 'offline')}</strong><p>{camera.why}</p></div></div>
+          <div class="tl-view center"><div><strong>{tCode('camera', 'offline')}</strong><p>{whyText(camera.why)}</p></div></div>
         )}
         {age.value !== null && age.value > 0 && (
           <span class="badge warn num" style="position:absolute;top:10px;left:10px">{t('tile.age', { age: duration(age.value) })}</span>

@@ -10,6 +10,7 @@ import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { duration, t, tCode } from '../i18n';
+import { whyText } from '../i18n/why';
 import { type Handle, linkState, live } from '../live/connection';
 import { mediaSourceClass } from '../live/media-source';
 import type { StreamKind } from '../live/protocol';
@@ -157,7 +158,7 @@ function Middle({ camera, age }: { camera: Camera; age: number | null }) {
   if (camera.state === 'offline' || (age === null && camera.state === 'connecting'))
     return (
       <div class="center">
-        <div><strong>{tCode('camera', camera.state)}</strong><span class="why">{camera.state === 'offline' && camera.why}</span></div>
+        <div><strong>{tCode('camera', camera.state)}</strong><span class="why">{camera.state === 'offline' && whyText(camera.why)}</span></div>
       </div>
     );
   return age === null ? <div class="center">{t('tile.waiting')}</div> : null;

@@ -1,0 +1,37 @@
+/* why.ts - what the recorder says about a camera (in English), in the person's language, with what to do. */
+import { t, tCode, type Key } from './index';
+
+const WORDS: readonly (readonly [RegExp, Key])[] = [
+  [/redirect/, 'why.redirect'],
+  [/asks for a user name and password/, 'why.needPassword'],
+  [/refuses (the|this) user name/, 'why.password'],
+  [/forbids this stream/, 'why.forbidden'],
+  [/no such stream/, 'why.path'],
+  [/too many viewers/, 'why.viewers'],
+  [/does not offer (TCP|UDP)/, 'why.transport'],
+  [/codec (\S+) cannot be recorded/, 'why.codec'],
+  [/offers no video/, 'why.noVideo'],
+  [/no key frame/, 'why.noKey'],
+  [/no video for|no frame came/, 'why.silent'],
+  [/connection refused/i, 'why.refused'],
+  [/timed out|unreachable|no route|nothing answers|couldn't connect/i, 'why.unreachable'],
+  [/closed the connection|ended the session|reset by peer/i, 'why.closed'],
+  [/does not speak RTSP|sends garbage|answer is too long/, 'why.notRtsp'],
+  [/name of the camera is not known|no machine is called/, 'why.name'],
+  [/name server/, 'why.dns'],
+  [/not allowed/, 'why.notAllowed'],
+  [/no JPEG/, 'why.noJpeg'],
+  [/does not speak ONVIF/, 'why.noOnvif'],
+];
+
+/** WHY in words that say what to do; itself where nobody has written any. */
+export function whyText(why: string): string {
+  for (const [pattern, key] of WORDS) {
+    const match = pattern.exec(why);
+    if (match) return t(key, { what: match[1] ?? '' });
+  }
+  return why;
+}
+
+/** What to change in a camera whose settings hurt. */
+export const adviceText = (word: string): string => tCode('advice', word);
