@@ -329,6 +329,12 @@ static void advise(const struct kt_stream_status *s, struct kt_camera_state *out
         out->n_advice = kt_advice(&facts, out->advice);
 }
 
+/* When the newest picture of a stream was taken; 0: none yet. */
+static int64_t stream_picture_us(kt_camera *c)
+{
+    return c->still ? kt_still_newest_us(c->still) : kt_analysis_picture_us(c->analysis);
+}
+
 void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
 {
     memset(out, 0, sizeof(*out));
@@ -355,6 +361,9 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
     out->has_clock = s.has_camera_clock;
     out->clock_offset_us = s.camera_clock_offset_us;
     advise(&s, out);
+    out->picture_us = stream_picture_us(c);
+    if (c->snapshot && kt_snapshot_newest_us(c->snapshot) > out->picture_us)
+        out->picture_us = kt_snapshot_newest_us(c->snapshot);
     out->motion_now = atomic_load(&c->open_events) > 0;
     struct kt_analysis_status a;
     kt_analysis_status(c->analysis, &a);
@@ -366,12 +375,6 @@ void kt_camera_analysis(kt_camera *c, struct kt_analysis_status *out)
     *out = (struct kt_analysis_status){ 0 };
     if (c->analysis)
         kt_analysis_status(c->analysis, out);
-}
-
-/* When the newest picture of a stream was taken; 0: none yet. */
-static int64_t stream_picture_us(kt_camera *c)
-{
-    return c->still ? kt_still_newest_us(c->still) : kt_analysis_picture_us(c->analysis);
 }
 
 /* There is an address for snapshots, and no stream has given a picture for a while. */

@@ -418,6 +418,14 @@ int kt_snapshot_wait(kt_snapshot *s, int64_t timeout_us, struct kt_error *err)
     return ret;
 }
 
+int64_t kt_snapshot_newest_us(kt_snapshot *s)
+{
+    pthread_mutex_lock(&s->owner->lock);
+    const int64_t newest_us = s->wall_us;
+    pthread_mutex_unlock(&s->owner->lock);
+    return newest_us;
+}
+
 int kt_snapshot_get(kt_snapshot *s, int max_width, uint8_t **out, size_t *n, int64_t *wall_us)
 {
     kt_snapshots *st = s->owner;

@@ -49,6 +49,9 @@ void kt_snapshot_want(kt_snapshot *snapshot);
  * plain words. */
 kt_must_check int kt_snapshot_wait(kt_snapshot *snapshot, int64_t timeout_us, struct kt_error *err);
 
+/* When the newest picture came; 0: none yet. */
+int64_t kt_snapshot_newest_us(kt_snapshot *snapshot);
+
 /* The newest picture, as it is or (MAX_WIDTH > 0) KT_SNAPSHOT_SMALL_WIDTH wide at most. *OUT
  * is malloc'd, *WALL_US when it came. -EAGAIN: none yet. */
 kt_must_check int kt_snapshot_get(kt_snapshot *snapshot, int max_width, uint8_t **out, size_t *n,

@@ -6,6 +6,7 @@
  *   node browser.mjs --screens DIR    also leave pictures of every page there
  */
 import { readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { takeScreens } from './screens.mjs';
@@ -468,6 +469,15 @@ test('what is wrong with a camera stands on its page in Indonesian, with what to
   check(!(await page.content()).includes('rahasia7'), 'the password is not in the page');
   await page.click('form button:has-text("Uji") >> nth=0');
   await page.waitForSelector('.form-error:has-text("Tidak ada yang menjawab")', { timeout: 12_000 });
+  // With an address for snapshots the wall shows what that gives, and still says that nothing is recorded.
+  const jpeg = Buffer.from(await (await fetch(`${server.base}/api/v1/cameras/cam01/snapshot.jpg`, { headers: { Cookie: server.cookie } })).arrayBuffer());
+  const http = createServer((_, answer) => answer.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(jpeg)).listen(0, '127.0.0.1');
+  await new Promise((r) => http.once('listening', r));
+  await server.api('PATCH', '/cameras/rusak', { snapshot: `http://127.0.0.1:${http.address().port}/a.jpg` });
+  await visit(page, '#/live');
+  await page.waitForSelector('[data-camera=rusak] img.still:not(.hidden)', { timeout: 15_000 });
+  check(await page.locator('[data-camera=rusak] >> text=TIDAK MEREKAM').count() === 1, 'it says NOT RECORDING');
+  http.close();
   await server.api('DELETE', '/cameras/rusak');
 });
 
@@ -552,7 +562,7 @@ test('English on request, with the site’s own clock', async () => {
 });
 
 const ROUTES = ['#/live', '#/live/cam01', '#/timeline', '#/events', '#/clip?cam=cam01', '#/more', '#/admin/cameras', '#/admin/cameras/cam01',
-  '#/admin/cameras/new', '#/admin/system', '#/admin/users', '#/admin/logs'];
+  '#/admin/cameras/new', '#/admin/cameras/find', '#/admin/system', '#/admin/users', '#/admin/logs'];
 
 async function axe(p, name) {
   if (!(await p.evaluate(() => 'axe' in window))) await p.evaluate(AXE);

@@ -17,6 +17,7 @@ function places(event) {
     ['events', '#/events', 2000],
     ['clip', `#/clip?cam=cam01,cam02&in=${at(start - 5000)}&out=${at(start + 10_000)}`, 2500],
     ['cameras', '#/admin/cameras', 1500],
+    ['find', '#/admin/cameras/find', 600],
     ['rules', `#/admin/cameras/${camera}`, 1500],
     ['system', '#/admin/system', 1500],
     ['more', '#/more', 600],

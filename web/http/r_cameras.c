@@ -65,6 +65,8 @@ static json_t *camera_json(struct web_request *r, const struct kt_camera_state *
         (json_int_t)s->lost_packets, "decode_errors", (json_int_t)s->decode_errors));
     if (s->has_clock)
         (void)json_object_set_new(root, "clock_offset_seconds", json_real((double)s->clock_offset_us / 1e6));
+    (void)json_object_set_new(root, "picture", web_json_time(s->picture_us));
+    (void)json_object_set_new(root, "has_snapshot", json_boolean(c->snapshot_url[0]));
     json_t *advice = json_array();
     for (size_t i = 0; i < s->n_advice; i++)
         (void)json_array_append_new(advice, json_string(s->advice[i]));

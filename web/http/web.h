@@ -31,6 +31,7 @@ struct kt_camera_state {
     int64_t last_frame_us;
     uint64_t reconnects, lost_packets, decode_errors;
     double gop_seconds;
+    int64_t picture_us;             /* when the newest picture was taken that can be shown; 0: none yet */
     bool has_clock;                 /* the camera has told its time (RTCP) */
     int64_t clock_offset_us;        /* the camera's clock minus ours */
     const char *advice[6];          /* words for settings of the camera that hurt: "long-gop" */

@@ -1064,6 +1064,8 @@ export interface components {
             /** @description comes from the configuration file */
             provisioned: boolean;
             has_sub: boolean;
+            /** @description its still shows a picture by HTTP while no stream gives one */
+            has_snapshot?: boolean;
             /** @description something moves now */
             motion: boolean;
             analysis: components["schemas"]["Analysis"];
@@ -1077,6 +1079,11 @@ export interface components {
             gop_seconds?: number;
             /** Format: date-time */
             last_frame?: string | null;
+            /**
+             * Format: date-time
+             * @description what snapshot.jpg shows is from then; null: nothing yet
+             */
+            picture?: string | null;
             /**
              * Format: date-time
              * @description oldest recording

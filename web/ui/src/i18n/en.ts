@@ -94,7 +94,7 @@ const en: Words = {
   'cameras.advice': 'Better changed in the camera', 'cameras.clock': 'Camera’s clock', 'cameras.clockExact': 'right', 'cameras.snapshot': 'Address of a still picture',
   'cameras.snapshotHint': 'May be empty. Used while no stream gives a picture: http://192.168.1.11/snapshot.jpg', 'find.title': 'Search the network for cameras',
   'find.hint': 'Cameras with ONVIF are found by themselves. With the user name and password that they share, their streams are read too.', 'find.range': 'Address range', 'find.rangeHint': 'Empty: all networks of the recorder. Or 192.168.1.0/24, 192.168.1.10-60',
-  'find.user': 'User name of the cameras', 'find.password': 'Password of the cameras', 'find.go': 'Search', 'find.busy': 'Searching … up to 40 s', 'find.found': '{n} cameras found', 'find.known': 'added already', 'find.all': 'Choose all',
+  'find.user': 'User name', 'find.password': 'Password of the cameras', 'find.go': 'Search', 'find.busy': 'Searching … up to 40 s', 'find.found': '{n} cameras found', 'find.known': 'added already', 'find.all': 'Choose all',
   'find.add': 'Add {n} cameras', 'find.adding': 'Adding {done} of {n} …', 'find.added': '{n} cameras added', 'find.failed': '{n} could not be added', 'find.needs.password-needed': 'asks for a password: fill it in above and search again',
   'find.needs.wrong-password': 'refuses this password', 'find.byHand': 'Fill in by hand', 'find.look': 'Look', 'find.nameOf': 'Name of the camera at {address}', 'camera.undecodable': 'Picture unreadable',
   'event.camera-undecodable': 'Picture unreadable',

@@ -92,7 +92,7 @@ const id = {
   'cameras.advice': 'Sebaiknya diubah di kamera', 'cameras.clock': 'Jam kamera', 'cameras.clockExact': 'tepat', 'cameras.snapshot': 'Alamat gambar diam',
   'cameras.snapshotHint': 'Boleh kosong. Dipakai bila aliran tidak memberi gambar: http://192.168.1.11/snapshot.jpg', 'find.title': 'Cari kamera di jaringan',
   'find.hint': 'Kamera dengan ONVIF ditemukan dengan sendirinya. Dengan nama dan sandi yang dipakai bersama, alamat alirannya terbaca juga.', 'find.range': 'Jangkauan alamat',
-  'find.rangeHint': 'Kosong: semua jaringan perekam. Atau 192.168.1.0/24, 192.168.1.10-60', 'find.user': 'Nama pengguna kamera', 'find.password': 'Kata sandi kamera', 'find.go': 'Cari', 'find.busy': 'Mencari … sampai 40 detik',
+  'find.rangeHint': 'Kosong: semua jaringan perekam. Atau 192.168.1.0/24, 192.168.1.10-60', 'find.user': 'Nama pengguna', 'find.password': 'Kata sandi kamera', 'find.go': 'Cari', 'find.busy': 'Mencari … sampai 40 detik',
   'find.found': '{n} kamera ditemukan', 'find.known': 'sudah ada', 'find.all': 'Pilih semua', 'find.add': 'Tambah {n} kamera', 'find.adding': 'Menambah {done} dari {n} …', 'find.added': '{n} kamera ditambah', 'find.failed': '{n} tidak dapat ditambah',
   'find.needs.password-needed': 'meminta kata sandi: isi di atas, lalu cari lagi', 'find.needs.wrong-password': 'menolak kata sandi ini', 'find.byHand': 'Isi sendiri', 'find.look': 'Lihat', 'find.nameOf': 'Nama kamera di {address}',
   'camera.undecodable': 'Gambar tidak terbaca', 'event.camera-undecodable': 'Gambar tidak terbaca',

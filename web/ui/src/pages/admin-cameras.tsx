@@ -27,7 +27,7 @@ function Row({ camera: c }: { camera: Camera }) {
   return (
     <tr>
       <td><div class="camera-card">
-        {c.enabled && (c.recording || c.snapshot) ? <img src={api.snapshotUrl(c.id, Math.floor(Date.now() / 60_000))} alt="" loading="lazy" /> : <span class="noimg" />}
+        {c.enabled && c.picture ? <img src={api.snapshotUrl(c.id, Math.floor(Date.now() / 60_000))} alt="" loading="lazy" /> : <span class="noimg" />}
         <div style="min-width:110px"><a href={`#/admin/cameras/${c.id}`}><strong>{c.name}</strong></a>
           <div class="dim">{c.id}{c.provisioned && ` · ${t('cameras.fromFile')}`}</div></div>
       </div></td>

@@ -157,7 +157,7 @@ export function FindCameras() {
       <form class="panel" onSubmit={(e) => void search(e)}>
         <h2>{t('find.title')}</h2>
         <p class="dim">{t('find.hint')}</p>
-        <div class="row top">
+        <div class="row">
           <div class="grow"><Field label={t('find.user')}>{(id) => <input id={id} name="user" type="text" autocapitalize="none" autocomplete="off" spellcheck={false} maxLength={63} />}</Field></div>
           <div class="grow"><Field label={t('find.password')}>{(id) => <input id={id} name="password" type="password" autocomplete="off" maxLength={127} />}</Field></div>
         </div>

@@ -194,7 +194,8 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
   const failures = useRef(0); // of video, in a row
   const triedAt = useRef(0);
   const retry = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const used = forced.value ?? stream;
+  const bySnapshot = camera.enabled && !camera.recording && camera.has_snapshot; // it answers HTTP, if nothing else
+  const used = forced.value ?? (bySnapshot ? 'still' : stream);
 
   useEffect(() => {
     forced.value = null;
@@ -224,7 +225,7 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
       data-camera={camera.id}>
       <LivePicture camera={camera} stream={used} every={forced.value === 'still' ? Math.max(every, FALLBACK_EVERY) : every} paused={!visible || !pageVisible.value || !camera.enabled}
         onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
-      <Middle camera={camera} age={rounded} />
+      {!(bySnapshot && age.value !== null) && <Middle camera={camera} age={rounded} />}
       <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} />
       <span class="name">
         <i class={`dot${camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
