@@ -12,6 +12,7 @@ const COLOURS = { zone: '#4cc2a8', line: '#c9b3ff', ignore: '#ff8a7a' };
 
 interface CanvasProps {
   camera: string;
+  picture: boolean; // there is one to draw on
   shapes: Shape[];
   chosen: number;
   onChoose: (i: number) => void;
@@ -55,7 +56,7 @@ function Handles({ shape, onChange, toPoint }: { shape: Shape; onChange: (s: Sha
   );
 }
 
-function DrawingBoard({ camera, shapes, chosen, onChoose, onChange }: CanvasProps) {
+function DrawingBoard({ camera, picture, shapes, chosen, onChoose, onChange }: CanvasProps) {
   const box = useRef<HTMLDivElement>(null);
   const toPoint = (e: PointerEvent): Point => {
     const r = box.current!.getBoundingClientRect();
@@ -64,7 +65,7 @@ function DrawingBoard({ camera, shapes, chosen, onChoose, onChange }: CanvasProp
   const active = shapes[chosen];
   return (
     <div class="draw" ref={box}>
-      <img src={api.snapshotUrl(camera, Math.floor(Date.now() / 30_000))} alt="" draggable={false} />
+      {picture && <img src={api.snapshotUrl(camera, Math.floor(Date.now() / 30_000))} alt="" draggable={false} />}
       <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
         <defs><marker id="tip" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="4" markerHeight="4" orient="auto"><path d="M0 0L10 5L0 10z" fill={COLOURS.line} /></marker></defs>
         {shapes.map((s, i) => <Outline key={i} shape={s} on={i === chosen} onChoose={() => onChoose(i)} />)}
@@ -148,7 +149,7 @@ export function RulesEditor({ camera, locked }: { camera: Camera; locked: boolea
     <section class="panel">
       <h2>{t('rules.title')}</h2>
       <p class="dim">{t(shapes.length ? 'rules.hint' : 'rules.whole')}</p>
-      <DrawingBoard camera={camera.id} shapes={shapes} chosen={chosen.value} onChoose={(i) => { chosen.value = i; }}
+      <DrawingBoard camera={camera.id} picture={Boolean(camera.picture)} shapes={shapes} chosen={chosen.value} onChoose={(i) => { chosen.value = i; }}
         onChange={(s) => !locked && set(shapes.map((x, i) => (i === chosen.value ? s : x)))} />
       {!locked && (
         <>
