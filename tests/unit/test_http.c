@@ -407,6 +407,10 @@ START_TEST(each_route_has_a_rule_and_keeps_it)
             ck_assert_msg(route->scope == SCOPE_INCIDENT, "%s does not look at the incident", route->path);
         if (strstr(route->path, "{export}"))
             ck_assert_msg(route->scope == SCOPE_EXPORT, "%s does not look at the package", route->path);
+        if (strstr(route->path, "{share}"))
+            ck_assert_msg(route->scope == SCOPE_SHARE, "%s does not look at the link", route->path);
+        if (strstr(route->path, "{hold}"))
+            ck_assert_msg(route->scope == SCOPE_HOLD, "%s does not look at the camera", route->path);
         if (strstr(route->path, "{token}"))
             ck_assert_msg(route->scope == SCOPE_TOKEN, "%s does not look at the token", route->path);
         if (strstr(route->path, "{event}"))
@@ -981,6 +985,54 @@ START_TEST(police_see_only_what_is_shared_with_them)
 }
 END_TEST
 
+/* Every route that names an object, asked by everybody whose role may, of an object that is not theirs:
+ * as if it did not exist. And no list has it. */
+START_TEST(no_route_gives_what_belongs_to_others)
+{
+    const int64_t incident = add_incident("[\"pos\"]"), package = add_package(incident, "0123456789");
+    const int64_t event = add_event("pos");
+    struct kt_hold hold = { .incident = incident, .camera = "pos", .stream = "main", .from_us = 1, .to_us = 2 };
+    struct kt_share share = { .export_id = package, .expires_us = INT64_MAX };
+    char token[KT_TOKEN_SIZE], path[256];
+    ck_assert_int_eq(kt_catalog_hold_add(catalog, &hold), 0);
+    ck_assert_int_eq(kt_catalog_share_add(catalog, &share, NULL, token), 0);
+    limit_cameras("head", "[\"gerbang\"]");
+    limit_cameras("guard", "[\"gerbang\"]");
+    const struct {
+        const char *token;
+        unsigned bit;
+    } who[] = { { guard, VOLUNTEER }, { police, POLICE }, { head, HEAD } };
+    const struct {
+        enum web_scope scope;
+        int64_t id;
+    } objects[] = { { SCOPE_CAMERA, 0 }, { SCOPE_EVENT, event }, { SCOPE_INCIDENT, incident },
+                    { SCOPE_EXPORT, package }, { SCOPE_SHARE, share.id }, { SCOPE_HOLD, hold.id } };
+    int asked = 0;
+    for (size_t i = 0; i < web_n_routes * KT_ARRAY_SIZE(who); i++) {
+        const struct web_route *route = &web_routes[i / KT_ARRAY_SIZE(who)];
+        const size_t w = i % KT_ARRAY_SIZE(who);
+        size_t o = 0;
+        while (o < KT_ARRAY_SIZE(objects) && objects[o].scope != route->scope)
+            o++;
+        if (!(route->roles & who[w].bit) || o == KT_ARRAY_SIZE(objects))
+            continue;
+        fill_path(route->path, objects[o].id, path);
+        ck_assert_msg(ask(route->method, path, who[w].token, strcmp(route->method, "GET") == 0 ? NULL : "{}") == 404,
+                      "%s %s as %zu: %d %s", route->method, path, w, reply.status, reply.body);
+        if (strcmp(route->method, "GET") == 0 && route->scope != SCOPE_CAMERA && route->scope != SCOPE_EVENT)
+            ck_assert_msg(get(path, admin) != 404, "%s: %d %s", path, reply.status, reply.body);  /* it is there */
+        asked++;
+    }
+    ck_assert_int_ge(asked, 40);
+    static const char *const lists[] = { "cameras", "events", "incidents", "holds", "exports" };
+    for (size_t i = 0; i < KT_ARRAY_SIZE(lists); i++) {
+        snprintf(path, sizeof(path), "/api/v1/%s", lists[i]);
+        ck_assert_int_eq(get(path, head), 200);
+        ck_assert_msg(!has("\"pos\"") && !has("Maling") && !has("EV-1"), "%s: %s", path, reply.body);
+    }
+}
+END_TEST
+
 START_TEST(incident_of_foreign_cameras_cannot_be_made_or_seen)
 {
     const int64_t incident = add_incident("[\"gerbang\",\"pos\"]");
@@ -1167,6 +1219,7 @@ int main(void)
     tcase_add_test(tc, volunteers_see_what_is_recent);
     tcase_add_test(tc, looking_is_written_down_once);
     tcase_add_test(tc, police_see_only_what_is_shared_with_them);
+    tcase_add_test(tc, no_route_gives_what_belongs_to_others);
     tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
     tcase_add_test(tc, heads_look_after_everybody_but_administrators);
     tcase_add_test(tc, own_sessions_are_listed_and_ended_one_by_one);

@@ -150,6 +150,30 @@ static bool may_change_user(struct web_request *r, const char *username)
     return yes;
 }
 
+static bool check_export(struct web_request *r, int64_t id)
+{
+    return kt_catalog_export_get(r->web->params.catalog, id, &r->export) == 0 &&
+           check_incident(r, r->export->incident);
+}
+
+/* A link is as good as the package that it gives. */
+static bool check_share(struct web_request *r, int64_t id)
+{
+    kt_cleanup(kt_freep) struct kt_share *list = NULL;
+    size_t n = 0, i = 0;
+    if (kt_catalog_share_list(r->web->params.catalog, 0, &list, &n) < 0)
+        return false;
+    while (i < n && list[i].id != id)
+        i++;
+    return i < n && check_export(r, list[i].export_id);
+}
+
+static bool check_hold(struct web_request *r, int64_t id)
+{
+    struct kt_hold hold;
+    return kt_catalog_hold_get(r->web->params.catalog, id, &hold) == 0 && web_may_see(r, hold.camera);
+}
+
 /* The camera, event, … that the path names, and whether it is for this user. What is
  * not is answered exactly like what does not exist. */
 static bool check_scope(struct web_request *r, enum MHD_Result *result)
@@ -166,7 +190,8 @@ static bool check_scope(struct web_request *r, enum MHD_Result *result)
         return no_such(r, result, "no such camera");
     if (scope == SCOPE_USER && !may_change_user(r, name))
         return refuse(result, web_problem(r, 403, "forbidden", "only an administrator may change one"));
-    if (scope != SCOPE_EVENT && scope != SCOPE_INCIDENT && scope != SCOPE_EXPORT)
+    if (scope != SCOPE_EVENT && scope != SCOPE_INCIDENT && scope != SCOPE_EXPORT && scope != SCOPE_SHARE &&
+        scope != SCOPE_HOLD)
         return true;
     if (!web_parse_uint(name, INT64_MAX, &id))
         return no_such(r, result, "not a number");
@@ -177,9 +202,12 @@ static bool check_scope(struct web_request *r, enum MHD_Result *result)
         return false;
     if (scope == SCOPE_INCIDENT && !check_incident(r, (int64_t)id))
         return no_such(r, result, "no such incident");
-    if (scope == SCOPE_EXPORT && (kt_catalog_export_get(c, (int64_t)id, &r->export) < 0 ||
-                                  !check_incident(r, r->export->incident)))
+    if (scope == SCOPE_EXPORT && !check_export(r, (int64_t)id))
         return no_such(r, result, "no such package");
+    if (scope == SCOPE_SHARE && !check_share(r, (int64_t)id))
+        return no_such(r, result, "no such link");
+    if (scope == SCOPE_HOLD && !check_hold(r, (int64_t)id))
+        return no_such(r, result, "nothing is held under that number");
     return true;
 }
 

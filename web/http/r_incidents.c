@@ -47,7 +47,8 @@ static json_t *holds_of(struct web_request *r, int64_t incident)
     if (kt_catalog_hold_list(r->web->params.catalog, incident, &list, &n) < 0)
         return items;
     for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(items, hold_json(&list[i]));
+        if (web_may_see(r, list[i].camera))
+            (void)json_array_append_new(items, hold_json(&list[i]));
     return items;
 }
 
@@ -411,8 +412,6 @@ enum MHD_Result web_release_hold(struct web_request *r)
     struct kt_hold hold;
     int ret = web_parse_uint(r->params.value[0], INT64_MAX, &id) ?
               kt_catalog_hold_get(r->web->params.catalog, (int64_t)id, &hold) : -ENOENT;
-    if (ret == 0 && !web_may_see(r, hold.camera))
-        ret = -ENOENT;
     if (ret == 0)
         ret = release(r, (int64_t)id);
     if (ret < 0)

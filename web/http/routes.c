@@ -2,8 +2,8 @@
  * routes.c - the one table of what there is and who may. docs/openapi.yaml says
  * the same in more words; a test holds the two together.
  *
- * Who sees which camera is not a matter of the role: SCOPE_CAMERA, _EVENT, _INCIDENT
- * and _EXPORT check it before the handler runs, SCOPE_LIST handlers filter.
+ * Who sees which camera is not a matter of the role: SCOPE_CAMERA, _EVENT, _INCIDENT,
+ * _EXPORT, _SHARE and _HOLD check it before the handler runs, SCOPE_LIST handlers filter.
  */
 #include "web/http/web_private.h"
 
@@ -65,7 +65,7 @@ const struct web_route web_routes[] = {
     { "POST", INCIDENT "/sharing", web_share_incident, HEAD | ADMIN, SCOPE_INCIDENT, "incident-share" },
     { "POST", INCIDENT "/holds", web_add_holds, HEAD | ADMIN, SCOPE_INCIDENT, "hold" },
     { "GET", API "/holds", web_list_holds, HEAD | ADMIN, SCOPE_LIST, NULL },
-    { "DELETE", API "/holds/{hold}", web_release_hold, HEAD | ADMIN, SCOPE_LIST, "hold-release" },
+    { "DELETE", API "/holds/{hold}", web_release_hold, HEAD | ADMIN, SCOPE_HOLD, "hold-release" },
     { "GET", API "/exports", web_list_exports, POLICE | HEAD | ADMIN, SCOPE_LIST, NULL },
     { "POST", API "/exports", web_add_export, HEAD | ADMIN, SCOPE_LIST, "export" },
     { "GET", EXPORT, web_get_export, POLICE | HEAD | ADMIN, SCOPE_EXPORT, NULL },
@@ -74,8 +74,8 @@ const struct web_route web_routes[] = {
     { "GET", EXPORT "/berita-acara.html", web_paper, POLICE | HEAD | ADMIN, SCOPE_EXPORT, "paper" },
     { "GET", EXPORT "/shares", web_list_shares, HEAD | ADMIN, SCOPE_EXPORT, NULL },
     { "POST", EXPORT "/shares", web_add_share, HEAD | ADMIN, SCOPE_EXPORT, "link-add" },
-    { "DELETE", API "/shares/{share}", web_revoke_share, HEAD | ADMIN, SCOPE_NONE, "link-revoke" },
-    { "GET", API "/shares/{share}/log", web_share_log, HEAD | ADMIN, SCOPE_NONE, NULL },
+    { "DELETE", API "/shares/{share}", web_revoke_share, HEAD | ADMIN, SCOPE_SHARE, "link-revoke" },
+    { "GET", API "/shares/{share}/log", web_share_log, HEAD | ADMIN, SCOPE_SHARE, NULL },
     { "GET", "/e/{token}", web_share_page, ANYBODY, SCOPE_TOKEN, NULL },        /* logs by itself */
     { "POST", "/e/{token}", web_share_pin, ANYBODY, SCOPE_TOKEN, NULL },
     { "GET", "/e/{token}/package.zip", web_share_package, ANYBODY, SCOPE_TOKEN, NULL },

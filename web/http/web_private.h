@@ -66,6 +66,8 @@ enum web_scope {
     SCOPE_EVENT,            /* it is an event of such a camera */
     SCOPE_INCIDENT,         /* it is an incident that the user may see */
     SCOPE_EXPORT,           /* it is a package of such an incident */
+    SCOPE_SHARE,            /* it is a link to such a package */
+    SCOPE_HOLD,             /* it is video held of a camera that the user may see */
     SCOPE_USER,             /* it is an account that is not above the user's own */
     SCOPE_TOKEN,            /* it is a secret that is right enough, see cases.h */
     SCOPE_LIST,             /* the handler filters by what the user may see */
