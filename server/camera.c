@@ -18,7 +18,6 @@
 #define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
 #define PICTURE_OLD_US (45 * KT_SECOND_US)      /* then one is fetched by HTTP, if there is an address */
 #define BOXES_STEP_US (180 * 1000)      /* outlines: as often as analysis runs, not more */
-#define BOXES_STEP_US (180 * 1000)      /* outlines: as often as analysis runs, not more */
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)

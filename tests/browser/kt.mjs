@@ -181,8 +181,8 @@ export class Devices {
 export const NAMES = ['Gerbang Utara', 'Gang Melati', 'Mushola Al-Ikhlas', 'Jalan Sawah', 'Gerbang Selatan', 'Gang Mawar', 'Pos Ronda', 'Lapangan Voli'];
 
 export class Server {
-  /** PASSWORD null: the recorder makes one up, as at a first start without one. */
-  static async start(cameras, { port, folder, password = PASSWORD } = {}) {
+  /** PASSWORD null: the recorder makes one up, as at a first start without one. PREPARE fills FOLDER before it. */
+  static async start(cameras, { port, folder, password = PASSWORD, ring = '1 GiB', prepare } = {}) {
     if (!existsSync(KENTONGAN)) throw new Skip('kentongan is not built');
     const s = new Server();
     s.password = password;
@@ -196,10 +196,11 @@ export class Server {
     writeFileSync(join(s.folder, 'server.yaml'), [
       `server: { listen: "127.0.0.1:${s.port}", timezone: Asia/Jakarta, language: id, allow_loopback: true }`,
       'storage:', `  catalog: ${s.folder}/catalog.db`, '  rings:',
-      `    - { name: video, path: ${s.folder}/video, size: 1 GiB }`,
+      `    - { name: video, path: ${s.folder}/video, size: ${ring} }`,
       `    - { name: clips, path: ${s.folder}/clips, size: 128 MiB, only: events }`,
       `  vault: { path: ${s.folder}/vault, max_size: 512 MiB }`,
       ...(list.length ? ['cameras:', ...list] : []), ''].join('\n'));
+    await prepare?.(s.folder);
     await s.run();
     return s;
   }
