@@ -75,21 +75,24 @@ static void spread(struct heat *h, int64_t from, int64_t span, double sum)
     }
 }
 
-/* Buckets of an hour and more: from the hours; of a minute and more: from the
- * minutes; shorter: from the seconds. */
+/* Buckets of an hour and more: from the hours; of FROM_MINUTES_US and more: from the sums of
+ * the minutes, in an index that holds no grids; shorter: from the seconds. */
+#define FROM_MINUTES_US (20 * INT64_C(1000000))
 static int collect(sqlite3 *db, const char *camera, struct heat *h)
 {
     const int64_t width = (h->to_us - h->from_us) / (int64_t)h->n;
     const bool hours = width >= HOUR_US;
     const int64_t unit = hours ? HOUR_US : MINUTE_US;
+    const bool minutes = !hours && width >= FROM_MINUTES_US;
     sqlite3_stmt *stmt = kt_db_prepare(db, hours ?
-        "SELECT hour, sum FROM activity_hour WHERE camera = ? AND hour BETWEEN ? AND ?" :
+        "SELECT hour, sum FROM activity_hour WHERE camera = ? AND hour BETWEEN ? AND ?" : minutes ?
+        "SELECT minute, sum FROM activity INDEXED BY activity_sum WHERE camera = ? AND minute BETWEEN ? AND ?" :
         "SELECT minute, sum, data FROM activity WHERE camera = ? AND minute BETWEEN ? AND ?", "sii",
         camera, h->from_us / unit, h->to_us / unit);
     int ret;
     while ((ret = kt_db_step(stmt)) > 0) {
         const int64_t at = sqlite3_column_int64(stmt, 0) * unit;
-        if (hours || width >= MINUTE_US) {
+        if (hours || minutes) {
             spread(h, at, unit, (double)sqlite3_column_int64(stmt, 1));
             continue;
         }

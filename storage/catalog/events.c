@@ -106,28 +106,169 @@ static char *camera_list(const struct kt_event_filter *f)
     return text;
 }
 
+/*
+ * Events that overlap a stretch: those that begin in it or up to LONG_US before it, from the
+ * index of starts, and the few that are longer or still going on, from an index of their
+ * own. One condition for both would look at every event since the beginning.
+ */
+#define LONG_US (3600 * INT64_C(1000000))
+#define IS_LONG "(end = 0 OR end - start > 3600000000)"    /* as in the index event_long */
+#define MATCHES " (start, id) < (?1, ?2) AND start < ?3 AND (end = 0 OR end > ?4)" \
+                " AND (?6 IS NULL OR type = ?6) AND (?7 < 0 OR seen = ?7)"
+#define ONE_CAMERA " AND camera = ?5"
+#define SOME_CAMERAS " AND (?5 IS NULL OR camera IN (SELECT value FROM json_each(?5)))"
+#define LIST(cameras) \
+    "SELECT " COLUMNS " FROM event WHERE start >= ?9 AND" MATCHES cameras " UNION ALL " \
+    "SELECT " COLUMNS " FROM event INDEXED BY event_long WHERE " IS_LONG " AND start < ?9 AND" \
+    MATCHES cameras " ORDER BY start DESC, id DESC LIMIT ?8"
+
 int kt_catalog_event_list(kt_catalog *c, const struct kt_event_filter *f, struct kt_event **out,
                           size_t *n)
 {
     if (f->limit < 1 || f->limit > 1000)
         return -EINVAL;
-    kt_cleanup(kt_freep) char *cameras = f->cameras ? camera_list(f) : NULL;
+    const bool one = f->cameras && f->n_cameras == 1;
+    kt_cleanup(kt_freep) char *cameras = !f->cameras ? NULL :
+                                         one ? strdup(f->cameras[0]) : camera_list(f);
     if (f->cameras && !cameras)
         return -ENOMEM;
     const int64_t before = f->before_id ? f->before_start_us : INT64_MAX;
     const int64_t to = f->to_us ? f->to_us : INT64_MAX;
     sqlite3 *db = kt_db_borrow(c);
-    sqlite3_stmt *stmt = kt_db_prepare(db,
-        "SELECT " COLUMNS " FROM event WHERE (start, id) < (?1, ?2) AND start < ?3"
-        " AND (end = 0 OR end > ?4) AND (?5 IS NULL OR camera IN (SELECT value FROM json_each(?5)))"
-        " AND (?6 IS NULL OR type = ?6) AND (?7 < 0 OR seen = ?7)"
-        " ORDER BY start DESC, id DESC LIMIT ?8", "iiiissii", before,
-        f->before_id ? f->before_id : INT64_MAX, to, f->from_us, cameras, f->type, (int64_t)f->seen,
-        (int64_t)f->limit);
+    sqlite3_stmt *stmt = kt_db_prepare(db, one ? LIST(ONE_CAMERA) : LIST(SOME_CAMERAS), "iiiissiii",
+        before, f->before_id ? f->before_id : INT64_MAX, to, f->from_us, cameras, f->type,
+        (int64_t)f->seen, (int64_t)f->limit, f->from_us ? f->from_us - LONG_US : INT64_MIN);
     const int ret = read_events(stmt, out, n);
     kt_db_finalize(&stmt);
     kt_db_return(c, db);
     return ret;
+}
+
+/* ------------------------------ pins ------------------------------ */
+
+#define PIN "SELECT id, type, start, end FROM event "
+
+struct pins {
+    sqlite3 *db;
+    const char *camera;
+    int64_t from_us, to_us;
+    size_t max, n;
+    struct kt_event_pin *list;
+};
+
+static int add_pin(struct pins *p, sqlite3_stmt *stmt)
+{
+    const int64_t id = sqlite3_column_int64(stmt, 0);
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].id == id)
+            return 0;
+    const int ret = kt_db_grow(&p->list, p->n, sizeof(*p->list));
+    if (ret < 0)
+        return ret;
+    struct kt_event_pin *pin = &p->list[p->n++];
+    pin->id = id;
+    kt_db_text(stmt, 1, pin->type, sizeof(pin->type));
+    pin->start_us = sqlite3_column_int64(stmt, 2);
+    pin->end_us = sqlite3_column_int64(stmt, 3);
+    return 0;
+}
+
+/* All rows of SQL, whose parameters are camera, A, B and the most. */
+static int add_pins(struct pins *p, const char *sql, int64_t a, int64_t b)
+{
+    sqlite3_stmt *stmt = kt_db_prepare(p->db, sql, "siii", p->camera, a, b, (int64_t)p->max);
+    int ret;
+    while ((ret = kt_db_step(stmt)) > 0) {
+        ret = add_pin(p, stmt);
+        if (ret < 0)
+            break;
+    }
+    kt_db_finalize(&stmt);
+    return ret;
+}
+
+/* The first event of each part of WIDTH that SQL finds: one step down an index for each. */
+static int add_first_of_parts(struct pins *p, int64_t width, const char *sql)
+{
+    sqlite3_stmt *stmt = kt_db_prepare(p->db, sql, "sii", p->camera, p->from_us, p->to_us);
+    int64_t at = p->from_us;
+    int ret = stmt ? 0 : -EIO;
+    while (ret == 0 && at < p->to_us) {
+        if (sqlite3_bind_int64(stmt, 2, at) != SQLITE_OK)
+            ret = -EIO;
+        else if ((ret = kt_db_step(stmt)) > 0) {
+            at = p->from_us + ((sqlite3_column_int64(stmt, 2) - p->from_us) / width + 1) * width;
+            ret = add_pin(p, stmt);
+        } else {
+            at = p->to_us;
+        }
+        sqlite3_reset(stmt);
+    }
+    kt_db_finalize(&stmt);
+    return ret;
+}
+
+static int count_pins(struct pins *p, size_t *total)
+{
+    sqlite3_stmt *stmt = kt_db_prepare(p->db, "SELECT count(*) FROM event WHERE camera = ? AND"
+                                       " start >= ? AND start < ?", "sii", p->camera, p->from_us, p->to_us);
+    const int ret = kt_db_step(stmt);
+    *total = ret > 0 ? (size_t)sqlite3_column_int64(stmt, 0) : 0;
+    kt_db_finalize(&stmt);
+    return ret < 0 ? ret : 0;
+}
+
+static int find_pins(struct pins *p, size_t *total)
+{
+    int ret = count_pins(p, total);
+    if (ret == 0)
+        ret = add_pins(p, PIN "INDEXED BY event_long WHERE " IS_LONG " AND camera = ?1 AND start < ?3"
+                       " AND (end = 0 OR end > ?2) ORDER BY start LIMIT ?4", p->from_us, p->from_us - LONG_US);
+    if (ret == 0)
+        ret = add_pins(p, PIN "WHERE camera = ?1 AND start >= ?2 AND start < ?3 AND (end = 0 OR end > ?3)"
+                       " ORDER BY start LIMIT ?4", p->from_us - LONG_US, p->from_us);
+    *total += p->n;
+    if (ret == 0 && *total > p->max) {
+        const int64_t width = (p->to_us - p->from_us) / (int64_t)p->max + 1;
+        ret = add_first_of_parts(p, width, PIN "INDEXED BY event_marked WHERE type <> 'motion' AND"
+                                 " camera = ?1 AND start >= ?2 AND start < ?3 ORDER BY start LIMIT 1");
+        if (ret == 0 && width < LONG_US)
+            ret = add_first_of_parts(p, width, PIN "WHERE camera = ?1 AND start >= ?2 AND start < ?3"
+                                     " ORDER BY start LIMIT 1");
+        if (ret == 0)
+            ret = add_pins(p, PIN "INDEXED BY event_trouble WHERE type >= 'camera-' AND type < 'camera.'"
+                           " AND camera = ?1 AND start >= ?2 AND start < ?3 LIMIT ?4", p->from_us, p->to_us);
+    } else if (ret == 0) {
+        ret = add_pins(p, PIN "WHERE camera = ?1 AND start >= ?2 AND start < ?3 ORDER BY start LIMIT ?4",
+                       p->from_us, p->to_us);
+    }
+    return ret;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct kt_event_pin *x = a, *y = b;
+    return x->start_us < y->start_us ? -1 : x->start_us > y->start_us;
+}
+
+int kt_catalog_event_pins(kt_catalog *c, const char *camera, int64_t from_us, int64_t to_us,
+                          size_t max, struct kt_event_pin **out, size_t *n, size_t *total)
+{
+    if (to_us <= from_us || max < 1 || max > 1000)
+        return -EINVAL;
+    struct pins p = { .db = kt_db_borrow(c), .camera = camera, .from_us = from_us, .to_us = to_us,
+                      .max = max };
+    const int ret = find_pins(&p, total);
+    kt_db_return(c, p.db);
+    if (ret < 0) {
+        free(p.list);
+        return ret;
+    }
+    if (p.n > 1)
+        qsort(p.list, p.n, sizeof(*p.list), by_start);
+    *out = p.list;
+    *n = p.n;
+    return 0;
 }
 
 struct seen_arg {

@@ -45,6 +45,21 @@ kt_must_check int kt_catalog_event_list(kt_catalog *c, const struct kt_event_fil
                                         struct kt_event **out, size_t *n);
 void kt_event_list_free(struct kt_event **list, size_t n);
 
+/*
+ * What the timeline marks of CAMERA in [FROM, TO): all events when there are at most MAX,
+ * else the first of each of MAX equal parts (that of a rule and, unless parts are longer than
+ * an hour, any), and up to MAX that tell of trouble with the camera. Those that began earlier and reach into it come first. *TOTAL is how many
+ * there are. *OUT is malloc'd, by start.
+ */
+struct kt_event_pin {
+    int64_t id;
+    char type[24];
+    int64_t start_us, end_us;       /* end is 0 while it is still going on */
+};
+kt_must_check int kt_catalog_event_pins(kt_catalog *c, const char *camera, int64_t from_us,
+                                        int64_t to_us, size_t max, struct kt_event_pin **out,
+                                        size_t *n, size_t *total);
+
 /* Close events that a crash left open: end = last known time. Returns how many. */
 int kt_catalog_event_close_stale(kt_catalog *c, int64_t now_us);
 

@@ -88,6 +88,11 @@ static const char *const migrations[] = {
     "ALTER TABLE hold ADD COLUMN gaps TEXT;",
     /* 4: a picture by HTTP while no stream gives one */
     "ALTER TABLE camera ADD COLUMN snapshot_url TEXT NOT NULL DEFAULT '';",
+    /* 5: a month of forty cameras on one page: see events.c and activity.c */
+    "CREATE INDEX event_long ON event (start) WHERE end = 0 OR end - start > 3600000000;"
+    "CREATE INDEX event_trouble ON event (camera, start) WHERE type >= 'camera-' AND type < 'camera.';"
+    "CREATE INDEX event_marked ON event (camera, start) WHERE type <> 'motion';"
+    "CREATE INDEX activity_sum ON activity (camera, minute, sum);",
 };
 
 #define NEWEST ((int)KT_ARRAY_SIZE(migrations))

@@ -141,6 +141,81 @@ START_TEST(events_are_found_by_camera_time_type_and_seen)
 }
 END_TEST
 
+START_TEST(an_event_is_found_in_every_stretch_that_it_reaches_into)
+{
+    const int64_t hour = 3600 * INT64_C(1000000), day = 24 * hour;
+    const int64_t days = add_event("a", 10 * day, 13 * day), minutes = add_event("a", 12 * day - hour / 2, 12 * day + hour / 2);
+    const int64_t open = add_event("b", day, 0);
+    struct kt_event_filter f = { .seen = -1, .limit = 10, .from_us = 12 * day, .to_us = 12 * day + hour };
+    int64_t first;
+    ck_assert_uint_eq(count(&f, &first), 3);
+    ck_assert_int_eq(first, minutes);
+    f.limit = 2;
+    ck_assert_uint_eq(count(&f, &first), 2);
+    f.from_us = 12 * day + hour;
+    f.to_us = 0;
+    f.limit = 10;
+    ck_assert_uint_eq(count(&f, &first), 2);
+    ck_assert_int_eq(first, days);
+    f.from_us = 14 * day;
+    ck_assert_uint_eq(count(&f, &first), 1);
+    ck_assert_int_eq(first, open);
+    f.to_us = day;
+    f.from_us = 1;
+    ck_assert_uint_eq(count(&f, NULL), 0);
+}
+END_TEST
+
+static int64_t add_typed(const char *type, int64_t start, int64_t end)
+{
+    struct kt_event ev = { .start_us = start, .end_us = end };
+    strcpy(ev.camera, "a");
+    strcpy(ev.type, type);
+    ck_assert_int_eq(kt_catalog_event_put(c, &ev), 0);
+    return ev.id;
+}
+
+static bool pinned(const struct kt_event_pin *list, size_t n, int64_t id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].id == id)
+            return true;
+    return false;
+}
+
+START_TEST(pins_are_few_spread_out_and_leave_out_no_trouble)
+{
+    const int64_t minute = 60 * INT64_C(1000000), hour = 60 * minute;
+    struct kt_event_pin *list = NULL;
+    size_t n, total;
+    const int64_t before = add_typed("motion", 100 * hour - minute, 100 * hour + minute);
+    for (int i = 0; i < 240; i++)
+        add_typed("motion", 100 * hour + i * minute, 100 * hour + i * minute + minute / 2);
+    const int64_t line = add_typed("line", 102 * hour + minute / 2, 102 * hour + minute);
+    const int64_t away = add_typed("camera-offline", 101 * hour + minute / 3, 0);
+    ck_assert_int_eq(kt_catalog_event_pins(c, "a", 100 * hour, 104 * hour, 1000, &list, &n, &total), 0);
+    ck_assert_uint_eq(n, 243);
+    ck_assert_uint_eq(total, 243);
+    free(list);
+    ck_assert_int_eq(kt_catalog_event_pins(c, "a", 100 * hour, 104 * hour, 16, &list, &n, &total), 0);
+    ck_assert_uint_eq(total, 243);
+    ck_assert(n >= 16 && n <= 3 * 16);
+    ck_assert(pinned(list, n, before) && pinned(list, n, line) && pinned(list, n, away));
+    for (size_t i = 1; i < n; i++)      /* a quarter of an hour each */
+        ck_assert_int_le(list[i].start_us - list[i - 1].start_us, 16 * minute);
+    free(list);
+    /* Parts longer than an hour: what moved is told by the heat. */
+    ck_assert_int_eq(kt_catalog_event_pins(c, "a", 99 * hour, 199 * hour, 16, &list, &n, &total), 0);
+    ck_assert(n >= 1 && pinned(list, n, away));
+    for (size_t i = 0; i < n; i++)
+        ck_assert_str_ne(list[i].type, "motion");
+    free(list);
+    ck_assert_int_eq(kt_catalog_event_pins(c, "b", 0, 199 * hour, 16, &list, &n, &total), 0);
+    ck_assert_uint_eq(n + total, 0);
+    free(list);
+}
+END_TEST
+
 START_TEST(paging_gives_every_event_once)
 {
     for (int i = 0; i < 25; i++)
@@ -332,6 +407,8 @@ int main(void)
     tcase_add_test(tc, a_newer_schema_is_refused);
     tcase_add_test(tc, a_file_that_is_no_database_is_one_clear_error);
     tcase_add_test(tc, events_are_found_by_camera_time_type_and_seen);
+    tcase_add_test(tc, an_event_is_found_in_every_stretch_that_it_reaches_into);
+    tcase_add_test(tc, pins_are_few_spread_out_and_leave_out_no_trouble);
     tcase_add_test(tc, paging_gives_every_event_once);
     tcase_add_test(tc, an_event_left_open_by_a_crash_is_closed);
     tcase_add_test(tc, a_thumbnail_is_given_back_as_it_came);

@@ -14,19 +14,22 @@
 #define DEFAULT_BUCKETS 512
 #define MAX_CAMERAS 64
 #define MAX_GAPS 400
-#define MAX_EVENTS 200
-#define EVENTS_LOOKED_AT 1000
+#define MAX_PINS 200                    /* of one camera */
+#define ALL_PINS 4000                   /* of all, when all are asked for */
 
 struct view {
     struct web_request *r;
     int64_t from_us, to_us;
-    size_t buckets;
+    size_t buckets, pins;
     json_t *cameras;
 };
 
-static json_t *span_json(int64_t from_us, int64_t to_us)
+static json_t *span_json(const char *from, const char *to, int64_t from_us, int64_t to_us)
 {
-    return json_pack("{s:o, s:o}", "from", web_json_time(from_us), "to", web_json_time(to_us));
+    json_t *o = json_object();
+    (void)json_object_set_new(o, from, web_json_time(from_us));
+    (void)json_object_set_new(o, to, web_json_time(to_us));
+    return o;
 }
 
 /* Spans and gaps of one ring; what is narrower than half a bucket is joined. */
@@ -39,7 +42,7 @@ static void add_spans(const struct view *v, const struct kt_ring_span *list, siz
         if (list[i].reason != KT_GAP_NONE) {
             if (list[i].to_us - list[i].from_us < close_us / 4 || json_array_size(gaps) >= MAX_GAPS)
                 continue;
-            json_t *gap = span_json(list[i].from_us, list[i].to_us);
+            json_t *gap = span_json("from", "to", list[i].from_us, list[i].to_us);
             (void)json_object_set_new(gap, "reason",
                                       json_string(kt_gap_reason_name(list[i].reason)));
             (void)json_array_append_new(gaps, gap);
@@ -50,12 +53,12 @@ static void add_spans(const struct view *v, const struct kt_ring_span *list, siz
             continue;
         }
         if (to_us != 0)
-            (void)json_array_append_new(spans, span_json(from_us, to_us));
+            (void)json_array_append_new(spans, span_json("from", "to", from_us, to_us));
         from_us = list[i].from_us;
         to_us = list[i].to_us;
     }
     if (to_us != 0)
-        (void)json_array_append_new(spans, span_json(from_us, to_us));
+        (void)json_array_append_new(spans, span_json("from", "to", from_us, to_us));
 }
 
 /* From the first ring that has anything there. */
@@ -93,30 +96,22 @@ static json_t *heat(const struct view *v, const char *camera)
     return json_string(text);
 }
 
-static int by_score(const void *a, const void *b)
-{
-    const struct kt_event *x = a, *y = b;
-    return x->score < y->score ? 1 : x->score > y->score ? -1 : 0;
-}
-
 static json_t *events(const struct view *v, const char *camera, size_t *total)
 {
-    const struct kt_event_filter f = { .cameras = &camera, .n_cameras = 1, .from_us = v->from_us,
-                                       .to_us = v->to_us, .seen = -1, .limit = EVENTS_LOOKED_AT };
-    struct kt_event *list = NULL;
+    struct kt_event_pin *list = NULL;
     size_t n = 0;
     json_t *items = json_array();
     *total = 0;
-    if (kt_catalog_event_list(v->r->web->params.catalog, &f, &list, &n) < 0)
+    if (kt_catalog_event_pins(v->r->web->params.catalog, camera, v->from_us, v->to_us, v->pins,
+                              &list, &n, total) < 0)
         return items;
-    *total = n;
-    if (n > MAX_EVENTS)
-        qsort(list, n, sizeof(*list), by_score);
-    for (size_t i = 0; i < n && i < MAX_EVENTS; i++)
-        (void)json_array_append_new(items, json_pack(
-            "{s:I, s:s, s:o, s:o}", "id", (json_int_t)list[i].id, "type", list[i].type, "start",
-            web_json_time(list[i].start_us), "end", web_json_time(list[i].end_us)));
-    kt_event_list_free(&list, n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *pin = span_json("start", "end", list[i].start_us, list[i].end_us);
+        (void)json_object_set_new(pin, "id", json_integer(list[i].id));
+        (void)json_object_set_new(pin, "type", json_string(list[i].type));
+        (void)json_array_append_new(items, pin);
+    }
+    free(list);
     return items;
 }
 
@@ -141,6 +136,8 @@ static int add_all(struct view *v)
     struct kt_camera_state *list = NULL;
     size_t n = 0;
     const int ret = web_cameras(v->r->web, &list, &n);
+    if (n > ALL_PINS / MAX_PINS)
+        v->pins = ALL_PINS / n > 0 ? ALL_PINS / n : 1;
     for (size_t i = 0; ret == 0 && i < n; i++)
         (void)add_camera(v, list[i].config.id);
     free(list);
@@ -149,7 +146,7 @@ static int add_all(struct view *v)
 
 enum MHD_Result web_timeline(struct web_request *r)
 {
-    struct view v = { .r = r };
+    struct view v = { .r = r, .pins = MAX_PINS };
     enum MHD_Result result;
     uint64_t buckets = DEFAULT_BUCKETS;
     const char *text = web_query(r, "buckets"), *cameras = web_query(r, "camera");

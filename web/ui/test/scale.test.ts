@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bestAnswer, decodeHeat, toAnswer, type Answer } from '../src/timeline/data';
+import { bestAnswer, decodeHeat, toAnswer, type Answer, heatTop } from '../src/timeline/data';
 import { covers, limit, MAX_SPAN, MIN_SPAN, nextStop, pinch, queryFor, spanParts, tickLabel, ticks, timeAt, xAt, zoom, type View } from '../src/timeline/scale';
 import { DAY, HOUR, MINUTE, Zone } from '../src/time/zone';
 
@@ -90,7 +90,7 @@ test('what is asked covers the window, stays the same for small movements, and i
 });
 
 const answer = (from: number, to: number, buckets: number, at = 0): Answer =>
-  ({ query: { from, to, buckets }, from, to, buckets, at, rows: new Map() });
+  ({ query: { from, to, buckets }, from, to, buckets, at, rows: new Map(), heatTop: 255 });
 
 test('the answer that fits best is drawn; a coarse one beats none', () => {
   const v = view(HOUR);
@@ -115,4 +115,12 @@ test('an answer of the server is decoded', () => {
   assert.equal(r.gaps[0]!.reason, 'restart');
   assert.deepEqual(r.pins, [{ id: 7, type: 'motion', start: T - 20 * MINUTE, end: T }]);
   assert.equal(decodeHeat('').length, 0);
+});
+
+test('heat is drawn against what is usual where it is busy, not against one wild bucket', () => {
+  const quiet = { heat: Uint8Array.from({ length: 200 }, (_, i) => (i % 3 ? 0 : 9)) };
+  assert.equal(heatTop([quiet]), 9);
+  assert.equal(heatTop([quiet, { heat: Uint8Array.of(255) }]), 9);
+  assert.equal(heatTop([]), 6);
+  assert.equal(heatTop([{ heat: Uint8Array.of(1, 1, 2) }]), 6, 'noise does not fill a row');
 });

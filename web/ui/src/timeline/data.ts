@@ -38,6 +38,28 @@ export interface Answer {
   buckets: number;
   at: number;
   rows: Map<string, CameraRow>;
+  /** Heat that fills a row: what is usual where it is busy, so that a quiet month shows its pattern too. */
+  heatTop: number;
+}
+
+const LEAST_TOP = 6;
+
+/** A heat that few buckets exceed, of all cameras together. */
+export function heatTop(rows: Iterable<{ heat: Uint8Array }>): number {
+  const count = new Uint32Array(256);
+  let n = 0;
+  for (const { heat } of rows)
+    for (const v of heat)
+      if (v > 0) {
+        count[v]!++;
+        n++;
+      }
+  let left = n * 0.02;
+  for (let v = 255; v > LEAST_TOP; v--) {
+    left -= count[v]!;
+    if (left < 0) return v;
+  }
+  return LEAST_TOP;
 }
 
 const KEPT = 24;
@@ -62,7 +84,7 @@ export function toAnswer(query: Query, a: TimelineAnswer, at: number): Answer {
       pins: c.events.map((e) => ({ id: e.id, type: e.type, start: ms(e.start), end: e.end ? ms(e.end) : at })),
       pinsTotal: c.events_total,
     });
-  return { query, from: ms(a.from), to: ms(a.to), buckets: a.buckets, at, rows };
+  return { query, from: ms(a.from), to: ms(a.to), buckets: a.buckets, at, rows, heatTop: heatTop(rows.values()) };
 }
 
 /** The answer that shows V best: a fitting one, else the one that covers most of it. */

@@ -110,7 +110,7 @@ function paintHeat(c: CanvasRenderingContext2D, v: View, a: Answer, row: CameraR
   for (let i = first; i <= last; i++) {
     const value = row.heat[i]!;
     if (value === 0) continue;
-    const h = Math.max(2, Math.sqrt(value / 255) * room);
+    const h = Math.max(2, Math.min(1, Math.sqrt(value / a.heatTop)) * room);
     c.fillRect(xAt(v, a.from + i * step, box.width), base - h, wide, h);
   }
 }

@@ -76,7 +76,8 @@ const STEPS: { step: number; major: number }[] = [
  */
 export function ticks(v: View, width: number, zone: Zone, gap = 70): Tick[] {
   const wanted = (gap / width) * v.span;
-  const s = STEPS.find((x) => x.step >= wanted) ?? STEPS[STEPS.length - 1]!;
+  const room = (step: number): number => (step >= DAY ? 1.6 : step >= 2 * HOUR ? 1.25 : 1); // dates are wider than hours
+  const s = STEPS.find((x) => x.step >= wanted * room(x.step)) ?? STEPS[STEPS.length - 1]!;
   const offset = zone.offset(v.from + v.span / 2);
   const out: Tick[] = [];
   const first = Math.ceil((v.from + offset) / s.step) * s.step;
