@@ -157,7 +157,9 @@ START_TEST(a_catalog_of_the_first_version_is_taken_over)
         "DROP TABLE share_log; DROP TABLE share; DROP TABLE export; DROP TABLE hold_file; DROP TABLE hold;"
         "DROP TABLE incident_user; DROP TABLE incident_event; DROP TABLE incident; DROP TABLE invitation;"
         "ALTER TABLE user DROP COLUMN totp; ALTER TABLE user DROP COLUMN totp_new;"
-        "ALTER TABLE user DROP COLUMN totp_step; ALTER TABLE camera DROP COLUMN snapshot_url; PRAGMA user_version = 1;"
+        "ALTER TABLE user DROP COLUMN totp_step; ALTER TABLE camera DROP COLUMN snapshot_url;"
+        "DROP INDEX event_long; DROP INDEX event_trouble; DROP INDEX event_marked; DROP INDEX activity_sum;"
+        "PRAGMA user_version = 1;"
         "INSERT INTO user (username, hash, role, created) VALUES ('lama', 'x', 4, 1);", NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(db);
