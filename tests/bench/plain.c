@@ -1,9 +1,10 @@
 /*
  * plain.c - the peer that an afternoon writes: libavformat and libavcodec, a
- * thread per stream, every sub-stream frame decoded and compared with the last,
- * every main stream copied to segments. No ring, no index, no web.
+ * thread per stream, every main stream copied to segments, every frame of the
+ * sub-stream (sub) or of the main stream (main) decoded and compared with the
+ * last. No ring, no index, no web.
  *
- * usage: plain OUT_DIR record|analyse BASE_URL N
+ * usage: plain OUT_DIR record|sub|main BASE_URL N
  *        cameras are BASE_URL/camNN/main and /camNN/sub
  */
 #include <pthread.h>
@@ -22,7 +23,9 @@ static atomic_bool stopping;
 
 struct job {
     pthread_t thread;
-    char url[256], out[256];
+    char url[256];
+    char out[256];                  /* empty: do not record */
+    bool analyse;
     unsigned long motion;
 };
 
@@ -43,33 +46,31 @@ static AVFormatContext *open_input(const char *url)
     return in;
 }
 
-static void *record(void *arg)
+static AVFormatContext *open_output(const char *name, const AVStream *from)
 {
-    struct job *j = arg;
-    AVFormatContext *in = open_input(j->url), *out = NULL;
-    avformat_alloc_output_context2(&out, NULL, "segment", j->out);
+    AVFormatContext *out = NULL;
+    avformat_alloc_output_context2(&out, NULL, "segment", name);
     AVStream *st = avformat_new_stream(out, NULL);
-    avcodec_parameters_copy(st->codecpar, in->streams[0]->codecpar);
+    avcodec_parameters_copy(st->codecpar, from->codecpar);
     st->codecpar->codec_tag = 0;
-    st->time_base = in->streams[0]->time_base;
+    st->time_base = from->time_base;
     AVDictionary *opts = NULL;
     av_dict_set(&opts, "segment_time", "60", 0);
     av_dict_set(&opts, "segment_format", "mp4", 0);
     if (avformat_write_header(out, &opts) < 0)
         exit(1);
-    AVPacket *pkt = av_packet_alloc();
-    while (av_read_frame(in, pkt) >= 0) {
-        if (pkt->stream_index == 0) {
-            av_packet_rescale_ts(pkt, in->streams[0]->time_base, st->time_base);
-            av_write_frame(out, pkt);
-        }
-        av_packet_unref(pkt);
-    }
-    av_write_trailer(out);
-    av_packet_free(&pkt);
-    avformat_free_context(out);
-    avformat_close_input(&in);
-    return NULL;
+    av_dict_free(&opts);
+    return out;
+}
+
+static AVCodecContext *open_decoder(const AVCodecParameters *par)
+{
+    AVCodecContext *dec = avcodec_alloc_context3(avcodec_find_decoder(par->codec_id));
+    avcodec_parameters_to_context(dec, par);
+    dec->thread_count = 1;
+    if (avcodec_open2(dec, NULL, NULL) < 0)
+        exit(1);
+    return dec;
 }
 
 /* Pixels of every second row and column that changed since the last frame. */
@@ -85,29 +86,34 @@ static unsigned difference(const AVFrame *f, uint8_t *last)
     return changed;
 }
 
-static void *analyse(void *arg)
+static void *run(void *arg)
 {
     struct job *j = arg;
     AVFormatContext *in = open_input(j->url);
     const AVCodecParameters *par = in->streams[0]->codecpar;
-    AVCodecContext *dec = avcodec_alloc_context3(avcodec_find_decoder(par->codec_id));
-    avcodec_parameters_to_context(dec, par);
-    dec->thread_count = 1;
-    if (avcodec_open2(dec, NULL, NULL) < 0)
-        exit(1);
+    AVFormatContext *out = j->out[0] ? open_output(j->out, in->streams[0]) : NULL;
+    AVCodecContext *dec = j->analyse ? open_decoder(par) : NULL;
     uint8_t *last = calloc((size_t)par->width + 2, (size_t)par->height + 2);
     AVPacket *pkt = av_packet_alloc();
     AVFrame *frame = av_frame_alloc();
     while (av_read_frame(in, pkt) >= 0) {
-        if (pkt->stream_index == 0 && avcodec_send_packet(dec, pkt) >= 0)
+        const bool video = pkt->stream_index == 0;
+        if (dec && video && avcodec_send_packet(dec, pkt) >= 0)
             while (avcodec_receive_frame(dec, frame) >= 0)
                 j->motion += difference(frame, last) > 200;
+        if (out && video) {
+            av_packet_rescale_ts(pkt, in->streams[0]->time_base, out->streams[0]->time_base);
+            av_write_frame(out, pkt);
+        }
         av_packet_unref(pkt);
     }
+    if (out)
+        av_write_trailer(out);
     av_frame_free(&frame);
     av_packet_free(&pkt);
     free(last);
     avcodec_free_context(&dec);
+    avformat_free_context(out);
     avformat_close_input(&in);
     return NULL;
 }
@@ -115,11 +121,11 @@ static void *analyse(void *arg)
 int main(int argc, char **argv)
 {
     if (argc != 5) {
-        fprintf(stderr, "usage: plain OUT_DIR record|analyse BASE_URL N\n");
+        fprintf(stderr, "usage: plain OUT_DIR record|sub|main BASE_URL N\n");
         return 2;
     }
     const int n = atoi(argv[4]);
-    const int kinds = strcmp(argv[2], "analyse") == 0 ? 2 : 1;
+    const int kinds = strcmp(argv[2], "sub") == 0 ? 2 : 1;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -127,11 +133,13 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     struct job *jobs = calloc((size_t)(n * kinds), sizeof(*jobs));
     for (int i = 0; i < n * kinds; i++) {
-        const int sub = i % kinds;
-        snprintf(jobs[i].url, sizeof(jobs[i].url), "%s/cam%02d/%s", argv[3], i / kinds + 1,
-                 sub ? "sub" : "main");
-        snprintf(jobs[i].out, sizeof(jobs[i].out), "%s/cam%02d-%%03d.mp4", argv[1], i / kinds + 1);
-        pthread_create(&jobs[i].thread, NULL, sub ? analyse : record, &jobs[i]);
+        struct job *j = &jobs[i];
+        const int sub = i % kinds, camera = i / kinds + 1;
+        snprintf(j->url, sizeof(j->url), "%s/cam%02d/%s", argv[3], camera, sub ? "sub" : "main");
+        if (!sub)
+            snprintf(j->out, sizeof(j->out), "%s/cam%02d-%%03d.mp4", argv[1], camera);
+        j->analyse = sub || strcmp(argv[2], "main") == 0;
+        pthread_create(&j->thread, NULL, run, j);
     }
     int sig;
     sigwait(&set, &sig);

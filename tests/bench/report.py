@@ -1,0 +1,199 @@
+"""docs/bench.md and its plots, from docs/bench.json; and the comparison of `./run bench quick`."""
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+WORSE = 1.15                # a ratio to a peer that grew by more than this is told
+
+INTRO = """\
+# Measured beside the peers
+
+Written by `./run bench`; `./run bench --help` tells how to choose cases. {machine}.
+
+All programs get the same streams over RTSP/TCP from the same simulator on the same machine, one after
+the other. The scene: people over a static background about 15 % of the time (Debian's `vtest.avi`), sensor
+noise, 1080p15 with at most 2 Mbit/s as main and 640×360@10 with 300 kbit/s as sub, rate-controlled H.264, each camera with a
+phase of its own. CPU is user and system time in per cent of **one** core, the median of the windows, with
+the least and the most of them. "Others" is what else ran on the machine meanwhile, beside the program, the
+simulator and the viewers: where it is not small, compare with care. Memory is PSS. Ratios count, not
+seconds: this machine is not yours.
+
+`record` writes the main streams; `sub` analyses the sub-streams too; `main` analyses the main streams
+(there is no sub-stream). Motion analyses and writes only while something moves; `plain` is
+`tests/bench/plain.c`, what an afternoon with libavformat and libavcodec gives.
+"""
+
+ZONEMINDER = """\
+ZoneMinder is not in the table: Debian's package brings 115 others, a database server and a web server among
+them, and wants monitors entered into that database and services of the system started. A script that does
+this to a stranger's machine is not what somebody expects of a benchmark.
+"""
+
+# What design section 11 asks of forty cameras: text, the most, unit, how to find it in the results.
+LIMITS = (
+    ("CPU, record only", 4, "%", lambda c: c["record/kentongan@40"]["cpu"]),
+    ("CPU, record and analyse sub-streams, adaptive", 20, "%", lambda c: c["sub/kentongan-adaptive@40"]["cpu"]),
+    ("CPU, record and analyse sub-streams, every frame", 30, "%", lambda c: c["sub/kentongan-full@40"]["cpu"]),
+    ("CPU, record and analyse 1080p main streams, adaptive", 80, "%",
+     lambda c: c["main/kentongan-adaptive@40"]["cpu"]),
+    ("memory, sub-streams analysed", 250, "MB", lambda c: c["sub/kentongan-adaptive@40"]["pss_mb"]),
+    ("frames lost, all cases", 0, "", lambda c: sum(lost(r) or 0 for r in c.values())),
+    ("live: camera to socket, median", 300, "ms", lambda c: live(c)["late_p50_ms"]),
+    ("live: first picture of a tile, median", 300, "ms", lambda c: live(c)["first_p50_ms"]),
+    ("timeline of 40 cameras, 30 days asked for", 100, "ms", lambda c: c["sub/kentongan-adaptive@40"]["timeline_ms"]),
+    ("seek: list, init segment, first segment", 500, "ms", lambda c: c["sub/kentongan-adaptive@40"]["seek_ms"]),
+    ("start on a full ring until it answers", 2000, "ms", lambda c: c["sub/kentongan-adaptive@40"]["start_ms"]),
+)
+RATIOS = (("record/kentongan", "record/ffmpeg"), ("record/kentongan", "record/plain"),
+          ("sub/kentongan-adaptive", "sub/motion"), ("sub/kentongan-adaptive", "sub/plain"))
+
+
+def live(cases):
+    return cases["sub/kentongan-adaptive@40+16x16"]["live"]
+
+
+def lost(result):
+    """Frames and more that a case lost, or None where it cannot be asked."""
+    return sum(result["lost"].values()) if "lost" in result else None
+
+
+def cameras_of(case):
+    return int(case.split("@")[1].split("+")[0])
+
+
+def order(item):
+    case = item[0]
+    kind = ("record", "sub", "main").index(case.split("/")[0])
+    return kind, cameras_of(case), case.count("+"), "kentongan" in case, case
+
+
+def table(head, rows):
+    """Markdown; the first column is text, the others are figures."""
+    return ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)] + \
+           ["| " + " | ".join(str(c) for c in row) + " |" for row in rows] + [""]
+
+
+def limits(cases):
+    rows = []
+    for text, most, unit, find in LIMITS:
+        try:
+            value = find(cases)
+        except KeyError:
+            rows.append((text, f"{most} {unit}", "not measured", ""))
+            continue
+        rows.append((text, f"{most} {unit}", f"{value:g} {unit}", "yes" if value <= most else "**no**"))
+    return ["## What it must reach", ""] + table(("forty cameras", "at most", "measured", "kept"), rows)
+
+
+def costs(cases):
+    rows = []
+    for case, r in sorted(cases.items(), key=order):
+        if "failed" in r:
+            rows.append((f"`{case}`", "failed: " + r["failed"], *[""] * 7))
+            continue
+        spread = f" ({min(r['cpu_windows']):.1f}–{max(r['cpu_windows']):.1f})" if len(r["cpu_windows"]) > 1 else ""
+        missing = lost(r)
+        rows.append((f"`{case}`", f"{r['cpu']:.1f}{spread}", f"{r['cpu'] / cameras_of(case):.2f}", f"{r['pss_mb']:.0f}",
+                     r["switches_per_s"], r.get("fsyncs_per_s", ""), r.get("written_per_payload", ""),
+                     "" if missing is None else missing, r["others_cpu"]))
+    return ["## What each costs", ""] + \
+        table(("case@cameras", "CPU %", "a camera", "PSS MB", "switches/s", "fsyncs/s", "bytes written per payload",
+               "lost", "others %"), rows)
+
+
+def viewers(cases):
+    rows = []
+    for case, r in sorted(cases.items(), key=order):
+        v = r.get("live")
+        if v and "failed" not in v:
+            rows.append((f"`{case}`", v["mb_per_s"], v["messages_per_s"], v["late_p50_ms"], v["late_p99_ms"],
+                         v["first_p50_ms"], v["first_max_ms"], v["drops"], lost(r)))
+    if not rows:
+        return []
+    return ["## People who watch", "",
+            "`+16x16`: 16 pages of 16 live tiles; `+4p`: four playbacks. Late is from the capture time that the recorder gave the",
+            "frame to the last byte at the viewer's socket; first is from asking to the whole first picture.", ""] + \
+        table(("case", "MB/s", "messages/s", "late p50 ms", "late p99 ms", "first p50 ms", "first max ms",
+               "told `dropped`", "recorded frames lost"), rows)
+
+
+def answers(cases):
+    rows = [(f"`{case}`", r["timeline_ms"], r["seek_ms"], r["start_ms"], r["all_record_ms"])
+            for case, r in sorted(cases.items(), key=order) if "timeline_ms" in r and "start_ms" in r]
+    return ["## Answers", ""] + table(("case", "timeline ms", "seek ms", "start ms", "all record again ms"), rows) if rows else []
+
+
+def ring(result):
+    """A table for each kind of JSON line that the ring's benches print."""
+    lines, groups = ["## The ring alone", ""], {}
+    for row in result.get("rows", []):
+        groups.setdefault((row.get("bench", "?"), tuple(k for k in row if k != "bench")), []).append(row)
+    for (name, keys), rows in groups.items():
+        lines += table((name, *keys), [("", *(r[k] for k in keys)) for r in rows])
+    return lines if groups else []
+
+
+def chromium(result):
+    return ["## In Chromium", "", "Debian's Chromium on the same machine, software decoding, eight cameras; from the browser tests:",
+            ""] + [f"- {note}" for note in result.get("notes", [])] + [""] if result.get("notes") else []
+
+
+def plot(cases, key, label, path):
+    import matplotlib
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+    matplotlib.rcParams["svg.hashsalt"] = "kentongan"
+    figure, panels = pyplot.subplots(1, 3, figsize=(12, 4))
+    for kind, axes in zip(("record", "sub", "main"), panels):
+        names = sorted({c.split("@")[0] for c in cases if c.startswith(kind + "/")})
+        for name in names:
+            points = sorted((cameras_of(c), r[key]) for c, r in cases.items()
+                            if c.split("@")[0] == name and "+" not in c and key in r)
+            if points:
+                axes.plot(*zip(*points), marker="o", label=name.split("/")[1])
+        axes.set(title=kind, xlabel="cameras", ylabel=label, xlim=(0, 42))
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        if names:
+            axes.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def write(results, docs):
+    programs = {i: r for i, r in results["cases"].items() if "@" in i}
+    versions = sorted({r["version"] for r in programs.values() if "failed" not in r})
+    others = results["cases"]
+    good = {i: r for i, r in programs.items() if "failed" not in r}
+    lines = [INTRO.format(machine=results["machine"]), "Versions: " + "; ".join(versions) + ".", "", ZONEMINDER,
+             *limits(good), *costs(programs), "![CPU by number of cameras](bench-cpu.svg)", "",
+             "![Memory by number of cameras](bench-memory.svg)", "", *viewers(good), *answers(good),
+             *ring(others.get("ring", {})), *chromium(others.get("chromium", {})), (HERE / "where.md").read_text()]
+    (docs / "bench.md").write_text("\n".join(lines))
+    plot(good, "cpu", "CPU, % of one core", docs / "bench-cpu.svg")
+    plot(good, "pss_mb", "PSS, MB", docs / "bench-memory.svg")
+    print(f"bench: wrote {docs}/bench.md")
+
+
+def ratio(cases, ours, peer, cameras):
+    a, b = cases.get(f"{ours}@{cameras}", {}), cases.get(f"{peer}@{cameras}", {})
+    return a["cpu"] / b["cpu"] if a.get("cpu") and b.get("cpu") else None
+
+
+def compare(measured, stored):
+    """Say what got worse against the stored ratios. It informs, it gates nothing."""
+    for cameras in sorted({cameras_of(i) for i in measured if "@" in i}):
+        for ours, peer in RATIOS:
+            now, was = ratio(measured, ours, peer, cameras), ratio(stored, ours, peer, cameras)
+            if now is None:
+                continue
+            verdict = "nothing stored to compare with" if was is None else \
+                "WORSE" if now > was * WORSE else "better" if now < was / WORSE else "as before"
+            before = f", was {was:.2f}" if was else ""
+            print(f"{ours} costs {now:.2f} times {peer} with {cameras} cameras{before}: {verdict}")
+    for i, r in measured.items():
+        if lost(r):
+            print(f"{i}: LOST {r['lost']}")
+        was = stored.get(i, {}).get("pss_mb")
+        if was and r.get("pss_mb", 0) > was * WORSE:
+            print(f"{i}: memory {r['pss_mb']} MB, was {was}: WORSE")
