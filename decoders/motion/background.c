@@ -42,6 +42,8 @@ struct kt_background {
     int w, h;
     struct plane luma, colour;
     uint8_t *typical;
+    struct kt_noise noise;
+    uint8_t reach[KT_NOISE_BANDS];
     uint8_t *raw, *half;            /* foreground before voting; between the two votes */
     uint8_t *barred, *hold, *nothing;       /* one row each; NOTHING is all 0 */
     uint8_t *count_block, *count;   /* votes by column, with room at both ends */
@@ -131,6 +133,8 @@ int kt_background_create(kt_background **out, int w, int h, const struct kt_kern
     bg->count = bg->count_block + 16;
     for (size_t i = 0; i < RANDOM_BYTES + row; i++)
         bg->random[i] = (uint8_t)(next_random(bg) >> 13);
+    kt_noise_reset(&bg->noise);
+    kt_noise_reach(&bg->noise, bg->reach);
     *out = kt_steal_ptr(&bg);
     return 0;
 }
@@ -323,12 +327,24 @@ static void start(kt_background *bg, const struct kt_motion_picture *pic, int64_
         start_from_picture(bg, pic);
 }
 
+const struct kt_noise *kt_background_noise(const kt_background *bg)
+{
+    return &bg->noise;
+}
+
 void kt_background_reset(kt_background *bg)
 {
+    kt_noise_reset(&bg->noise);
+    kt_noise_reach(&bg->noise, bg->reach);
     drop_learnt(bg);
     bg->started = false;
     memset(bg->luma.blink, 0, plane_bytes(&bg->luma));
     memset(bg->colour.blink, 0, plane_bytes(&bg->colour));
+}
+
+bool kt_background_started(const kt_background *bg)
+{
+    return bg->started;
 }
 
 const uint8_t *kt_background_typical(const kt_background *bg)
@@ -365,7 +381,7 @@ static void compare_luma(kt_background *bg, const struct kt_motion_picture *pic,
         const uint8_t *changed = bg->colour.fg + (size_t)(y / 2) * (size_t)bg->colour.w;
         sample_rows(p, p->sample, y, s);
         bg->k->radius(p->radius + at, p->blink + at, bg->typical + at, colour ? changed : NULL,
-                      p->w);
+                      bg->reach, p->w);
         bg->k->match(p->fg + at, pic->luma + at, s, p->samples, p->radius + at, p->w);
     }
 }
@@ -539,7 +555,7 @@ static void collect(kt_background *bg, const struct kt_motion_picture *pic, int6
 }
 
 void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         const struct kt_background_hints *hints)
+                         const uint8_t *mask, const struct kt_background_hints *hints)
 {
     const int64_t step_us = t_us - bg->last_us;
     struct step s = {
@@ -548,6 +564,8 @@ void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic,
         .absorb = rate_for(ABSORB_RATE, step_us),
     };
     bg->last_us = t_us;
+    kt_noise_measure(&bg->noise, pic->luma, bg->typical, mask, bg->w, bg->h, step_us);
+    kt_noise_reach(&bg->noise, bg->reach);
     if (pic->key)                   /* seldom seen, and looks different: remember it well */
         s.learn = s.learn * 4 > 128 ? 128 : s.learn * 4;
     const int64_t decays = (t_us - bg->last_decay_us) / DECAY_US;

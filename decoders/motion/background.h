@@ -15,6 +15,7 @@
 
 #include "decoders/motion/kernels.h"
 #include "decoders/motion/motion.h"
+#include "decoders/motion/noise.h"
 
 typedef struct kt_background kt_background;
 
@@ -49,9 +50,15 @@ void kt_background_relight(kt_background *bg, const struct kt_motion_picture *pi
                            bool now);
 bool kt_background_settling(const kt_background *bg, int64_t t_us);
 
-/* Learn from the picture last compared. */
+/* Learn from the picture last compared, which is background where MASK is 0. */
 void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,
-                         const struct kt_background_hints *hints);
+                         const uint8_t *mask, const struct kt_background_hints *hints);
+
+/* How much the place varies by itself. Borrowed. */
+const struct kt_noise *kt_background_noise(const kt_background *bg);
+
+/* Is there a background yet? */
+bool kt_background_started(const kt_background *bg);
 
 /* What the place typically looks like, W x H, borrowed; it changes as it adapts. */
 const uint8_t *kt_background_typical(const kt_background *bg);

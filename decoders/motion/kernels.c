@@ -11,10 +11,10 @@ static inline unsigned distance(uint8_t a, uint8_t b)
 }
 
 static void radius_c(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
-                     const uint8_t *colour, int n)
+                     const uint8_t *colour, const uint8_t reach[16], int n)
 {
     for (int x = 0; x < n; x++) {
-        unsigned r = 6 + (typical[x] >> 4) + (blink[x] >> 3);
+        unsigned r = reach[typical[x] >> 4] + (unsigned)(blink[x] >> 3);
         r = r > RADIUS_MAX ? RADIUS_MAX : r;
         radius[x] = (uint8_t)(colour && colour[x >> 1] ? r >> 1 : r);
     }

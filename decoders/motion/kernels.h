@@ -18,12 +18,12 @@ struct kt_kernels {
     const char *name;
 
     /*
-     * How far a sample may lie off: 6 and a sixteenth of TYPICAL, for what is
-     * bright varies more, and an eighth of BLINK; at most 60, and half of that
-     * where the colour (COLOUR, half as wide, or NULL) has changed.
+     * How far a sample may lie off: what REACH says for the brightness TYPICAL, in
+     * 16 bands, and an eighth of BLINK; at most 60, and half of that where the
+     * colour (COLOUR, half as wide, or NULL) has changed.
      */
     void (*radius)(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
-                   const uint8_t *colour, int n);
+                   const uint8_t *colour, const uint8_t reach[16], int n);
 
     /* The same for colour: 8 and an eighth of BLINK. */
     void (*radius_colour)(uint8_t *radius, const uint8_t *blink, int n);

@@ -47,21 +47,22 @@ AVX2 static inline __m256i twice(const uint8_t *p)
     _mm256_and_si256(_mm256_srli_epi16(v, bits), _mm256_set1_epi8(keep))
 
 AVX2 static void radius_avx2(uint8_t *radius, const uint8_t *blink, const uint8_t *typical,
-                             const uint8_t *colour, int n)
+                             const uint8_t *colour, const uint8_t reach[16], int n)
 {
-    const __m256i most = _mm256_set1_epi8(60), base = _mm256_set1_epi8(6);
+    const __m256i most = _mm256_set1_epi8(60);
+    const __m256i base = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)reach));
     int x = 0;
     for (; x + BLOCK <= n; x += BLOCK) {
-        const __m256i more = _mm256_add_epi8(SHIFT(load(blink + x), 3, 31),
-                                             SHIFT(load(typical + x), 4, 15));
-        __m256i r = _mm256_min_epu8(_mm256_add_epi8(more, base), most);
+        const __m256i least = _mm256_shuffle_epi8(base, SHIFT(load(typical + x), 4, 15));
+        __m256i r = _mm256_adds_epu8(SHIFT(load(blink + x), 3, 31), least);
+        r = _mm256_min_epu8(r, most);
         if (colour)
             r = _mm256_blendv_epi8(r, SHIFT(r, 1, 127), twice(colour + (x >> 1)));
         store(radius + x, r);
     }
     if (x < n)
         kt_kernels_c.radius(radius + x, blink + x, typical + x, colour ? colour + (x >> 1) : NULL,
-                            n - x);
+                            reach, n - x);
 }
 
 AVX2 static void radius_colour_avx2(uint8_t *radius, const uint8_t *blink, int n)

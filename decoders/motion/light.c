@@ -7,7 +7,7 @@
 #define BLOCK KT_LIGHT_BLOCK
 #define FILLED 16                   /* foreground pixels that make a block count */
 #define MIN_BLOCKS 5                /* of a blob; with fewer, each must be light */
-#define NOISE 3.0                   /* grey levels that no fit explains */
+#define NOISE 3.0                   /* grey levels that no fit explains, in ordinary contrast */
 #define UNEXPLAINED 0.22            /* of the mean change: more is a thing */
 #define MIN_GAIN 0.15
 #define MAX_GAIN 4.0
@@ -46,17 +46,18 @@ static void sum_block(struct sums *s, const uint8_t *luma, const uint8_t *typica
 
 /* Fit I = gain * B + plane. The gain is found first and the plane in the rest:
  * not the best fit, but one that needs no solving and errs towards THING. */
-static enum block judge(const struct sums *s)
+static enum block judge(const struct sums *s, const struct kt_noise *noise)
 {
+    const double unknown = NOISE * kt_noise_contrast(noise);
     const double n = BLOCK * BLOCK, xx = n * (BLOCK * BLOCK - 1) / 12.0;
     const double vb = s->bb - s->b * s->b / n - (s->bx * s->bx + s->by * s->by) / xx;
     const double cov = s->ib - s->i * s->b / n - (s->ix * s->bx + s->iy * s->by) / xx;
     const double vi = s->ii - s->i * s->i / n - (s->ix * s->ix + s->iy * s->iy) / xx;
-    double gain = vb > n * NOISE * NOISE / 4 ? cov / vb : 1;
+    double gain = vb > n * unknown * unknown / 4 ? cov / vb : 1;
     gain = fmin(MAX_GAIN, fmax(MIN_GAIN, gain));
     const double rest = sqrt(fmax(0, vi - 2 * gain * cov + gain * gain * vb) / n);
     const double change = fabs(s->i - s->b) / n;
-    return rest > NOISE + UNEXPLAINED * change ? THING : LIGHT;
+    return rest > unknown + UNEXPLAINED * change ? THING : LIGHT;
 }
 
 /* Where block X, Y begins; the last ones end with the picture. */
@@ -131,7 +132,7 @@ static bool keep_clusters(enum block *kind, int nx, int ny)
 }
 
 bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
-                     const struct kt_blob *blob, uint8_t *mask, uint8_t *relit)
+                     const struct kt_noise *noise, const struct kt_blob *blob, uint8_t *mask, uint8_t *relit)
 {
     enum block kind[MAX_SIDE][MAX_SIDE];
     const int bx0 = blob->x0 / BLOCK, by0 = blob->y0 / BLOCK;
@@ -147,7 +148,7 @@ bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
             if (filled(mask + at, w) < FILLED)
                 continue;
             sum_block(&s, luma + at, typical + at, w);
-            kind[y][x] = judge(&s);
+            kind[y][x] = judge(&s, noise);
             *(kind[y][x] == LIGHT ? &light : &thing) += 1;
         }
     const int total = light + thing;

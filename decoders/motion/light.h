@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "decoders/motion/components.h"
+#include "decoders/motion/noise.h"
 
 #define KT_LIGHT_BLOCK 8
 
@@ -23,6 +24,6 @@
  * 0 or 255). A blob too small to tell is left alone. Returns whether MASK changed.
  */
 bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
-                     const struct kt_blob *blob, uint8_t *mask, uint8_t *relit);
+                     const struct kt_noise *noise, const struct kt_blob *blob, uint8_t *mask, uint8_t *relit);
 
 #endif

@@ -11,6 +11,7 @@
 #include "decoders/motion/light.h"
 #include "decoders/motion/motion.h"
 #include "decoders/motion/rules.h"
+#include "decoders/motion/steady.h"
 #include "decoders/motion/tracks.h"
 #include "server/base/clock.h"
 
@@ -20,12 +21,18 @@
 #define UNIFORM_SHARE 0.75
 #define THINGS_SHARE 0.02
 #define FOLLOW_PICTURES 3
+#define ELSEWHERE_CHANGED 0.1       /* of the picture differs, and … */
+#define ELSEWHERE_SHARE 0.6         /* … of its parts do not show what they showed */
+#define KNOCKED_US (30 * KT_SECOND_US) /* the same shift for so long: it will not come back */
 #define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
 
 struct kt_motion {
-    kt_background *background;      /* the next four: NULL until the first picture */
+    kt_background *background;      /* the next five: NULL until the first picture */
     kt_components *components;
     kt_tracks *tracks;
+    kt_steady *steady;
+    struct kt_shift shift;          /* of the picture at hand */
+    int64_t shifted_us;             /* it has been the same since then */
     uint8_t *mask, *hold, *absorb, *relit;
     bool has_relit;                 /* something is set in relit */
     int relit_pictures;             /* in a row in which much was relit, … */
@@ -58,6 +65,7 @@ static void drop_stages(kt_motion *m)
     kt_background_destroy(&m->background);
     kt_components_destroy(&m->components);
     kt_tracks_destroy(&m->tracks);
+    kt_steady_destroy(&m->steady);
     free(m->mask);
     free(m->hold);
     free(m->absorb);
@@ -99,6 +107,8 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
         ret = kt_components_create(&m->components, pic->w, pic->h);
     if (ret == 0)
         ret = kt_tracks_create(&m->tracks, pic->w, pic->h);
+    if (ret == 0)
+        ret = kt_steady_create(&m->steady, pic->w, pic->h);
     m->mask = calloc((size_t)pic->w, (size_t)pic->h);
     m->hold = calloc((size_t)pic->w, (size_t)pic->h);
     m->absorb = calloc((size_t)pic->w, (size_t)pic->h);
@@ -126,10 +136,10 @@ int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic)
     return ret < 0 ? ret : kt_background_learn(m->background, pic);
 }
 
-static void fill_grid(const kt_motion *m, uint8_t grid[KT_MOTION_GRID_BYTES])
+static void fill_grid(const kt_motion *m, const uint8_t *mask, uint8_t grid[KT_MOTION_GRID_BYTES])
 {
     for (int y = 0; y < m->h; y++) {
-        const uint8_t *row = m->mask + (ptrdiff_t)y * m->w;
+        const uint8_t *row = mask + (ptrdiff_t)y * m->w;
         const int gy = y * 9 / m->h;
         for (const uint8_t *p = row; (p = memchr(p, 255, (size_t)(row + m->w - p))); ) {
             const int gx = (int)(p - row) * 16 / m->w, bit = gy * 16 + gx;
@@ -152,8 +162,14 @@ static void list_boxes(const kt_motion *m, struct kt_motion_result *out)
 {
     const struct kt_track *list = kt_tracks_list(m->tracks);
     for (int i = 0; i < KT_TRACKS_MAX && out->n_boxes < KT_MOTION_MAX_BOXES; i++)
-        if (list[i].id && !list[i].ended && list[i].seen)
-            out->boxes[out->n_boxes++] = kt_events_box(m->events, &list[i]);
+        if (list[i].id && !list[i].ended && list[i].seen) {
+            struct kt_track t = list[i];
+            t.x0 += (float)m->shift.x;
+            t.x1 += (float)m->shift.x;
+            t.y0 += (float)m->shift.y;
+            t.y1 += (float)m->shift.y;
+            out->boxes[out->n_boxes++] = kt_events_box(m->events, &t);
+        }
 }
 
 /*
@@ -298,7 +314,8 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     bool changed = false;
     memset(m->relit, 0, (size_t)m->w * (size_t)m->h);
     for (int i = 0; i < n; i++)
-        changed |= kt_light_remove(pic->luma, typical, m->w, m->h, &blob[i], m->mask, m->relit);
+        changed |= kt_light_remove(pic->luma, typical, m->w, m->h,
+                                   kt_background_noise(m->background), &blob[i], m->mask, m->relit);
     m->has_relit = changed;
     if (kt_background_settling(m->background, t_us)) {
         m->has_relit = true;
@@ -306,6 +323,40 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
         return 0;
     }
     return changed ? kt_components_find(m->components, m->mask, min_area, blob) : n;
+}
+
+/* Much differs, and what was there is nowhere to be seen. */
+static bool is_elsewhere(const kt_motion *m, const struct kt_motion_picture *pic)
+{
+    const size_t n = (size_t)m->w * (size_t)m->h;
+    size_t changed = 0;
+    for (size_t i = 0; i < n; i++)
+        changed += (m->mask[i] | m->relit[i]) & 1;
+    return (double)changed > ELSEWHERE_CHANGED * (double)n &&
+           kt_steady_strange(pic->luma, kt_background_typical(m->background), m->w, m->h,
+                             kt_noise_median(kt_background_noise(m->background))) >
+               ELSEWHERE_SHARE;
+}
+
+/*
+ * Where the camera looks, against where it looked: PIC is moved back when it
+ * trembles; when it was knocked, or turned, what it shows now is the new place.
+ */
+static struct kt_motion_picture hold_steady(kt_motion *m, const struct kt_motion_picture *pic,
+                                            int64_t t_us)
+{
+    const uint8_t *typical = kt_background_typical(m->background);
+    if (!kt_background_started(m->background))
+        return *pic;
+    const struct kt_shift now = kt_steady_find(m->steady, pic->luma, typical);
+    if (abs(now.x - m->shift.x) > 1 || abs(now.y - m->shift.y) > 1 || (now.x == 0 && now.y == 0))
+        m->shifted_us = t_us;
+    m->shift = now;
+    if (t_us - m->shifted_us > KNOCKED_US) {
+        m->shift = (struct kt_shift){ 0, 0 };
+        kt_background_relight(m->background, pic, t_us, true);
+    }
+    return kt_steady_move(m->steady, pic, typical, m->shift);
 }
 
 /* A thing that has been at its place for a while. */
@@ -325,11 +376,12 @@ static bool is_busy(const kt_motion *m)
     return false;
 }
 
-bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us)
+bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *came, int64_t t_us)
 {
     struct kt_blob blob[KT_BLOBS_MAX];
-    if (prepare(m, pic) < 0)
+    if (prepare(m, came) < 0)
         return false;
+    const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     const struct kt_track *list = kt_tracks_list(m->tracks);
     const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE / 2, blob);
     for (int i = 0; i < n; i++) {
@@ -347,24 +399,30 @@ bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64
     return false;
 }
 
-int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us,
+int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_t t_us,
                       struct kt_motion_result *out)
 {
-    assert(m && pic && out);
-    const int ret = prepare(m, pic);
+    assert(m && came && out);
+    const int ret = prepare(m, came);
     if (ret < 0)
         return ret;
     m->t_us = t_us;
-    *out = (struct kt_motion_result){ .mask = m->mask, .mask_width = m->w, .mask_height = m->h };
-
+    const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     struct kt_blob blob[KT_BLOBS_MAX];
-    const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob);
-    int area = 0;
+    int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob), area = 0;
+    if (is_elsewhere(m, pic)) {
+        kt_tracks_end_all(m->tracks);
+        kt_background_relight(m->background, pic, t_us, true);
+        memset(m->mask, 0, (size_t)m->w * (size_t)m->h);
+        n = 0;
+    }
+    *out = (struct kt_motion_result){ .mask = kt_steady_mask(m->steady, m->mask, m->shift),
+                                      .mask_width = m->w, .mask_height = m->h };
     for (int i = 0; i < n; i++)
         area += blob[i].area;
     out->motion = n > 0;
     out->score = score_of(m, area);
-    fill_grid(m, out->grid);
+    fill_grid(m, out->mask, out->grid);
     kt_tracks_update(m->tracks, blob, n, t_us);
     kt_events_update(m->events, kt_tracks_list(m->tracks), t_us);
     list_boxes(m, out);
@@ -372,7 +430,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     out->busy = is_busy(m);
     fill_hints(m, blob, n);
     const struct kt_background_hints hints = { .hold = m->hold, .absorb = m->absorb };
-    kt_background_adapt(m->background, pic, t_us, &hints);
+    kt_background_adapt(m->background, pic, t_us, m->mask, &hints);
     if (m->has_relit)
         follow_light(m, pic, t_us);
     else

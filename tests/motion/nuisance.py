@@ -5,10 +5,12 @@ usage: nuisance.py OUT_DIR [--seed N] [--only NAME,…]
 
 Each scene NAME gives OUT_DIR/NAME.mp4 (nothing happens but the nuisance) and
 OUT_DIR/NAME-visitor.mp4 (the same, and two people pass), each with a .json that lists
-the passes in seconds. The same seed gives the same pictures. 640x360 at 10 pictures a
-second, H.264 as cameras send it.
+the passes in seconds, and NAME-visitor.mkv, the pixels of the people (lossless, 0 or 255).
+The same seed gives the same pictures; another gives another place, other people and
+another strength of the nuisance. 640x360 at 10 pictures a second, H.264 as cameras send it.
 """
 import argparse
+import functools
 import json
 import pathlib
 import subprocess
@@ -18,7 +20,6 @@ import cv2
 import numpy as np
 
 W, H, FPS, SECONDS = 640, 360, 10, 36
-PASSES = ((10.0, 17.0), (24.0, 31.0))       # when a visitor is in the picture
 RATE = 300_000
 
 
@@ -56,29 +57,75 @@ class Place:
         return crown
 
 
-def visitor(img, t, rng_look):
-    """Somebody who walks across: body, legs that swing, a soft outline."""
-    for i, (start, end) in enumerate(PASSES):
-        if not start <= t < end:
-            continue
-        u = (t - start) / (end - start)
-        u = 1 - u if i % 2 else u
-        x, y, s = -30 + u * (W + 60), 290 + 18 * i, 92 - 24 * i
+class Visit:
+    """One pass of somebody: when, where, how large, what they wear."""
+
+    def __init__(self, rng, number, name):
+        took = rng.uniform(4.5, 9.0)
+        self.start = 8.0 + 14.0 * number + rng.uniform(0, 3)
+        self.end = self.start + took
+        self.back = bool(rng.integers(0, 2))
+        self.size = rng.uniform(48, 112)
+        self.y = rng.uniform(262, 330)
+        self.coat = tuple(float(v) for v in rng.integers(20, 235, 3))
+        self.legs = tuple(float(v) for v in rng.integers(20, 120, 3))
+        if name == "camouflage":            # dressed like the road
+            self.coat = tuple(float(105 + rng.normal(0, 14)) for _ in range(3))
+            self.legs = tuple(float(100 + rng.normal(0, 14)) for _ in range(3))
+        if name == "thermal":               # warm
+            self.coat = (205.0, 205.0, 205.0)
+            self.legs = (170.0, 170.0, 170.0)
+        self.pause = 0.0
+        if name == "stander" and number == 0:
+            self.pause = 9.0                # stops half way for so long
+            self.end += self.pause
+
+    def span(self):
+        return self.start, self.end
+
+    def place(self, t):
+        """How far along the way, 0 to 1, and how the legs stand."""
+        u = t - self.start
+        half = (self.end - self.start - self.pause) / 2
+        if self.pause and u > half:
+            u = max(half, u - self.pause)
+        return u / (2 * half), u
+
+    def layer(self, t):
+        u, walked = self.place(t)
+        s = self.size
+        x, y = -30 + (1 - u if self.back else u) * (W + 60), self.y
         layer = np.zeros((H, W, 4), np.float32)
-        coat, legs = rng_look[i]
-        swing = 0.22 * s * np.sin(2 * np.pi * 1.8 * t)
+        swing = 0.22 * s * np.sin(2 * np.pi * 1.8 * walked)
         hip = (int(x), int(y - 0.48 * s))
         for side in (-1, 1):
-            cv2.line(layer, hip, (int(x + side * swing), int(y)), legs + (1,), max(3, int(.11 * s)))
+            cv2.line(layer, hip, (int(x + side * swing), int(y)), self.legs + (1,),
+                     max(3, int(.11 * s)))
         cv2.ellipse(layer, (int(x), int(y - 0.62 * s)), (int(.15 * s), int(.24 * s)), 0, 0, 360,
-                    coat + (1,), -1)
-        cv2.circle(layer, (int(x), int(y - 0.93 * s)), int(.09 * s), (120, 150, 190, 1), -1)
-        layer = cv2.GaussianBlur(layer, (3, 3), 0)
+                    self.coat + (1,), -1)
+        head = (215, 215, 215, 1) if self.coat[0] == self.coat[1] == 205 else (120, 150, 190, 1)
+        cv2.circle(layer, (int(x), int(y - 0.93 * s)), int(.09 * s), head, -1)
+        return cv2.GaussianBlur(layer, (3, 3), 0)
+
+
+def draw_visitors(img, visits, t):
+    """The picture with those who are in it, and their pixels, 0 to 1."""
+    there = np.zeros((H, W), np.float32)
+    for v in visits:
+        if not v.start <= t < v.end:
+            continue
+        layer = v.layer(t)
         a = layer[..., 3:]
         img = img * (1 - a) + layer[..., :3]
-    return img
+        there = np.maximum(there, a[..., 0])
+    return img, there
 
 
+def grey(img):
+    return (img @ np.float32([0.114, 0.587, 0.299]))[..., None].repeat(3, 2)
+
+
+@functools.lru_cache(maxsize=16)
 def soft_ellipse(cx, cy, rx, ry):
     yy, xx = np.mgrid[0:H, 0:W].astype(np.float32)
     return np.exp(-(((xx - cx) / rx) ** 2 + ((yy - cy) / ry) ** 2))
@@ -91,9 +138,22 @@ class Scene:
         self.name, self.rng = name, rng
         self.shift = np.zeros(2)
         self.insects = []
-        self.phase = rng.uniform(0, 6, 4)
+        self.phase = rng.uniform(0, 6, 8)
+        self.strength = rng.uniform(0.7, 1.3)       # of the nuisance
+        self.still = None
+        self.warp = None                            # where the picture is moved to
+        self.flakes = rng.uniform(0, 1, (260, 4))
+        self.ripple = cv2.resize(rng.normal(0, 1, (90, 160)).astype(np.float32), (W, H),
+                                 interpolation=cv2.INTER_CUBIC)
 
     def place(self, place, t):
+        if self.name != "tree":
+            if self.still is None:
+                self.still = self.bent(place, 0)
+            return self.still
+        return self.bent(place, t)
+
+    def bent(self, place, t):
         img = place.base
         sway = (5.0 * np.sin(2.1 * t + self.phase[0]) + 3.0 * np.sin(5.3 * t + self.phase[1])) \
             if self.name == "tree" else 0.0
@@ -108,6 +168,116 @@ class Scene:
     def apply(self, img, t):
         return getattr(self, "do_" + self.name, lambda i, _: i)(img, t)
 
+    def moved(self, img, matrix):
+        self.warp = matrix
+        return cv2.warpAffine(img, matrix, (W, H), borderMode=cv2.BORDER_REFLECT)
+
+    def do_shake(self, img, t):
+        """A pole in the wind: to and fro, larger in gusts."""
+        gust = self.strength * (2.5 + 3.5 * max(0.0, np.sin(0.5 * t + self.phase[2])))
+        f = 1.2 + 0.3 * self.phase[3]
+        x = gust * np.sin(2 * np.pi * f * t + self.phase[0])
+        y = 0.5 * gust * np.sin(2 * np.pi * 1.3 * f * t + self.phase[1])
+        return self.moved(img, np.float32([[1, 0, x], [0, 1, y]]))
+
+    def do_nudge(self, img, t):
+        """Somebody knocked at the camera: from 20 s on it looks a little elsewhere."""
+        x, y = (14 * self.strength, -6) if t >= 20 else (0, 0)
+        return self.moved(img, np.float32([[1, 0, x], [0, 1, y]]))
+
+    def do_pan(self, img, t):
+        """A camera on a motor that looks to the side for a while."""
+        u = np.clip((t - 18) / 1.5, 0, 1) - np.clip((t - 33) / 1.5, 0, 1)
+        return self.moved(img, np.float32([[1, 0, -220 * u], [0, 1, 0]]))
+
+    def do_snow(self, img, t):
+        layer = np.zeros((H, W), np.float32)
+        for x, y, size, speed in self.flakes:
+            r = 1 + int(size ** 6 * 7)              # few are near and large
+            fall = (60 + 120 * speed) * (1 + size)
+            cx = (x * W + 25 * np.sin(t * (1 + speed) + 40 * size) + 40 * t) % W
+            cy = (y * H + fall * t) % H
+            cv2.circle(layer, (int(cx), int(cy)), r, 70 * self.strength + 40, -1)
+        layer = cv2.GaussianBlur(layer, (5, 5), 0)
+        return img * 0.8 + 30 + layer[..., None]
+
+    def do_water(self, img, t):
+        """A canal across the middle: glitter that drifts."""
+        a = np.roll(self.ripple, int(31 * t), 1) * np.roll(self.ripple, -int(23 * t), 1)
+        b = np.roll(self.ripple, int(17 * t) % H, 0)
+        shine = 26 * self.strength * (a + 0.7 * b)
+        shine = shine * soft_ellipse(320, 195, 600, 38)
+        return img + shine[..., None]
+
+    def do_dapple(self, img, t):
+        """Sun through leaves: their shadows move on the road."""
+        s = 5 * self.strength
+        shift = np.float32([[1, 0, s * np.sin(1.7 * t + self.phase[0])],
+                            [0, 1, s * 0.6 * np.sin(2.6 * t + self.phase[1])]])
+        leaves = cv2.warpAffine(cv2.GaussianBlur(self.ripple, (0, 0), 4), shift, (W, H))
+        shade = 1 / (1 + np.exp(-8 * leaves))
+        where = soft_ellipse(400, 280, 260, 110)
+        return img * (1.1 - 0.45 * (shade * where)[..., None])
+
+    def do_laundry(self, img, t):
+        """Cloths on a line, in the wind."""
+        for i, c in enumerate(((40, 40, 200), (220, 220, 225), (190, 120, 40))):
+            x0, wave = 90 + 130 * i, 9 * self.strength
+            bottom = [(x0 + k * 16 + wave * np.sin(2.3 * t + self.phase[i] + k * .7),
+                       185 + wave * np.sin(3.1 * t + k + self.phase[i + 3])) for k in range(5)]
+            pts = np.array([(x0, 110), (x0 + 64, 110)] + bottom[::-1], np.int32)
+            img = img.copy()
+            cv2.fillPoly(img, [pts], c)
+        return img
+
+    def do_hunting(self, img, t):
+        """Automatic gain that never finds rest."""
+        return img * (1 + 0.16 * self.strength * np.sin(2 * np.pi * t / 5 + self.phase[0]))
+
+    def do_tube(self, img, t):
+        """A failing fluorescent tube; bands of mains frequency creep over the picture."""
+        yy = np.arange(H, dtype=np.float32)[:, None, None]
+        band = 1 + 0.05 * self.strength * np.sin(yy / 30 + 2.2 * t)
+        flick = 0.7 if (t % 6.0) < 2.0 and int(t * 10) % 3 == 0 else 1.0
+        return img * 0.8 * band * flick
+
+    def do_television(self, img, t):
+        step = int(t / (1.5 * self.strength))
+        r = np.random.default_rng([step, 7])
+        screen = cv2.resize(r.uniform(20, 220, (5, 8, 3)).astype(np.float32), (84, 50))
+        img = img * 0.6
+        img[60:110, 400:484] = screen * (0.9 + 0.1 * np.sin(9 * t))
+        glow = soft_ellipse(442, 130, 120, 80) * float(screen.mean()) * 0.15
+        return img + glow[..., None]
+
+    def do_web(self, img, t):
+        """A thread of a spider in front of the lens, lit by infrared."""
+        layer = np.zeros((H, W), np.float32)
+        for k in range(3):
+            x = 200 + 120 * k + 26 * self.strength * np.sin(1.1 * t + self.phase[k])
+            cv2.line(layer, (int(200 + 120 * k), -10), (int(x), 370), 90, 5)
+        layer = cv2.GaussianBlur(layer, (0, 0), 5)
+        return grey(img) * 0.45 + 10 + layer[..., None]
+
+    def do_fog(self, img, t):
+        return 178 + (img - 178) * 0.28 + 4 * np.sin(0.4 * t)
+
+    def do_thermal(self, img, _):
+        return cv2.GaussianBlur(60 + (grey(img) - 110) * 0.3, (0, 0), 2.2)
+
+    def do_nightroad(self, img, t):
+        """Infrared, strong noise, and a lamp post whose light trembles."""
+        lit = 0.22 + 0.35 * soft_ellipse(300, 260, 220, 120)
+        return grey(img) * lit[..., None] * (1 + 0.05 * np.sin(21 * t)) + 16
+
+    def do_smoke(self, img, t):
+        """Rubbish burns: a soft plume."""
+        drift = np.roll(np.roll(cv2.GaussianBlur(self.ripple, (0, 0), 14), -int(20 * t), 0),
+                        int(12 * t), 1)
+        thick = np.clip(0.35 + 2.5 * drift, 0, 1) * soft_ellipse(180, 150, 110, 150)
+        a = 0.55 * self.strength * thick[..., None]
+        return img * (1 - np.clip(a, 0, 0.8)) + 190 * np.clip(a, 0, 0.8)
+
     def do_rain(self, img, _):
         layer = np.zeros((H, W), np.float32)
         for _ in range(170):
@@ -119,8 +289,7 @@ class Scene:
     def do_jitter(self, img, t):
         gust = 1.0 + 1.6 * (np.sin(0.6 * t + self.phase[2]) > 0.3)
         self.shift = 0.4 * self.shift + self.rng.normal(0, gust, 2)
-        m = np.float32([[1, 0, self.shift[0]], [0, 1, self.shift[1]]])
-        return cv2.warpAffine(img, m, (W, H), borderMode=cv2.BORDER_REFLECT)
+        return self.moved(img, np.float32([[1, 0, self.shift[0]], [0, 1, self.shift[1]]]))
 
     def do_headlight(self, img, t):
         u = (t % 9.0) / 3.0
@@ -175,38 +344,66 @@ class Scene:
         return img * 0.3 + 12
 
 
-NOISE = {"night": 9.0, "irswitch": 3.0}
+NOISE = {"night": 9.0, "irswitch": 3.0, "nightroad": 7.0, "thermal": 3.0, "web": 4.0}
+RATES = {"keyframe": 70_000, "thermal": 150_000}
+PICTURES_A_SECOND = {"slow": 3}
 SCENES = ("calm", "tree", "rain", "jitter", "headlight", "cloud", "lamp", "irswitch", "insects",
-          "exposure", "night", "keyframe")
+          "exposure", "night", "keyframe", "shake", "nudge", "pan", "snow", "water", "dapple",
+          "laundry", "hunting", "tube", "television", "web", "fog", "thermal", "nightroad", "smoke",
+          "camouflage", "stander", "slow")
 
 
-def encode(out, frames, rate):
+def encoder(out, fps, rate):
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s",
-               f"{W}x{H}", "-r", str(FPS), "-i", "-", "-c:v", "libx264", "-threads", "1",
-               "-preset", "veryfast", "-bf", "0", "-g", "20", "-keyint_min", "20",
+               f"{W}x{H}", "-r", str(fps), "-i", "-", "-c:v", "libx264", "-threads", "1",
+               "-preset", "veryfast", "-bf", "0", "-g", str(2 * fps), "-keyint_min", str(2 * fps),
                "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-b:v", str(rate), "-maxrate", str(rate),
                "-bufsize", str(rate), str(out)]
-    encoder = subprocess.Popen(command, stdin=subprocess.PIPE)
-    for frame in frames:
-        encoder.stdin.write(frame.tobytes())
-    encoder.stdin.close()
-    if encoder.wait() != 0:
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def truth_encoder(out, fps):
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray", "-s",
+               f"{W}x{H}", "-r", str(fps), "-i", "-", "-c:v", "ffv1", str(out)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def finish(process):
+    process.stdin.close()
+    if process.wait() != 0:
         raise SystemExit("nuisance.py: ffmpeg failed")
 
 
-def render(name, seed, with_visitor):
+def render(name, seed, fps, visits):
+    """Pictures, and the pixels of visitors in them."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     place, scene = Place(rng), Scene(name, rng)
-    look = [(tuple(float(v) for v in rng.integers(20, 235, 3)),
-             tuple(float(v) for v in rng.integers(20, 120, 3))) for _ in PASSES]
     grain = [rng.normal(0, NOISE.get(name, 2.0), (H, W, 1)).astype(np.float32) for _ in range(16)]
-    for n in range(SECONDS * FPS):
-        t = n / FPS
-        img = scene.place(place, t)
-        if with_visitor:
-            img = visitor(img, t, look)
-        img = scene.apply(img, t) + grain[rng.integers(16)]
-        yield np.clip(img, 0, 255).astype(np.uint8)
+    for n in range(SECONDS * fps):
+        t = n / fps
+        img, there = draw_visitors(scene.place(place, t), visits, t)
+        img = scene.apply(img, t) + np.roll(grain[rng.integers(16)], rng.integers(W), 1)
+        if scene.warp is not None:
+            there = cv2.warpAffine(there, scene.warp, (W, H))
+        yield np.clip(img, 0, 255).astype(np.uint8), there
+
+
+def make(out, name, seed, with_visitor):
+    stem = name + ("-visitor" if with_visitor else "")
+    fps = PICTURES_A_SECOND.get(name, FPS)
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), 1])
+    visits = [Visit(rng, i, name) for i in range(2)] if with_visitor else []
+    video = encoder(out / f"{stem}.mp4", fps, RATES.get(name, RATE))
+    truth = truth_encoder(out / f"{stem}.mkv", fps) if with_visitor else None
+    for img, there in render(name, seed, fps, visits):
+        video.stdin.write(img.tobytes())
+        if truth:
+            truth.stdin.write(((there > 0.5) * np.uint8(255)).tobytes())
+    finish(video)
+    if truth:
+        finish(truth)
+    (out / f"{stem}.json").write_text(json.dumps(
+        {"scene": name, "seed": seed, "passes": [v.span() for v in visits]}))
 
 
 def main():
@@ -221,11 +418,7 @@ def main():
         if a.only and name not in a.only.split(","):
             continue
         for with_visitor in (False, True):
-            stem = name + ("-visitor" if with_visitor else "")
-            rate = 70_000 if name == "keyframe" else RATE
-            encode(a.out / f"{stem}.mp4", render(name, a.seed, with_visitor), rate)
-            truth = {"scene": name, "seed": a.seed, "passes": PASSES if with_visitor else ()}
-            (a.out / f"{stem}.json").write_text(json.dumps(truth))
+            make(a.out, name, a.seed, with_visitor)
 
 
 if __name__ == "__main__":
