@@ -133,7 +133,10 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
 int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic)
 {
     const int ret = prepare(m, pic);
-    return ret < 0 ? ret : kt_background_learn(m->background, pic);
+    if (ret < 0)
+        return ret;
+    kt_tracks_know_place(m->tracks);
+    return kt_background_learn(m->background, pic);
 }
 
 static void fill_grid(const kt_motion *m, const uint8_t *mask, uint8_t grid[KT_MOTION_GRID_BYTES])
@@ -423,7 +426,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_
     out->motion = n > 0;
     out->score = score_of(m, area);
     fill_grid(m, out->mask, out->grid);
-    kt_tracks_update(m->tracks, blob, n, t_us);
+    kt_tracks_update(m->tracks, m->mask, blob, n, t_us);
     kt_events_update(m->events, kt_tracks_list(m->tracks), t_us);
     list_boxes(m, out);
     check_still(m, pic);

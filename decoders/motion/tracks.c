@@ -12,12 +12,18 @@
 #include <string.h>
 
 #include "decoders/motion/tracks.h"
+#include "decoders/motion/unrest.h"
+#include "server/base/clock.h"
 
 #define CONFIRM_US 400000           /* seen at least this long, … */
 #define CONFIRM_HITS 3
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
 #define REST 0.015f                 /* moves of less than this share are standing still */
 #define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
+#define UNREST 0.5f                 /* share of its box where things come and go all the time */
+#define CLUTTER_US 5e6f             /* how long what came to nothing is remembered */
+#define CLUTTER_SHARE 0.5f          /* one such a second: wait so much longer, … */
+#define CLUTTER_MOST 4.0f           /* … at most so many times as long */
 #define OLD_US 2500000
 #define LOST_TENTATIVE_US 500000
 #define LOST_MISSES 2               /* pictures: they may be seconds apart */
@@ -28,6 +34,8 @@ struct kt_tracks {
     float diagonal;
     uint32_t next_id;
     int64_t t_us;
+    kt_unrest *unrest;
+    float clutter;                  /* tracks a second that come to nothing, lately */
     int owner[KT_BLOBS_MAX];
     struct kt_track track[KT_TRACKS_MAX];
 };
@@ -38,19 +46,26 @@ struct box {
 
 int kt_tracks_create(kt_tracks **out, int w, int h)
 {
-    kt_tracks *t = calloc(1, sizeof(*t));
+    kt_cleanup(kt_tracks_destroy) kt_tracks *t = calloc(1, sizeof(*t));
     if (!t)
         return -ENOMEM;
+    const int ret = kt_unrest_create(&t->unrest, w, h);
+    if (ret < 0)
+        return ret;
     t->w = w;
     t->h = h;
     t->diagonal = hypotf((float)w, (float)h);
-    *out = t;
+    *out = kt_steal_ptr(&t);
     return 0;
 }
 
 void kt_tracks_destroy(kt_tracks **pt)
 {
-    free(kt_steal_ptr(pt));
+    kt_tracks *t = kt_steal_ptr(pt);
+    if (!t)
+        return;
+    kt_unrest_destroy(&t->unrest);
+    free(t);
 }
 
 const struct kt_track *kt_tracks_list(const kt_tracks *t)
@@ -61,6 +76,11 @@ const struct kt_track *kt_tracks_list(const kt_tracks *t)
 int kt_tracks_owner(const kt_tracks *t, int i)
 {
     return t->owner[i];
+}
+
+void kt_tracks_know_place(kt_tracks *t)
+{
+    kt_unrest_know(t->unrest);
 }
 
 void kt_tracks_end_all(kt_tracks *t)
@@ -149,6 +169,7 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
             .x0 = box.x0, .y0 = box.y0, .x1 = box.x1, .y1 = box.y1,
             .area = b->area, .best_area = b->area, .hits = 1,
             .first_us = ts->t_us, .last_us = ts->t_us,
+            .start_x0 = box.x0, .start_y0 = box.y0, .start_x1 = box.x1, .start_y1 = box.y1,
             .start_cx = (box.x0 + box.x1) / 2, .start_cy = (box.y0 + box.y1) / 2,
         };
         t->foot_x = t->last_foot_x = t->first_x = t->start_cx;
@@ -174,6 +195,10 @@ static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
     t->start_cx = t->rest_cx = t->foot_x = t->last_foot_x = t->first_x = (b.x0 + b.x1) / 2;
     t->start_cy = t->rest_cy = (b.y0 + b.y1) / 2;
     t->foot_y = t->last_foot_y = t->first_y = b.y1;
+    t->start_x0 = b.x0;
+    t->start_y0 = b.y0;
+    t->start_x1 = b.x1;
+    t->start_y1 = b.y1;
 }
 
 static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
@@ -220,13 +245,29 @@ bool kt_track_is_going(const struct kt_track *t)
     return t->hits >= 3 && away_of(t) >= fmaxf(2, 0.5f * t->path);
 }
 
+/* How far both ends went the same way: what only grows has not moved. */
+static float both(float low, float high)
+{
+    return low * high <= 0 ? 0 : fminf(fabsf(low), fabsf(high));
+}
+
+static float moved_whole(const struct kt_track *t)
+{
+    return hypotf(both(t->x0 - t->start_x0, t->x1 - t->start_x1),
+                  both(t->y0 - t->start_y0, t->y1 - t->start_y1));
+}
+
 static void confirm(const kt_tracks *ts, struct kt_track *t)
 {
-    /* What was at its place for long, and is being learnt piece by piece, must go farther. */
-    const float enough = ts->t_us - t->first_us > OLD_US ? t->largest : 0;
+    /* What was at its place for long, and is being learnt piece by piece, must go farther;
+     * so must what is where things sway. */
+    const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) ||
+                          kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
+    const float lasting = fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
     if (t->hits >= CONFIRM_HITS && t->hits >= 2 * t->gaps &&
-        ts->t_us - t->first_us >= CONFIRM_US &&
-        t->far >= fmaxf(fmaxf(enough, 6), CONFIRM_FAR * ts->diagonal) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
+        (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
+        t->far >= fmaxf(6, CONFIRM_FAR * ts->diagonal) &&
+        (!doubtful || moved_whole(t) >= t->largest) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
         t->confirmed = true;
 }
 
@@ -236,16 +277,23 @@ static void miss(kt_tracks *ts, struct kt_track *t)
     const int64_t limit = t->confirmed ? LOST_CONFIRMED_US : LOST_TENTATIVE_US;
     t->misses++;
     t->gaps++;
-    if (ts->t_us - t->last_us > limit && t->misses >= LOST_MISSES)
+    if (ts->t_us - t->last_us > limit && t->misses >= LOST_MISSES) {
         t->ended = true;
+        if (!t->confirmed)
+            ts->clutter += 1e6f / CLUTTER_US;
+    }
 }
 
-void kt_tracks_update(kt_tracks *ts, const struct kt_blob *blob, int n, int64_t t_us)
+void kt_tracks_update(kt_tracks *ts, const uint8_t *mask, const struct kt_blob *blob, int n,
+                      int64_t t_us)
 {
     struct box expected[KT_TRACKS_MAX], got[KT_TRACKS_MAX];
     int area[KT_TRACKS_MAX] = { 0 };
     assert(n <= KT_BLOBS_MAX);
+    if (ts->t_us > 0)
+        ts->clutter *= expf(-(float)(t_us - ts->t_us) / CLUTTER_US);
     ts->t_us = t_us;
+    kt_unrest_update(ts->unrest, mask, t_us);
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
         struct kt_track *t = &ts->track[i];
         if (t->ended)

@@ -3,7 +3,9 @@
  *
  * A track is tentative until it has been seen often enough and has gone
  * somewhere: what only sways, flickers or appears for a moment never is
- * confirmed. Tracks survive short occlusion and meeting other tracks.
+ * confirmed. Where something comes and goes all the time, and where nothing is known
+ * yet, it must go farther than it is large; among much that is gone again at once
+ * (rain, insects) it must last longer. Tracks survive short occlusion and meeting other tracks.
  *
  * Threads: a tracker belongs to one thread at a time.
  * Units:   boxes and positions are in mask pixels, t_us as in motion.h.
@@ -35,6 +37,7 @@ struct kt_track {
     int gaps;                       /* pictures in all in which it was not seen */
     int64_t first_us, last_us;      /* first and last seen */
     float start_cx, start_cy;       /* centre when first seen */
+    float start_x0, start_y0, start_x1, start_y1;   /* box when first seen */
     float rest_cx, rest_cy;         /* centre when it last went somewhere, … */
     int64_t moved_us;               /* … and when that was */
 };
@@ -45,8 +48,12 @@ typedef struct kt_tracks kt_tracks;
 kt_must_check int kt_tracks_create(kt_tracks **out, int w, int h);
 void kt_tracks_destroy(kt_tracks **t);
 
-/* Move on to the picture at T_US with these blobs (largest first). */
-void kt_tracks_update(kt_tracks *t, const struct kt_blob *blob, int n, int64_t t_us);
+/* The place is known already: the first pictures are as good as later ones. */
+void kt_tracks_know_place(kt_tracks *t);
+
+/* Move on to the picture at T_US with these blobs (largest first) of MASK. */
+void kt_tracks_update(kt_tracks *t, const uint8_t *mask, const struct kt_blob *blob, int n,
+                      int64_t t_us);
 
 /* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
 const struct kt_track *kt_tracks_list(const kt_tracks *t);
