@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 #include "decoders/decode/decode.h"
@@ -18,6 +20,9 @@
 #define LAG_LOW_US (1 * KT_SECOND_US)
 #define LOAD_HOLD_US (10 * KT_SECOND_US)
 
+/* What a place looks like is written this often. */
+#define REMEMBER_US (600 * KT_SECOND_US)
+
 /* A packet; a change of format when PAR is set; a gap when neither is. */
 struct item {
     AVPacket *pkt;
@@ -31,6 +36,7 @@ struct kt_analysis_camera {
     /* --- constant after add --- */
     kt_analysis *pool;
     char *name, *rules;
+    char *memory;                       /* the file with its place, NULL: none */
     struct kt_analyzer_params params;   /* par is NULL: see kt_analysis_format() */
 
     /* --- protected by pool->lock --- */
@@ -44,7 +50,7 @@ struct kt_analysis_camera {
 
     /* --- the worker that runs the camera --- */
     kt_analyzer *analyzer;              /* NULL before the first format, or without decoder */
-    int64_t load_since_us;
+    int64_t load_since_us, remembered_us;
 
     pthread_mutex_t frame_lock;         /* leaf */
     AVFrame *frame;                     /* protected by frame_lock: newest picture */
@@ -55,6 +61,7 @@ struct kt_analysis {
     /* --- constant after create --- */
     pthread_t *threads;
     int n_threads;
+    char *places;                       /* folder, NULL: none */
     pthread_mutex_t lock;               /* order: before frame_lock */
     pthread_cond_t work, idle;
     /* --- protected by lock --- */
@@ -110,6 +117,24 @@ static void keep_frame(kt_analysis_camera *c)
     av_frame_free(&frame);
 }
 
+/* A new analyzer starts from what an earlier one knew. */
+static void recall(kt_analysis_camera *c)
+{
+    c->remembered_us = kt_clock_mono_us();
+    const int ret = c->memory ? kt_analyzer_load(c->analyzer, c->memory) : -ENOENT;
+    if (ret < 0 && ret != -ENOENT)
+        kt_warn(c->name, "must learn its place anew: %s: %s", c->memory, kt_strerror(ret));
+}
+
+static void remember(kt_analysis_camera *c)
+{
+    c->remembered_us = kt_clock_mono_us();
+    const int ret = c->memory ? kt_analyzer_save(c->analyzer, c->memory) : 0;
+    if (ret < 0 && ret != -EAGAIN)
+        kt_warn(c->name, "what its place looks like is not kept: %s: %s", c->memory,
+                kt_strerror(ret));
+}
+
 static void change_format(kt_analysis_camera *c, const struct item *i)
 {
     struct kt_error err = { "" };
@@ -122,6 +147,8 @@ static void change_format(kt_analysis_camera *c, const struct item *i)
         p.par = i->par;
         p.time_base = i->time_base;
         ret = kt_analyzer_create(&c->analyzer, &p, &err);
+        if (ret == 0)
+            recall(c);
     }
     if (ret < 0) {
         kt_warn(c->name, "cannot be analysed: %s", err.text);
@@ -178,6 +205,8 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
     if (c->analyzer) {
         keep_frame(c);
         kt_analyzer_stats(c->analyzer, &stats);
+        if (kt_clock_mono_us() - c->remembered_us > REMEMBER_US)
+            remember(c);
     }
 
     pthread_mutex_lock(&p->lock);
@@ -210,7 +239,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-int kt_analysis_create(kt_analysis **out, int workers)
+int kt_analysis_create(kt_analysis **out, int workers, const char *places)
 {
     kt_cleanup(kt_analysis_destroy) kt_analysis *p = calloc(1, sizeof(*p));
     if (!p)
@@ -222,6 +251,10 @@ int kt_analysis_create(kt_analysis **out, int workers)
     pthread_cond_init(&p->idle, NULL);
     p->threads = calloc((size_t)n, sizeof(*p->threads));
     if (!p->threads)
+        return -ENOMEM;
+    if (places && mkdir(places, 0700) < 0 && errno != EEXIST)
+        kt_warn("analysis", "what places look like is not kept: %s: %s", places, strerror(errno));
+    else if (places && !(p->places = strdup(places)))
         return -ENOMEM;
     for (; p->n_threads < n; p->n_threads++) {
         const int ret = pthread_create(&p->threads[p->n_threads], NULL, worker, p);
@@ -244,6 +277,7 @@ void kt_analysis_destroy(kt_analysis **pp)
     for (int i = 0; i < p->n_threads; i++)
         pthread_join(p->threads[i], NULL);
     free(p->threads);
+    free(p->places);
     pthread_cond_destroy(&p->idle);
     pthread_cond_destroy(&p->work);
     pthread_mutex_destroy(&p->lock);
@@ -263,6 +297,7 @@ static void camera_free(kt_analysis_camera **pc)
     pthread_mutex_destroy(&c->frame_lock);
     free(c->name);
     free(c->rules);
+    free(c->memory);
     free(c);
 }
 
@@ -287,6 +322,10 @@ int kt_analysis_add(kt_analysis *pool, kt_analysis_camera **out, const char *nam
     c->rules = strdup(params->rules_json ? params->rules_json : "");
     if (!c->name || !c->rules)
         return kt_error_set(err, -ENOMEM, "out of memory");
+    if (pool->places && asprintf(&c->memory, "%s/%s", pool->places, name) < 0) {
+        c->memory = NULL;           /* undefined after a failed asprintf() */
+        return kt_error_set(err, -ENOMEM, "out of memory");
+    }
     c->params = *params;
     c->params.par = NULL;
     c->params.rules_json = c->rules;
@@ -321,8 +360,10 @@ void kt_analysis_remove(kt_analysis_camera **pc)
     if (c->queued)
         unschedule(c);
     pthread_mutex_unlock(&p->lock);
-    if (c->analyzer)
+    if (c->analyzer) {
         kt_analyzer_gap(c->analyzer);   /* closes its events */
+        remember(c);
+    }
     camera_free(pc);
 }
 

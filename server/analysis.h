@@ -23,8 +23,12 @@
 typedef struct kt_analysis kt_analysis;             /* the pool */
 typedef struct kt_analysis_camera kt_analysis_camera;
 
-/* WORKERS 0: one per processor. */
-kt_must_check int kt_analysis_create(kt_analysis **out, int workers);
+/*
+ * WORKERS 0: one per processor. In the folder PLACES (made when it is missing; NULL: none)
+ * each camera keeps what its place looks like, so that it need not learn it again
+ * after a restart: written every ten minutes and when the camera is removed.
+ */
+kt_must_check int kt_analysis_create(kt_analysis **out, int workers, const char *places);
 
 /* All cameras must have been removed. */
 void kt_analysis_destroy(kt_analysis **pool);

@@ -1,5 +1,6 @@
 /* daemon.c - what runs while the daemon does: start, supervision, stop. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -164,6 +165,9 @@ static int open_catalog(kt_daemon *d, struct kt_error *err)
 
 static int start_workers(kt_daemon *d, struct kt_error *err)
 {
+    char places[PATH_MAX];
+    if (snprintf(places, sizeof(places), "%s.places", d->config->catalog) >= (int)sizeof(places))
+        return kt_error_set(err, -ENAMETOOLONG, "%s: too long", d->config->catalog);
     int ret = kt_hub_create(&d->hub, &(struct kt_hub_params){ 0 });
     if (ret < 0)
         return kt_error_set(err, ret, "live hub: %s", kt_strerror(ret));
@@ -179,7 +183,7 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
     if (ret == 0)
         ret = kt_keeper_create(&d->keeper, &events);
     if (ret == 0)
-        ret = kt_analysis_create(&d->analysis, 0);
+        ret = kt_analysis_create(&d->analysis, 0, places);
     if (ret == 0)
         ret = kt_ingest_loop_create(&d->loop);
     if (ret < 0)

@@ -610,6 +610,16 @@ void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode)
     a->wanted = mode;
 }
 
+int kt_analyzer_save(const kt_analyzer *a, const char *path)
+{
+    return kt_motion_save(a->motion, path);
+}
+
+int kt_analyzer_load(kt_analyzer *a, const char *path)
+{
+    return kt_motion_load(a->motion, path);
+}
+
 int kt_analyzer_latest(const kt_analyzer *a, AVFrame *ref, int64_t *wall_us)
 {
     if (!a->latest->buf[0])

@@ -109,6 +109,10 @@ kt_must_check int kt_analyzer_restart(kt_analyzer *a, const AVCodecParameters *p
 void kt_analyzer_set_load(kt_analyzer *a, enum kt_analyzer_load load);
 void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode);
 
+/* As kt_motion_save() and kt_motion_load(). */
+kt_must_check int kt_analyzer_save(const kt_analyzer *a, const char *path);
+kt_must_check int kt_analyzer_load(kt_analyzer *a, const char *path);
+
 /*
  * A reference to the newest decoded picture into REF (blank), for
  * kt_jpeg_encode() on any thread. In adaptive mode it is at most one key-frame

@@ -51,6 +51,7 @@ struct kt_background {
     uint32_t seed;
     bool started;
     bool has_colour;
+    bool recalled;                  /* started from a memory, and no picture has come yet */
     int64_t start_us, last_us, last_decay_us, last_kept_us, settle_until_us;
     int n_learnt;
     bool collecting;                /* still in its first seconds, without learning before */
@@ -342,6 +343,37 @@ void kt_background_reset(kt_background *bg)
     memset(bg->colour.blink, 0, plane_bytes(&bg->colour));
 }
 
+int kt_background_remember(const kt_background *bg, struct kt_memory *out)
+{
+    assert(out->w == bg->w && out->h == bg->h);
+    const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
+    if (!bg->started || bg->collecting)
+        return -EAGAIN;
+    memcpy(out->planes, bg->typical, n);
+    memcpy(out->planes + n, bg->luma.blink, n);
+    memcpy(out->planes + 2 * n, bg->colour.sample, c);
+    memcpy(out->planes + 2 * n + c, bg->colour.second, c);
+    out->has_colour = bg->has_colour;
+    out->noise = bg->noise;
+    return 0;
+}
+
+void kt_background_recall(kt_background *bg, const struct kt_memory *memory)
+{
+    assert(memory->w == bg->w && memory->h == bg->h);
+    const size_t n = plane_bytes(&bg->luma), c = plane_bytes(&bg->colour);
+    const uint8_t *cb = memory->planes + 2 * n;
+    const struct kt_motion_picture pic = { .luma = memory->planes,
+                                           .cb = memory->has_colour ? cb : NULL, .cr = cb + c };
+    kt_background_reset(bg);
+    start(bg, &pic, 0);
+    memcpy(bg->luma.blink, memory->planes + n, n);
+    bg->noise = memory->noise;
+    kt_noise_reach(&bg->noise, bg->reach);
+    bg->collecting = false;
+    bg->recalled = true;
+}
+
 bool kt_background_started(const kt_background *bg)
 {
     return bg->started;
@@ -442,6 +474,9 @@ void kt_background_compare(kt_background *bg, const struct kt_motion_picture *pi
         kt_background_reset(bg);
     if (!bg->started)
         start(bg, pic, t_us);
+    if (bg->recalled)
+        bg->start_us = bg->last_us = bg->last_decay_us = t_us;
+    bg->recalled = false;
     if (pic->cb)
         compare_colour(bg, pic);
     compare_luma(bg, pic, pic->cb != NULL);

@@ -14,6 +14,7 @@
 #define KT_MOTION_BACKGROUND_H
 
 #include "decoders/motion/kernels.h"
+#include "decoders/motion/memory.h"
 #include "decoders/motion/motion.h"
 #include "decoders/motion/noise.h"
 
@@ -62,6 +63,13 @@ bool kt_background_started(const kt_background *bg);
 
 /* What the place typically looks like, W x H, borrowed; it changes as it adapts. */
 const uint8_t *kt_background_typical(const kt_background *bg);
+
+/* What is worth keeping of a background, of the same size. -EAGAIN while there is
+ * nothing yet, or not enough. */
+kt_must_check int kt_background_remember(const kt_background *bg, struct kt_memory *out);
+
+/* Start from what was remembered, of the same size, instead of from a picture. */
+void kt_background_recall(kt_background *bg, const struct kt_memory *memory);
 
 /* Forget all: the next picture is the background. */
 void kt_background_reset(kt_background *bg);

@@ -32,6 +32,8 @@ struct kt_motion {
     kt_tracks *tracks;
     kt_steady *steady;
     struct kt_shift shift;          /* of the picture at hand */
+    struct kt_memory *memory;       /* loaded, not yet used; NULL: none */
+    bool recalled;                  /* from a memory; no picture has confirmed it */
     int64_t shifted_us;             /* it has been the same since then */
     uint8_t *mask, *hold, *absorb, *relit;
     bool has_relit;                 /* something is set in relit */
@@ -81,6 +83,7 @@ void kt_motion_destroy(kt_motion **pm)
     if (!m)
         return;
     drop_stages(m);
+    kt_memory_destroy(&m->memory);
     kt_events_destroy(&m->events);
     kt_rules_destroy(&m->rules);
     free(m);
@@ -123,10 +126,38 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     }
     m->w = pic->w;
     m->h = pic->h;
+    if (m->memory && m->memory->w == m->w && m->memory->h == m->h) {
+        kt_background_recall(m->background, m->memory);
+        kt_tracks_know_place(m->tracks);
+        m->recalled = true;
+    }
+    kt_memory_destroy(&m->memory);
     if (!kt_rules_draw_ignored(m->rules, m->ignored, m->w, m->h)) {
         free(m->ignored);
         m->ignored = NULL;
     }
+    return 0;
+}
+
+int kt_motion_save(const kt_motion *m, const char *path)
+{
+    kt_cleanup(kt_memory_destroy) struct kt_memory *memory = NULL;
+    if (!m->background)
+        return -EAGAIN;
+    int ret = kt_memory_create(&memory, m->w, m->h);
+    if (ret == 0)
+        ret = kt_background_remember(m->background, memory);
+    return ret < 0 ? ret : kt_memory_save(memory, path);
+}
+
+int kt_motion_load(kt_motion *m, const char *path)
+{
+    struct kt_memory *memory = NULL;
+    const int ret = kt_memory_load(&memory, path);
+    if (ret < 0)
+        return ret;
+    kt_memory_destroy(&m->memory);
+    m->memory = memory;
     return 0;
 }
 
@@ -329,12 +360,12 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
 }
 
 /* Much differs, and what was there is nowhere to be seen. */
-static bool is_elsewhere(const kt_motion *m, const struct kt_motion_picture *pic)
+static bool is_elsewhere(const kt_motion *m, const struct kt_motion_picture *pic, int area)
 {
     const size_t n = (size_t)m->w * (size_t)m->h;
-    size_t changed = 0;
-    for (size_t i = 0; i < n; i++)
-        changed += (m->mask[i] | m->relit[i]) & 1;
+    size_t changed = (size_t)area;
+    for (size_t i = 0; m->has_relit && i < n; i++)
+        changed += m->relit[i] & 1;
     return (double)changed > ELSEWHERE_CHANGED * (double)n &&
            kt_steady_strange(pic->luma, kt_background_typical(m->background), m->w, m->h,
                              kt_noise_median(kt_background_noise(m->background))) >
@@ -349,6 +380,11 @@ static struct kt_motion_picture hold_steady(kt_motion *m, const struct kt_motion
                                             int64_t t_us)
 {
     const uint8_t *typical = kt_background_typical(m->background);
+    if (m->recalled && kt_steady_strange(pic->luma, typical, m->w, m->h,
+                                         kt_noise_median(kt_background_noise(m->background))) >
+                           ELSEWHERE_SHARE)
+        kt_background_reset(m->background);     /* the camera was turned meanwhile */
+    m->recalled = false;
     if (!kt_background_started(m->background))
         return *pic;
     const struct kt_shift now = kt_steady_find(m->steady, pic->luma, typical);
@@ -413,16 +449,16 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_
     const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     struct kt_blob blob[KT_BLOBS_MAX];
     int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob), area = 0;
-    if (is_elsewhere(m, pic)) {
+    for (int i = 0; i < n; i++)
+        area += blob[i].area;
+    if (is_elsewhere(m, pic, area)) {
         kt_tracks_end_all(m->tracks);
         kt_background_relight(m->background, pic, t_us, true);
         memset(m->mask, 0, (size_t)m->w * (size_t)m->h);
-        n = 0;
+        n = area = 0;
     }
     *out = (struct kt_motion_result){ .mask = kt_steady_mask(m->steady, m->mask, m->shift),
                                       .mask_width = m->w, .mask_height = m->h };
-    for (int i = 0; i < n; i++)
-        area += blob[i].area;
     out->motion = n > 0;
     out->score = score_of(m, area);
     fill_grid(m, out->mask, out->grid);

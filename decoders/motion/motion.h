@@ -93,6 +93,17 @@ bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64
 #define KT_MOTION_LEARN_MAX 64
 kt_must_check int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic);
 
+/*
+ * Keep what the place looks like in the file PATH, and start from it at the next
+ * start: no blind minutes. A memory of another size, or of a view that the first picture
+ * does not show, is forgotten then.
+ *   -EAGAIN   nothing is known yet (save)
+ *   -EBADMSG  the file is damaged (load)
+ *   others    as open(2); -ENOENT: there is none (load)
+ */
+kt_must_check int kt_motion_save(const kt_motion *m, const char *path);
+kt_must_check int kt_motion_load(kt_motion *m, const char *path);
+
 /* One picture: LUMA of W x H (any size from 1 to 8192; a change of size starts a
  * new background), showing SOURCE_W x SOURCE_H. */
 kt_must_check int kt_motion_frame(kt_motion *m, const uint8_t *luma, int w, int h, int source_w,

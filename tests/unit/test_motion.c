@@ -1,7 +1,9 @@
 /* The whole pipeline on pictures drawn here: a noisy place, and squares that walk. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "decoders/motion/motion.h"
 #include "server/base/clock.h"
@@ -328,6 +330,113 @@ START_TEST(learning_first_leaves_no_ghost)
 }
 END_TEST
 
+/* A saved place in PATH; the file's descriptor is closed. */
+static void save_place(char path[], int64_t *t)
+{
+    kt_motion *m = create(NULL);
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(kt_motion_save(m, path), -EAGAIN);
+    show_empty(m, 60, t);
+    ck_assert_int_eq(kt_motion_save(m, path), 0);
+    kt_motion_destroy(&m);
+}
+
+START_TEST(after_a_restart_the_place_is_known)
+{
+    char path[] = "/tmp/test_motion.XXXXXX";
+    int64_t t = 0;
+    save_place(path, &t);
+    kt_motion *m = create(NULL);
+    ck_assert_int_eq(kt_motion_load(m, path), 0);
+    t += 3600 * KT_SECOND_US;
+    const int64_t began = t;
+    draw_place();
+    draw_walker(30, 40);            /* somebody is there already in the first picture */
+    ck_assert(look(m, &t).motion);
+    show_walk(m, 33, 120, 40, 3, &t);
+    show_empty(m, 1, &t);
+    draw_place();
+    const struct kt_motion_result r = look(m, &t);
+    ck_assert(!r.motion);           /* no ghost where he stood at first */
+    show_empty(m, 40, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 1);
+    ck_assert_int_eq(seen.event[0].start_us, began);
+    kt_motion_destroy(&m);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_memory_of_another_view_floods_nobody)
+{
+    char path[] = "/tmp/test_motion.XXXXXX";
+    int64_t t = 0;
+    save_place(path, &t);
+    kt_motion *m = create(NULL);
+    ck_assert_int_eq(kt_motion_load(m, path), 0);
+    for (int i = 0; i < W * H; i++)     /* turned meanwhile */
+        place[i] = (uint8_t)(60 + i % W / 10 % 3 * 40 + i / W / 7 % 2 * 30);
+    show_empty(m, 100, &t);
+    draw_place();
+    ck_assert(!look(m, &t).motion);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 0);
+    kt_motion_destroy(&m);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_damaged_memory_is_refused_and_another_size_forgotten)
+{
+    char path[] = "/tmp/test_motion.XXXXXX";
+    int64_t t = 0;
+    save_place(path, &t);
+    kt_motion *m = create(NULL);
+    struct kt_motion_result r;
+    ck_assert_int_eq(kt_motion_load(m, "/nowhere/at/all"), -ENOENT);
+    ck_assert_int_eq(kt_motion_load(m, path), 0);
+    ck_assert_int_eq(kt_motion_frame(m, picture, 64, 32, 64, 32, t, &r), 0);
+    const int fd = open(path, O_RDWR);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, "x", 1, 5000), 1);
+    ck_assert_int_eq(kt_motion_load(m, path), -EBADMSG);
+    ck_assert_int_eq(ftruncate(fd, 4000), 0);
+    ck_assert_int_eq(kt_motion_load(m, path), -EBADMSG);
+    ck_assert_int_eq(ftruncate(fd, 0), 0);
+    ck_assert_int_eq(kt_motion_load(m, path), -EBADMSG);
+    close(fd);
+    kt_motion_destroy(&m);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_trembling_or_turned_camera_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    static uint8_t wide[W * H];
+    show_empty(m, 60, &t);
+    memcpy(wide, place, sizeof(wide));
+    for (int i = 0; i < 300; i++) {     /* 3 pixels to and fro, then for good by 30 */
+        const int dx = i < 200 ? (i % 4 < 2 ? i % 4 : 2 - i % 4) * 3 : 30;
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++)
+                place[y * W + x] = wide[y * W + (x + dx) % W];
+        show_empty(m, 1, &t);
+    }
+    draw_place();
+    ck_assert(!look(m, &t).motion);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 0);
+    show_walk(m, -14, W, 40, 3, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
 static const struct {
     int w, h;
 } sizes[] = { { 1, 1 }, { 2, 2 }, { 1, 480 }, { 3, 7 }, { 33, 31 }, { 320, 1 }, { 8192, 2 } };
@@ -384,6 +493,10 @@ int main(void)
     tcase_add_test(tc, limits_and_ignored_places_are_kept);
     tcase_add_test(tc, loitering_and_objects_left_are_reported_once);
     tcase_add_test(tc, learning_first_leaves_no_ghost);
+    tcase_add_test(tc, after_a_restart_the_place_is_known);
+    tcase_add_test(tc, a_memory_of_another_view_floods_nobody);
+    tcase_add_test(tc, a_damaged_memory_is_refused_and_another_size_forgotten);
+    tcase_add_test(tc, a_trembling_or_turned_camera_is_no_visitor);
     tcase_add_test(tc, pictures_of_any_size_and_change_of_size_are_taken);
     tcase_add_test(tc, rules_without_sense_are_refused);
     suite_add_tcase(suite, tc);
