@@ -10,6 +10,7 @@
 int kt_cmd_alert(int argc, char **argv);
 int kt_cmd_analyze(int argc, char **argv);
 int kt_cmd_check(int argc, char **argv);
+int kt_cmd_copy(int argc, char **argv);
 int kt_cmd_discover(int argc, char **argv);
 int kt_cmd_export(int argc, char **argv);
 int kt_cmd_recover(int argc, char **argv);

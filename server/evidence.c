@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "server/base/log.h"
+#include "server/derive.h"
 #include "server/timestamp.h"
 
 /* In the configuration's order: those that record all the time first, they have no holes. */
@@ -45,6 +46,7 @@ static int start_jobs(struct kt_evidence *e, const struct kt_evidence_params *p,
         .signer = e->signer, .site = e->host, .host = e->host, .version = KT_VERSION, .zone = e->zone,
         .zone_offset_s = p->utc_offset_s, .camera = p->camera, .user = p->user,
         .timestamp_service = p->config->timestamp_url, .timestamp_ca = p->config->timestamp_ca,
+        .derive = kt_derive_make,
         .timestamp = p->config->timestamp_url ? stamp : NULL, .timestamp_user = (void *)p->config,
     };
     const int ret = kt_vault_jobs_start(&e->jobs, &jobs);

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     { "alert", "send a test message through every channel", kt_cmd_alert },
     { "analyze", "look for motion in a file", kt_cmd_analyze },
+    { "copy", "make a copy of a clip for looking at: time in it, parts masked", kt_cmd_copy },
     { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
     { "recover", "make MP4 files of slabs when nothing else is left", kt_cmd_recover },
     { "serve", "record, detect and serve the web pages", kt_cmd_serve },

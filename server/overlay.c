@@ -144,8 +144,24 @@ static int write_packets(kt_overlay *o)
     return ret == AVERROR(EAGAIN) || ret == AVERROR_EOF ? 0 : ret;
 }
 
+static void draw_result(void *user, AVFrame *f)
+{
+    const struct kt_motion_result *r = user;
+    tint(f, r);
+    for (int i = 0; i < r->n_boxes; i++) {
+        const struct kt_box *b = &r->boxes[i];
+        draw_box(f, b->x, b->y, b->w, b->h, b->track ? 235 : 150);
+    }
+}
+
 int kt_overlay_add(kt_overlay *o, const AVFrame *frame, const struct kt_motion_result *r,
                    int64_t t_us)
+{
+    return kt_overlay_draw(o, frame, t_us, draw_result, (void *)r);
+}
+
+int kt_overlay_draw(kt_overlay *o, const AVFrame *frame, int64_t t_us,
+                    void (*draw)(void *user, AVFrame *picture), void *user)
 {
     int ret = 0;
     if (!o->out)
@@ -163,11 +179,7 @@ int kt_overlay_add(kt_overlay *o, const AVFrame *frame, const struct kt_motion_r
                     f->data, f->linesize);
     if (ret < 0)
         return ret;
-    tint(f, r);
-    for (int i = 0; i < r->n_boxes; i++) {
-        const struct kt_box *b = &r->boxes[i];
-        draw_box(f, b->x, b->y, b->w, b->h, b->track ? 235 : 150);
-    }
+    draw(user, f);
     const int64_t pts = av_rescale_q(t_us, (AVRational){ 1, 1000000 }, o->codec->time_base);
     f->pts = pts > o->last_pts ? pts : o->last_pts + 1;
     o->last_pts = f->pts;

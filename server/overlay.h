@@ -1,5 +1,6 @@
 /*
- * overlay.h - the video with what motion detection saw drawn over it, as an MP4.
+ * overlay.h - a video with something drawn over it, as an MP4: what motion detection saw, or
+ * the time and what must not be seen (derive.h).
  *
  * Threads: belongs to one thread at a time.
  */
@@ -19,6 +20,10 @@ kt_must_check int kt_overlay_create(kt_overlay **out, const char *path);
  * boxes of confirmed tracks bright, of others dim. */
 kt_must_check int kt_overlay_add(kt_overlay *o, const AVFrame *frame,
                                  const struct kt_motion_result *result, int64_t t_us);
+
+/* FRAME at T_US since the start, in 4:2:0 and with even sides, as DRAW leaves it. */
+kt_must_check int kt_overlay_draw(kt_overlay *o, const AVFrame *frame, int64_t t_us,
+                                  void (*draw)(void *user, AVFrame *picture), void *user);
 
 /* Complete the file. Consumes it whatever the outcome; NULL is fine. */
 kt_must_check int kt_overlay_finish(kt_overlay **o);

@@ -190,6 +190,11 @@ static int build(struct kt_vault_jobs *j, const struct kt_export *e, const struc
         cameras[i] = (struct kt_package_camera){ held[i].hold.camera, held[i].name, held[i].hold.stream,
             held[i].address, held[i].hold.from_us, held[i].hold.to_us, held[i].files, held[i].n_files,
             held[i].gaps, held[i].n_gaps };
+    if (kt_derived_wanted(e->request)) {
+        p.serial = e->id;
+        return j->p.derive ? kt_derived_make(j->p.vault, &p, j->p.derive, info, err)
+                           : kt_error_set(err, -ENOTSUP, "copies cannot be made here");
+    }
     if (kt_catalog_audit_verify(j->p.catalog, head, NULL, NULL) == 0)
         kt_hex(head_hex, head, sizeof(head));
     p.audit_head = head_hex;

@@ -11,7 +11,7 @@
 #ifndef KT_VAULT_JOBS_H
 #define KT_VAULT_JOBS_H
 
-#include "storage/vault/package.h"
+#include "storage/vault/derived.h"
 
 typedef struct kt_vault_jobs kt_vault_jobs;
 
@@ -30,6 +30,7 @@ struct kt_vault_jobs_params {
     int (*timestamp)(void *timestamp_user, const void *data, size_t size, uint8_t **out, size_t *n,
                      struct kt_error *err);
     void *timestamp_user;
+    kt_derive_fn derive;            /* NULL: copies cannot be made */
 };
 
 kt_must_check int kt_vault_jobs_start(kt_vault_jobs **out, const struct kt_vault_jobs_params *params);

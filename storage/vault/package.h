@@ -99,7 +99,7 @@ kt_must_check int kt_package_make(kt_vault *vault, const struct kt_package_param
 kt_must_check int kt_package_text(kt_vault *vault, const char *name, const char *file, char **out,
                                   size_t *size);
 
-/* Delete a package that was made. */
+/* Delete a package, or copies (derived.h), that was made. */
 int kt_package_delete(kt_vault *vault, const char *name);
 
 /* ------------------------------ checking ------------------------------ */

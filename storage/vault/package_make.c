@@ -337,8 +337,7 @@ static int write_zip(struct writing *w, const char *path)
     return ret;
 }
 
-/* Durable under its name, or not there. */
-static int publish(kt_vault *v, const char *part, const char *name, uint64_t *size)
+int kt_package_publish(kt_vault *v, const char *part, const char *name, uint64_t *size)
 {
     struct stat st;
     kt_cleanup(kt_closep) int fd = openat(kt_vault_dir(v), part, O_RDONLY | O_CLOEXEC);
@@ -379,7 +378,7 @@ static int write_package(struct writing *w, struct kt_package_info *out, struct 
         return ret;
     ret = write_zip(w, path);
     if (ret == 0)
-        ret = publish(w->vault, part, name, &out->size_bytes);
+        ret = kt_package_publish(w->vault, part, name, &out->size_bytes);
     if (ret < 0) {
         (void)unlinkat(kt_vault_dir(w->vault), part, 0);
         (void)kt_error_set(err, ret, "the package could not be written: %s", kt_strerror(ret));
@@ -434,7 +433,7 @@ int kt_package_delete(kt_vault *vault, const char *name)
 {
     char file[128];
     struct stat st;
-    if (strncmp(name, "EV-", 3) != 0 || strchr(name, '/'))
+    if ((strncmp(name, "EV-", 3) != 0 && strncmp(name, "SALINAN-", 8) != 0) || strchr(name, '/'))
         return -EINVAL;
     snprintf(file, sizeof(file), "%s.zip", name);
     if (fstatat(kt_vault_dir(vault), file, &st, AT_SYMLINK_NOFOLLOW) < 0 ||

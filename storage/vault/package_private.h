@@ -48,6 +48,9 @@ void kt_sha256_hex(const void *data, size_t size, char out[65]);
 /* Take DATA (malloc'd, now the package's) as file NAME. */
 kt_must_check int kt_package_add(struct kt_package *p, const char *name, char *data, size_t size);
 
+/* Give PART of the vault's directory the name NAME: durable, or not there. */
+kt_must_check int kt_package_publish(kt_vault *v, const char *part, const char *name, uint64_t *size);
+
 /* "2026-11-24T08:02:03.456+07:00" in the site's zone. */
 void kt_package_local(int64_t us, int offset_s, char *out, size_t cap);
 

@@ -68,7 +68,7 @@ static bool is_leftover(const char *name, const struct listed *l)
     return strstr(name, ".part") ||     /* "EV-….zip.part.x7Gh2k" is libzip's */
            (strncmp(name, "hold-", 5) == 0 && (ends_with(name, ".mp4") || ends_with(name, ".chain")) &&
             !is_listed(name, l->files, l->n_files)) ||
-           (strncmp(name, "EV-", 3) == 0 && ends_with(name, ".zip") &&
+           ((strncmp(name, "EV-", 3) == 0 || strncmp(name, "SALINAN-", 8) == 0) && ends_with(name, ".zip") &&
             !is_package(name, l->packages, l->n_packages));
 }
 
@@ -248,7 +248,7 @@ int kt_vault_release(kt_vault *v, int64_t hold)
     return ret;
 }
 
-static int hash_file(int fd, char sha256[65])
+int kt_vault_hash_file(int fd, char sha256[65])
 {
     crypto_hash_sha256_state state;
     kt_cleanup(kt_freep) uint8_t *buf = malloc(KT_VAULT_BUFFER);
@@ -275,7 +275,7 @@ static int check_one(kt_vault *v, const char *name, const char *expected, struct
 {
     char sha256[65];
     kt_cleanup(kt_closep) int fd = kt_vault_open_file(v, name);
-    int ret = fd < 0 ? fd : hash_file(fd, sha256);
+    int ret = fd < 0 ? fd : kt_vault_hash_file(fd, sha256);
     if (ret == 0 && strcmp(sha256, expected) != 0)
         ret = -EBADMSG;
     if (ret < 0)

@@ -15,6 +15,9 @@ kt_catalog *kt_vault_catalog(const kt_vault *v);
 kt_must_check int kt_vault_note_gaps(kt_vault *v, kt_ring *ring, uint32_t stream,
                                      const struct kt_hold *hold);
 
+/* SHA-256 of all that is left to read of FD, hex. */
+kt_must_check int kt_vault_hash_file(int fd, char sha256[65]);
+
 /* Is the file of this row what was written? -EBADMSG with ERR. */
 kt_must_check int kt_vault_check_file(kt_vault *v, const struct kt_hold_file *file, struct kt_error *err);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """From an incident to a stranger's computer: hold, package, link, and checking what arrived with ordinary
 programs alone. A time stamping service (openssl ts) is at work for the second package."""
+import hashlib
 import http.server
 import json
 import os
@@ -275,6 +276,53 @@ def killed():
     statuses = by_hand(folder, paper(folder))
     assert statuses == [0] * len(statuses), statuses
     assert verify(folder)[0] == 0
+
+
+def grey(path, at):
+    """One picture of PATH as rows of luma, 320 wide."""
+    data = tool("ffmpeg", "-v", "error", "-ss", str(at), "-i", path, "-frames:v", "1", "-vf", "scale=320:180", "-f", "rawvideo",
+                "-pix_fmt", "gray", "-")[0]
+    return [data[i * 320:(i + 1) * 320] for i in range(180)]
+
+
+@test("copies for looking at have the time in the picture and parts masked; they are called copies and no evidence")
+def copies():
+    mask = {"camera": "cam01", "x": 0.5, "y": 0.25, "w": 0.5, "h": 0.5}
+    for wrong in ({**mask, "w": 0.6}, {**mask, "x": -0.1}, {**mask, "more": 1}, "all", {"camera": "cam01"}):
+        post("/exports", {"incident": made["incident"], "kind": "copy", "masks": [wrong]}, 400)
+    post("/exports", {"incident": made["incident"], "kind": "package", "masks": [mask]}, 400)
+    number = post("/exports", {"incident": made["incident"], "kind": "copy", "masks": [mask]}, 202)["id"]
+    began = time.monotonic()
+    wait_for("the copies are made", 120, lambda: server.get(f"/exports/{number}").json()["state"] not in ("waiting", "running"))
+    done = server.get(f"/exports/{number}").json()
+    assert done["state"] == "done" and done["name"].startswith("SALINAN-DISAMARKAN-"), done
+    note(f"two copies of 5 s in 1080p took {time.monotonic() - began:.1f} s")
+    folder = unpack(server.get(f"/exports/{number}/package.zip").body, "copies")
+    assert all(p.name.startswith("SALINAN") or p.name == "BACA-SAYA.txt" for p in folder.iterdir()), list(folder.iterdir())
+    about = json.loads((folder / "SALINAN.json").read_text())
+    originals = {clip["sha256"]: clip for camera in json.loads((made["folder"] / "manifest.json").read_text())["cameras"]
+                 for clip in camera["clips"]}
+    for copy in about["copies"]:
+        original = originals[copy["made_of"]["sha256"]]
+        path = folder / copy["file"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == copy["sha256"] != copy["made_of"]["sha256"]
+        seconds = [float(tool("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", p)[0])
+                   for p in (path, made["folder"] / original["file"])]
+        assert abs(seconds[0] - seconds[1]) < 0.2, seconds
+        picture, source = grey(path, 1), grey(made["folder"] / original["file"], 1)
+        covered = max(max(row[164:316]) for row in picture[49:131])
+        assert (covered < 24) == (copy["camera"] == "cam01"), (copy["camera"], covered)
+        assert max(picture[3][:120]) > 150 and min(picture[3][:120]) < 40, "no time in the picture"
+        middle = [abs(a - b) for row, other in zip(picture[60:120], source[60:120]) for a, b in zip(row[:150], other[:150])]
+        assert sum(middle) / len(middle) < 8, "the rest of the picture is another"
+    assert verify(folder)[0] == 1
+    clip = next(made["folder"].glob("clip-cam02-*.mp4"))
+    out = elsewhere / "SALINAN-cam02.mp4"
+    tool(KENTONGAN, "copy", "--mask", "0,0,1,1", clip, out)
+    assert max(max(row[170:316]) for row in grey(out, 1)[40:140]) < 24
+    assert subprocess.run([KENTONGAN, "copy", clip, elsewhere / "clip.mp4"], capture_output=True).returncode == 2
+    assert server.request("DELETE", f"/exports/{number}").status == 204
+    assert not list((server.folder / "vault").glob("SALINAN*"))
 
 
 @test("a withdrawn link is an address that does not exist any more; a used-up one says so")

@@ -73,7 +73,22 @@ enum MHD_Result web_list_exports(struct web_request *r)
 }
 
 static const char *const request_keys[] = { "incident", "agency", "officer", "officer_id", "letter",
-                                            "letter_date", "report", "purpose", NULL };
+                                            "letter_date", "report", "purpose", "kind", "masks", NULL };
+
+/* A package, or copies for looking at; only those have masks. */
+static bool has_good_kind(const json_t *request)
+{
+    struct kt_mask masks[KT_MASKS_MAX];
+    size_t n;
+    const char *kind = json_string_value(json_object_get(request, "kind"));
+    const bool copy = kind && strcmp(kind, "copy") == 0;
+    if (kind && !copy && strcmp(kind, "package") != 0)
+        return false;
+    if (!json_object_get(request, "masks"))
+        return true;
+    kt_cleanup(kt_freep) char *text = json_dumps(request, JSON_COMPACT);
+    return copy && text && kt_masks_of(text, NULL, masks, &n) == 0;
+}
 
 /* Who asked, by which letter: plain texts. */
 static bool is_request(const json_t *request)
@@ -81,9 +96,9 @@ static bool is_request(const json_t *request)
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)request, key, value)
-        if (!json_is_string(value) || json_string_length(value) > REQUEST_TEXT_MAX)
+        if (strcmp(key, "masks") != 0 && (!json_is_string(value) || json_string_length(value) > REQUEST_TEXT_MAX))
             return false;
-    return true;
+    return has_good_kind(request);
 }
 
 static int add_export(struct web_request *r, int64_t incident, const json_t *request, int64_t *id)
