@@ -94,6 +94,15 @@ static int check_cameras(struct kt_probe *probes, size_t n, int seconds)
 
 /* ---- rings ---- */
 
+static const char *size_text(char out[32], double bytes)
+{
+    if (bytes < (double)(1 << 30))
+        snprintf(out, 32, "%.0f MiB", bytes / (1 << 20));
+    else
+        snprintf(out, 32, "%.1f GiB", bytes / (1 << 30));
+    return out;
+}
+
 /* What goes into the ring all the time, in bit/s. */
 static double ring_bitrate(const struct kt_config_ring *r, const struct kt_probe *probes, size_t n,
                            size_t *streams)
@@ -122,8 +131,9 @@ static int check_days(const struct kt_config_ring *r, double bitrate, size_t str
            days < 1 ? "hours" : "days", bitrate / 1e6, streams);
     if (days >= KT_RING_LEAST_DAYS)
         return 0;
-    printf("    TOO SMALL for these cameras: a day takes %.1f GiB\n",
-           bitrate / 8 * 86400 * KT_RING_LEAST_DAYS / (1 << 30));
+    char size[32];
+    printf("    TOO SMALL for these cameras: a day takes %s\n",
+           size_text(size, bitrate / 8 * 86400 * KT_RING_LEAST_DAYS));
     return -ENOSPC;
 }
 
@@ -142,7 +152,8 @@ static int check_room(const struct kt_config_ring *r)
     const double free_bytes = (double)vfs.f_bavail * (double)vfs.f_frsize;
     if (free_bytes >= (double)r->size_bytes)
         return 0;
-    printf("    NO ROOM: %.1f GiB are free on %s\n", free_bytes / (1 << 30), path);
+    char size[32];
+    printf("    NO ROOM: %s are free on %s\n", size_text(size, free_bytes), path);
     return -ENOSPC;
 }
 
@@ -173,7 +184,8 @@ static int check_ring(const struct kt_config_ring *r, const struct kt_probe *pro
 {
     size_t streams;
     const double bitrate = ring_bitrate(r, probes, n, &streams);
-    printf("  %-12s %.1f GiB in %s%s\n", r->name, (double)r->size_bytes / (1 << 30), r->path,
+    char size[32];
+    printf("  %-12s %s in %s%s\n", r->name, size_text(size, (double)r->size_bytes), r->path,
            r->only == KT_RING_ONLY_EVENTS ? ", around events" : "");
     int ret = check_existing(r);
     if (ret == -ENOENT)

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+"""Several rings, each for its cameras and streams: who records where, what a person is told, and bad disks."""
+import hashlib
+import os
+import pty
+import re
+import shutil
+import subprocess
+import time
+
+from kt import KENTONGAN, SLOW, Cameras, Server, camera_list, note, run, test, tool, wait_for
+
+RINGS = """    - {{ name: clips, path: {0}/clips, size: 16 MiB, only: events }}
+    - {{ name: gate, path: {0}/gate, size: 8 MiB, cameras: [cam01], streams: main }}
+    - {{ name: rest, path: {0}/rest, size: 32 MiB, cameras: [cam02, cam03, dari-peramban] }}
+    - {{ name: wall, path: {0}/wall, size: 16 MiB, cameras: [cam01], streams: sub }}
+    - {{ name: gate-clips, path: {0}/gate-clips, size: 16 MiB, only: events, cameras: [cam01], streams: all }}
+"""
+cameras = Cameras(3)
+
+
+class ManyRings(Server):
+    def yaml(self, cameras, ring, clips):
+        text = super().yaml(cameras, ring, clips)
+        begin, end = text.index("    - { name: video"), text.index("cameras:")
+        return text[:begin] + RINGS.format(self.folder) + text[end:]
+
+
+server = ManyRings(camera_list(cameras, analysis="full")).start()
+first = server.started
+server.wait_recording(["cam01", "cam02", "cam03"], 10)
+
+
+def rings():
+    return {r["name"]: r for r in server.get("/system").json()["rings"]}
+
+
+def used(camera, stream, begin=None):
+    """The rings that playback of the time since BEGIN reads."""
+    begin = begin or server.started
+    answer = server.request("GET", server.range_path(camera, "playlist.m3u8", begin, time.time(), stream))
+    return sorted(set(re.findall(r"ring=([a-z-]+)", answer.body.decode()))) if answer.status == 200 else []
+
+
+@test("each stream is in the ring that is for it")
+def routed():
+    wait_for("all streams can be played", 10, lambda: used("cam01", "sub") and used("cam03", "sub"))
+    assert used("cam01", "main") == ["gate"] and used("cam01", "sub") == ["wall"]
+    for camera in "cam02", "cam03":
+        assert used(camera, "main") == ["rest"] and used(camera, "sub") == ["rest"]
+
+
+@test("the API says for whom each ring is, what it holds, and that it is too small")
+def told():
+    told = wait_for("the rates are known", 15, lambda: (r := rings()) and r["gate"]["days"] and r["wall"]["days"] and r)
+    assert list(told) == ["gate", "rest", "wall", "clips", "gate-clips"], list(told)
+    assert told["gate"]["cameras"] == ["cam01"] and told["clips"]["cameras"] is None
+    assert [r["streams"] for r in told.values()] == ["main", "all", "sub", "main", "all"]
+    assert [r["only"] for r in told.values()] == ["all"] * 3 + ["events"] * 2
+    for name in "gate", "rest", "wall":
+        ring = told[name]
+        assert ring["oldest"] and 0 < ring["days_held"] < 0.01 and ring["too_small"], ring
+    assert not told["clips"]["too_small"]
+    assert server.get("/system").json()["recording"] and server.get("//healthz").status == 200
+
+
+@test("an event is in every ring of events that is for it, with what was before it")
+def kept():
+    events = wait_for("something happened at cam01", 90, lambda: [
+        e for e in server.events(camera="cam01") if e["end"] and e["type"] in ("person", "car", "motorbike", "motion")], 1)
+    held = wait_for("it is in the rings of events", 30, lambda: (r := rings()) and r["clips"]["oldest"]
+                    and r["gate-clips"]["oldest"] and r)
+    note(f"{events[-1]['start']}: clips from {held['clips']['oldest']}, gate-clips from {held['gate-clips']['oldest']}")
+    assert held["gate-clips"]["oldest"] < events[-1]["start"]
+
+
+@test("a ring that is away costs its cameras only, and the recorder is not well")
+def away():
+    global server
+    wait_for("the ring of the gate went round", 90, lambda: not (server.folder / "gate").exists() or
+             rings()["gate"]["written"] > 9.5e6, 1)
+    server.stop()
+    shutil.move(server.folder / "gate", server.folder / "moved")
+    server = ManyRings(camera_list(cameras, analysis="off"), folder=server.folder, port=server.port).start()
+    server.wait_recording(["cam02", "cam03"], 10)
+    camera = server.cameras()["cam01"]
+    assert not camera["recording"] and "ring gate" in camera["why"], camera
+    assert not server.get("/system").json()["recording"]
+    assert server.get("//healthz", status=503)
+    assert used("cam01", "main", first) == ["clips"], used("cam01", "main", first)     # what was kept can be played
+    server.stop()
+    shutil.move(server.folder / "moved", server.folder / "gate")
+
+
+def written_slabs(ring):
+    """Slab files that hold records, oldest first."""
+    found = []
+    for path in (server.folder / ring).glob("slab-*.kts"):
+        with path.open("rb") as f:
+            header = f.read(256)
+        if header[:4] == b"KTRC":
+            found.append((int.from_bytes(header[24:32], "little"), path))
+    return [path for _, path in sorted(found)]
+
+
+@test("another ring's slab, an emptied one and a cut one are named; the first is left as it is")
+def bad_slabs():
+    global server
+    slabs = written_slabs("gate")
+    assert len(slabs) >= 7, slabs
+    foreign, empty, cut = slabs[1], slabs[3], slabs[5]
+    shutil.copy(written_slabs("rest")[0], foreign)
+    os.truncate(foreign, empty.stat().st_size)
+    with empty.open("r+b") as f:
+        f.write(bytes(empty.stat().st_size))
+    os.truncate(cut, cut.stat().st_size // 3)
+    before = hashlib.sha256(foreign.read_bytes()).hexdigest()
+    found = subprocess.run([KENTONGAN, "verify", server.folder / "gate"], capture_output=True, text=True, timeout=60)
+    assert found.returncode == 1 and "BAD" in found.stdout and "belongs to another ring" in found.stdout, found.stdout
+    number = {name: int(path.stem[5:]) for name, path in dict(foreign=foreign, empty=empty, cut=cut).items()}
+    server = ManyRings(camera_list(cameras, analysis="off"), folder=server.folder, port=server.port).start()
+    server.wait_recording(["cam01", "cam02", "cam03"], 10)
+    log = server.log()
+    assert f"slab file {number['foreign']} belongs to another ring: it is left as it is" in log, log
+    assert f"slab file {number['empty']}: nothing readable is left" in log, log
+    assert f"slab file {number['cut']} was missing or had the wrong size" in log, log
+    wait_for("the ring went round once more", 110, lambda: rings()["gate"]["written"] > 9e6, 1)
+    server.stop()
+    assert hashlib.sha256(foreign.read_bytes()).hexdigest() == before
+    foreign.unlink()
+
+
+@test("recover shows a bar and the time left, and makes files that play")
+def recover():
+    out = server.folder / "out"
+    shown = b""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(KENTONGAN, ["kentongan", "recover", str(server.folder / "gate"), "-o", str(out)])
+    while True:
+        try:
+            some = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not some:
+            break
+        shown += some
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    note(shown.decode(errors="replace").strip().splitlines()[-1])
+    assert re.search(rb"\[#*\.*\] +\d+ %, \d+:\d\d left", shown), shown
+    files = sorted(out.glob("**/*.mp4"))
+    assert files
+    for path in files:
+        tool("ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "null", "-")
+
+
+@test("check says what is too small, what has no room, what is another version, and which camera it does not know")
+def checked():
+    text = server.config.read_text()
+    meta = server.folder / "wall" / "ring.meta"
+    page = bytearray(meta.read_bytes())
+    page[4] = 2
+    meta.write_bytes(page)
+    server.config.write_text(text.replace(f"{server.folder}/rest, size: 32 MiB", f"{server.folder}/new, size: 900 TiB"))
+    found = subprocess.run([KENTONGAN, "check", "-c", server.config, "--seconds", str(int(3 * SLOW))], capture_output=True,
+                           text=True, timeout=60)
+    server.config.write_text(text)
+    assert found.returncode == 1, found.stdout
+    for words in (r"gate +8 MiB in .*\n.*has video from .*\n +holds [\d.]+ hours of the .* of 1 streams\n +TOO SMALL for these cameras: a day takes",
+                  r"rest .*\n +NO ROOM: ", r"wall .*\n +FAILED: .* is of another version",
+                  r"no camera 'dari-peramban' in this file"):
+        assert re.search(words, found.stdout), f"{words}\n{found.stdout}"
+    assert server.config.parent.joinpath("wall", "ring.meta").read_bytes() == bytes(page)
+
+
+run()
