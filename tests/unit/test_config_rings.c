@@ -124,6 +124,69 @@ START_TEST(the_open_rings_get_the_streams_and_a_lost_one_says_why)
 }
 END_TEST
 
+/* Open the rings of MANY after SHELL was done to the folder; NEW_RING as on the command line. */
+static struct kt_ring_set *open_after(const char *shell, const char *new_ring, kt_catalog **catalog)
+{
+    struct kt_ring_set *set = NULL;
+    char command[256];
+    ck_assert_int_eq(load(MANY), 0);
+    ck_assert_int_eq(kt_catalog_open(catalog, config->catalog, &err), 0);
+    ck_assert_int_eq(kt_ring_set_open(&set, config, *catalog, NULL, &err), 0);
+    kt_ring_set_close(&set);
+    snprintf(command, sizeof(command), "cd %s && { %s; }", dir, shell);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(kt_ring_set_open(&set, config, *catalog, new_ring, &err) == 0, "%s", err.text);
+    return set;
+}
+
+static void shell_says(const char *shell)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "cd %s && { %s; }", dir, shell);
+    ck_assert_msg(system(command) == 0, "%s", shell);
+}
+
+START_TEST(swapped_disks_are_not_recorded_to)
+{
+    kt_catalog *catalog = NULL;
+    struct kt_ring_set *set = open_after("mv gate x; mv rest gate; mv x rest; sha256sum gate/* rest/* > sums",
+                                         NULL, &catalog);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_null(set->web[i].ring);
+        ck_assert_ptr_nonnull(strstr(set->web[i].why, "this is another ring's disk"));
+        ck_assert_ptr_nonnull(strstr(set->web[i].why, "--new-ring"));
+    }
+    ck_assert(set->web[2].ring && !kt_ring_set_whole(set));
+    kt_ring_set_close(&set);
+    kt_catalog_close(&catalog);
+}
+END_TEST
+
+START_TEST(a_disk_that_is_not_mounted_is_left_empty)
+{
+    kt_catalog *catalog = NULL;
+    struct kt_ring_set *set = open_after("rm gate/*", NULL, &catalog);
+    ck_assert_ptr_null(set->web[0].ring);
+    ck_assert_ptr_nonnull(strstr(set->web[0].why, "there is no ring in"));
+    shell_says("test -z \"$(ls -A gate)\"");
+    kt_ring_set_close(&set);
+    kt_catalog_close(&catalog);
+}
+END_TEST
+
+START_TEST(a_disk_replaced_on_purpose_is_used_from_then_on)
+{
+    kt_catalog *catalog = NULL;
+    struct kt_ring_set *set = open_after("rm gate/*", "gate", &catalog);
+    ck_assert_ptr_nonnull(set->web[0].ring);
+    kt_ring_set_close(&set);
+    ck_assert_int_eq(kt_ring_set_open(&set, config, catalog, NULL, &err), 0);
+    ck_assert(kt_ring_set_whole(set));
+    kt_ring_set_close(&set);
+    kt_catalog_close(&catalog);
+}
+END_TEST
+
 #define RING "    - { name: video, path: '@/v', size: 9 MiB"
 
 /* What is wrong with the rings, and what the message says. */
@@ -165,6 +228,9 @@ int main(void)
     tcase_add_loop_test(t, a_camera_or_a_class_of_streams_goes_to_its_ring, 0, (int)KT_ARRAY_SIZE(routes));
     tcase_add_test(t, rings_of_events_are_asked_last);
     tcase_add_test(t, the_open_rings_get_the_streams_and_a_lost_one_says_why);
+    tcase_add_test(t, swapped_disks_are_not_recorded_to);
+    tcase_add_test(t, a_disk_that_is_not_mounted_is_left_empty);
+    tcase_add_test(t, a_disk_replaced_on_purpose_is_used_from_then_on);
     tcase_add_loop_test(t, what_makes_no_sense_is_refused_with_its_place, 0, (int)KT_ARRAY_SIZE(bad));
     suite_add_tcase(suite, t);
     return kt_run_suite(suite);

@@ -86,6 +86,33 @@ START_TEST(a_clean_ring_is_clean_open_or_closed_or_full)
 }
 END_TEST
 
+START_TEST(a_head_is_signed_each_minute)
+{
+    struct kt_verify v;
+    struct kit_feed f = kit_feed(ring, "a/main", 500);
+    for (int minute = 0; minute < 3; minute++) {
+        for (int i = 0; i < 5; i++) {                           /* commits of the same minute */
+            kit_push_n(&f, GOP);
+            kit_flush(ring);
+        }
+        v = verify();
+        ck_assert_uint_eq(v.heads, minute);
+        ck_assert_uint_eq(v.problems, 0);
+        ring->w.last_head_us -= 60 * KT_SECOND_US;              /* the writer waits: nothing is queued */
+        kit_push_n(&f, GOP);
+        kit_flush(ring);
+        v = verify();
+        ck_assert_uint_eq(v.heads, minute + 1);
+        ck_assert_uint_eq(v.signed_seq + 1, ring->w.seq);       /* over all before it */
+    }
+    kit_push_n(&f, GOP);
+    kt_ring_close(&ring);
+    v = verify();
+    ck_assert_uint_eq(v.signed_seq + 1, v.last_seq);            /* closing signs the rest */
+    kt_init_unref(&f.init);
+}
+END_TEST
+
 START_TEST(the_key_must_be_the_one_that_was_written_down)
 {
     struct kit_feed a = fill(5);
@@ -253,6 +280,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_clean_ring_is_clean_open_or_closed_or_full);
+    tcase_add_test(t, a_head_is_signed_each_minute);
     tcase_add_test(t, the_key_must_be_the_one_that_was_written_down);
     tcase_add_test(t, any_flipped_bit_is_found);
     tcase_add_test(t, a_removed_slab_is_missed);
