@@ -33,7 +33,7 @@ function RingPanel({ ring: r }: { ring: Ring }) {
     <section class="panel">
       <h2>{t('storage.ring', { name: r.name })} {r.state === 'ok' ? <span class="badge ok"><i class="dot" />{t('storage.ok')}</span> : <span class="badge bad">{t('tile.notRecording')}</span>}</h2>
       {r.why && <p class="form-error">{r.why}</p>}
-      {r.too_small && <p class="notice warn">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
+      {r.too_small && <p class="notice warn" style="margin-bottom:10px">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
       <div class="meter" role="img" aria-label={t('storage.filled', { percent: number(full * 100) })}><i style={{ width: `${full * 100}%` }} /></div>
       <p class="dim" style="margin-top:6px">{r.days ? t('storage.holds', { size: bytes(r.size), days: duration(r.days * DAY) }) : t('storage.holdsUnknown', { size: bytes(r.size) })}</p>
       <dl class="kv num">
@@ -51,7 +51,8 @@ function RingPanel({ ring: r }: { ring: Ring }) {
 function Overview({ s }: { s: System }) {
   const list = (cameras.value ?? []).filter((c) => c.enabled);
   const recording = list.filter((c) => c.recording).length;
-  const days = s.rings[0]?.days;
+  /* The ring that forgets first, of those that record all the time. */
+  const days = s.rings.filter((r) => r.only !== 'events' && r.days).map((r) => r.days!).sort((a, b) => a - b)[0];
   return (
     <div class="summary">
       <Stat value={`${recording}/${list.length}`} label={t('system.recording')} bad={recording < list.length || !s.recording} />
