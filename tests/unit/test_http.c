@@ -1132,7 +1132,10 @@ START_TEST(link_needs_its_pin_counts_and_can_be_revoked)
     ck_assert_int_eq(sscanf(strstr(reply.body, "\"path\":"), "\"path\":\"%127[^\"]", link), 1);
     snprintf(zip, sizeof(zip), "%s/package.zip", link);
     ck_assert_int_eq(get(link, NULL), 200);
-    ck_assert(has("name=\"pin\"") && !has("package.zip"));
+    ck_assert(has("name=\"pin\"") && !has("package.zip") && !has("Maling"));
+    snprintf(path, sizeof(path), "%s?lang=en", link);
+    ck_assert_int_eq(get(path, NULL), 200);
+    ck_assert(has("<html lang=\"en\">"));
     ck_assert_int_eq(get(zip, NULL), 403);
     ck_assert(!has("evidence"));
     http_free(&reply);

@@ -306,118 +306,7 @@ enum MHD_Result web_share_log(struct web_request *r)
     return web_reply_json(r, 200, json_pack("{s:o}", "items", items));
 }
 
-/* ------------------------------ the officer's page ------------------------------ */
-
-struct words {
-    const char *title, *what, *until, *download, *pin, *wrong, *gone, *check, *lang;
-};
-
-static const struct words words_id = {
-    .lang = "id", .title = "Berkas bukti rekaman",
-    .what = "Berkas ini berisi rekaman asli kamera lingkungan, diserahkan atas permintaan Anda.",
-    .until = "Tautan ini berlaku sampai", .download = "Unduh berkas (ZIP)",
-    .pin = "PIN yang diberikan kepada Anda", .wrong = "PIN salah. Setelah sepuluh kali salah, tautan ditutup.",
-    .gone = "Tautan ini tidak berlaku (lagi). Mintalah yang baru kepada pengurus.",
-    .check = "Cara memeriksa keaslian ada di BACA-SAYA.txt di dalam berkas.",
-};
-
-static const struct words words_en = {
-    .lang = "en", .title = "Recorded evidence",
-    .what = "This file holds original recordings of neighbourhood cameras, handed over at your request.",
-    .until = "This link works until", .download = "Download the file (ZIP)",
-    .pin = "The PIN that you were given", .wrong = "Wrong PIN. After ten wrong ones the link is closed.",
-    .gone = "This link does not work (any more). Ask for a new one.",
-    .check = "How to check that nothing was changed is in README.txt in the file.",
-};
-
-static enum MHD_Result reply_page(struct web_request *r, unsigned status, const char *body)
-{
-    const struct words *w = strcmp(r->web->params.language, "en") == 0 ? &words_en : &words_id;
-    char *page = NULL;
-    const int n = asprintf(&page,
-        "<!doctype html><html lang=\"%s\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
-        "content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\">"
-        "<title>%s</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;"
-        "margin:2rem auto;padding:0 1rem}button,.b{display:inline-block;font:inherit;padding:.7rem "
-        "1.2rem;background:#0b5;color:#fff;border:0;border-radius:.4rem;text-decoration:none}"
-        "input{font:inherit;padding:.6rem;width:12rem}code{word-break:break-all}</style>"
-        "<h1>%s</h1>%s</html>\n", w->lang, w->title, w->title, body);
-    if (n < 0)
-        return MHD_NO;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer((size_t)n, page, MHD_RESPMEM_MUST_FREE);
-    if (response)
-        (void)MHD_add_response_header(response, "Content-Type", "text/html; charset=utf-8");
-    return web_reply(r, status, response, CACHE_NEVER);
-}
-
-static enum MHD_Result pin_page(struct web_request *r, const struct words *w, bool wrong)
-{
-    char body[1024];
-    snprintf(body, sizeof(body), "<p>%s</p>%s%s%s<form method=\"post\"><p><label>%s<br><input "
-             "name=\"pin\" inputmode=\"numeric\" autocomplete=\"off\" maxlength=\"12\" required></label></p>"
-             "<button>OK</button></form>", w->what, wrong ? "<p role=\"alert\"><b>" : "",
-             wrong ? w->wrong : "", wrong ? "</b></p>" : "", w->pin);
-    /* Whoever asked for the file itself must not take this page for it. */
-    return reply_page(r, wrong || r->route->handle == web_share_package ? 403 : 200, body);
-}
-
-static enum MHD_Result download_page(struct web_request *r, const struct words *w,
-                                     const struct kt_share *share)
-{
-    char body[2048], until[KT_RFC3339_SIZE];
-    struct kt_export *e = NULL;
-    if (kt_catalog_export_get(r->web->params.catalog, share->export_id, &e) < 0)
-        return web_problem_errno(r, -ENOENT);
-    kt_rfc3339_format(until, share->expires_us);
-    snprintf(body, sizeof(body), "<p>%s</p><p><a class=\"b\" href=\"/e/%s/package.zip\">%s</a></p>"
-             "<p><b>%s.zip</b>, %.1f MB</p><p>SHA-256 manifest.json:<br><code>%s</code></p>"
-             "<p>%s %s</p><p>%s</p>", w->what, r->params.value[0], w->download, e->name,
-             (double)e->size_bytes / 1e6, e->manifest_sha256, w->until, until, w->check);
-    kt_export_list_free(&e, 1);
-    return reply_page(r, 200, body);
-}
-
-/* The PIN that was typed before, kept by the officer's browser for this link alone. */
-static const char *pin_cookie(struct web_request *r, char out[16])
-{
-    return web_parse_cookie(web_header(r, "Cookie"), "pin", out, 16) ? out : NULL;
-}
-
-enum MHD_Result web_share_page(struct web_request *r)
-{
-    const struct words *w = strcmp(r->web->params.language, "en") == 0 ? &words_en : &words_id;
-    struct kt_share share;
-    char pin[16], body[256];
-    const int ret = kt_catalog_share_open(r->web->params.catalog, r->params.value[0],
-                                          pin_cookie(r, pin), r->address, &share);
-    if (ret == 0)
-        return download_page(r, w, &share);
-    if (ret == -ENOKEY || ret == -EACCES)
-        return pin_page(r, w, ret == -EACCES);
-    snprintf(body, sizeof(body), "<p>%s</p>", w->gone);
-    return reply_page(r, ret == -ESTALE ? 410 : 404, body);
-}
-
-/* The form of the page: pin=1234. Right or wrong, GET then says which. */
-enum MHD_Result web_share_pin(struct web_request *r)
-{
-    char cookie[256], path[96];
-    uint64_t pin;
-    const char *text = r->body && strncmp(r->body, "pin=", 4) == 0 ? r->body + 4 : "";
-    if (!web_parse_uint(text, UINT64_C(999999999999), &pin) || strlen(text) > 12)
-        text = "0";
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
-    snprintf(path, sizeof(path), "/e/%.64s", r->params.value[0]);
-    snprintf(cookie, sizeof(cookie), "pin=%s; Path=%s; HttpOnly; SameSite=Strict; Max-Age=3600%s",
-             text, path, r->secure ? "; Secure" : "");
-    if (response) {
-        (void)MHD_add_response_header(response, "Set-Cookie", cookie);
-        (void)MHD_add_response_header(response, "Location", path);
-    }
-    return web_reply(r, 303, response, CACHE_NEVER);
-}
+/* ------------------------------ the file of a link ------------------------------ */
 
 enum MHD_Result web_share_package(struct web_request *r)
 {
@@ -425,7 +314,7 @@ enum MHD_Result web_share_package(struct web_request *r)
     struct kt_share share;
     struct kt_export *e = NULL;
     char pin[16];
-    const char *typed = pin_cookie(r, pin);
+    const char *typed = web_share_pin_cookie(r, pin);
     int ret = is_first_part(r) && !r->head ?
         kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share) :
         kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share);

@@ -211,6 +211,8 @@ bool web_any_ring(const struct kt_web *web);
 bool web_find_stream(kt_ring *ring, const char *camera, const char *stream, uint32_t *number);
 
 bool web_may_see_incident(struct web_request *r, const struct kt_incident *in);
+/* The PIN that was typed before, kept by the officer's browser for this link alone. NULL: none. */
+const char *web_share_pin_cookie(struct web_request *r, char out[16]);
 /* There is something to copy or to pack. */
 void web_wake_jobs(struct web_request *r);
 
