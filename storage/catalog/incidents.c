@@ -100,8 +100,11 @@ void kt_incident_list_free(struct kt_incident **plist, size_t n)
 static int delete_incident(sqlite3 *db, void *arg)
 {
     const int64_t id = *(int64_t *)arg;
-    /* Holds and packages refer to it, and stop the deletion. */
-    const int ret = kt_db_run(db, "DELETE FROM incident WHERE id = ?", "i", id);
+    /* What was let go holds nothing any more; other holds and packages stop the deletion. */
+    int ret = kt_db_run(db, "DELETE FROM hold WHERE incident = ? AND state = ?", "ii", id,
+                        (int64_t)KT_JOB_CANCELLED);
+    if (ret == 0)
+        ret = kt_db_run(db, "DELETE FROM incident WHERE id = ?", "i", id);
     if (ret == -EEXIST)
         return -EBUSY;
     return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;

@@ -7,12 +7,10 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import { Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
+import { axe, Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const screens = process.argv.indexOf('--screens');
 
 let cameras;
@@ -563,12 +561,6 @@ test('English on request, with the site’s own clock', async () => {
 
 const ROUTES = ['#/live', '#/live/cam01', '#/timeline', '#/events', '#/clip?cam=cam01', '#/more', '#/admin/cameras', '#/admin/cameras/cam01',
   '#/admin/cameras/new', '#/admin/cameras/find', '#/admin/system', '#/admin/users', '#/admin/logs'];
-
-async function axe(p, name) {
-  if (!(await p.evaluate(() => 'axe' in window))) await p.evaluate(AXE);
-  const found = await p.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  return found.violations.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join(' | ')}`);
-}
 
 for (const [kind, size] of [['desktop, dark', { width: 1280, height: 800 }], ['phone, light', { width: 360, height: 800, scheme: 'light' }]]) {
   test(`every page is free of accessibility defects (axe, ${kind})`, async () => {

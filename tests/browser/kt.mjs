@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -263,7 +264,7 @@ export class Browser {
     page.problems = [];
     page.foreign = [];
     page.sockets = [];
-    page.on('console', (m) => { if (m.type() === 'error') page.problems.push(m.text()); });
+    page.on('console', (m) => { if (m.type() === 'error') page.problems.push(`${m.text()} ${m.location().url}`); });
     page.on('pageerror', (e) => page.problems.push(String(e.stack ?? e)));
     page.on('request', (r) => { if (!/^(http:\/\/127\.0\.0\.1:|blob:|data:)/.test(r.url())) page.foreign.push(r.url()); });
     page.on('websocket', (w) => page.sockets.push(w));
@@ -294,6 +295,15 @@ export async function visit(page, hash) {
 /** Decoded frames of every video on the page. */
 export const frames = (page) => page.evaluate(() => [...document.querySelectorAll('video')]
   .map((v) => v.getVideoPlaybackQuality().totalVideoFrames));
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Accessibility defects of what page P shows, one text each. */
+export async function axe(p, name) {
+  if (!(await p.evaluate(() => 'axe' in window))) await p.evaluate(AXE);
+  const found = await p.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return found.violations.map((v) => `${name}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join(' | ')}`);
+}
 
 export const version = () => execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8' }).trim();
 

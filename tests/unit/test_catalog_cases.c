@@ -116,6 +116,7 @@ START_TEST(an_incident_with_held_video_is_not_deleted)
     struct kt_hold h = { .incident = incident.id, .camera = "gerbang", .stream = "main", .from_us = BASE,
                          .to_us = BASE + 1 };
     ck_assert_int_eq(kt_catalog_hold_add(c, &h), 0);
+    const int64_t held = h.id;
     ck_assert_int_eq(kt_catalog_incident_delete(c, incident.id), -EBUSY);
     h.incident = 999;
     ck_assert_int_eq(kt_catalog_hold_add(c, &h), -ENOENT);
@@ -126,6 +127,8 @@ START_TEST(an_incident_with_held_video_is_not_deleted)
     ck_assert_int_eq(kt_catalog_incident_put(c, &empty), 0);
     ck_assert_int_eq(kt_catalog_incident_delete(c, empty.id), 0);
     ck_assert_int_eq(kt_catalog_incident_delete(c, empty.id), -ENOENT);
+    ck_assert_int_eq(kt_catalog_hold_release(c, held), 0);
+    ck_assert_int_eq(kt_catalog_incident_delete(c, incident.id), 0);     /* nothing is held any more */
 }
 END_TEST
 

@@ -123,7 +123,9 @@ static bool begin(struct page *p, struct web_request *r)
     if (!p->out)
         return false;
     fprintf(p->out, "<!doctype html><html lang=\"%s\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-            "content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" content=\"noindex\">"
+            "content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" content=\"noindex\"><link rel=\"icon\" href=\"data:,\">"
+            /* With no-referrer, browsers send the form of the PIN with "Origin: null". */
+            "<meta name=\"referrer\" content=\"same-origin\">"
             "<title>%s</title><style>%s</style></head><body><main><header><span>Kentongan</span>"
             "<a href=\"?lang=%s\" lang=\"%s\">%s</a></header><h1>%s</h1>", p->w->lang, p->w->title, style,
             p->w->other_lang, p->w->other_lang, p->w->other_name, p->w->title);
@@ -215,6 +217,8 @@ static void put_facts(struct page *p, const struct kt_share *share, const struct
     snprintf(text, sizeof(text), "%s.zip", e->name);
     put_row(p, p->w->file, text);
     snprintf(text, sizeof(text), "%.1f MB", (double)e->size_bytes / 1e6);
+    if (p->w == &words_id)
+        text[strcspn(text, ".")] = ',';
     put_row(p, p->w->size, text);
     format_time(p->w, share->expires_us, text, sizeof(text));
     put_row(p, p->w->until, text);

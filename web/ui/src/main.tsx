@@ -4,13 +4,13 @@ import { type ComponentType, render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import './styles/app.css';
 import { type Key, learnPeopleWords, setLanguage, storedLanguage, t } from './i18n';
-import { Failed, Loading } from './parts/basics';
+import { Empty, Failed, Loading } from './parts/basics';
 import { Shell } from './parts/shell';
 import { LoginPage } from './pages/login';
 import { WallPage } from './pages/wall';
 import { go, page, route } from './router';
 import { watchCameras } from './state/cameras';
-import { resume, session, sessionState, watches } from './state/session';
+import { atLeast, resume, session, sessionState, watches } from './state/session';
 import { applyTheme } from './state/theme';
 
 type Page = ComponentType<object>;
@@ -31,6 +31,12 @@ const loaders: Record<string, () => Promise<Page>> = {
   admin: people(async () => (await import('./pages/admin')).AdminPage),
   more: people(async () => (await import('./pages/more')).MorePage),
 };
+const forAll = (): boolean => true;
+const takesOut = (): boolean => atLeast('head');
+const sees = (): boolean => atLeast('head') || !watches();
+
+/* Whom the server would answer at all: others are told so, not shown a page of errors. */
+const MAY: Record<string, () => boolean> = { live: watches, timeline: watches, events: watches, clip: takesOut, incidents: sees, packages: sees };
 const BY_PATH = ['admin', 'incidents', 'packages']; // another address there is another page
 
 const loaded = signal<Record<string, Page>>({});
@@ -52,6 +58,7 @@ function CurrentPage() {
   useEffect(() => {
     if (name in loaders && !loaded.value[name]) void load(name);
   }, [name]);
+  if (session.value && !(MAY[name] ?? forAll)()) return <Empty icon="lock" title={t('error.forbidden')} />;
   if (!(name in loaders)) return <WallPage />;
   const Component = loaded.value[name];
   if (Component) return <Component key={BY_PATH.includes(name) ? route.value.path.join('/') : name} />;

@@ -12,9 +12,8 @@ const AT_ONCE = 200;
 const FIRST = 8;
 
 function Card({ event: e, marked, onToggle }: { event: EventItem; marked: boolean; onToggle: () => void }) {
-  const name = `${tCode('event', e.type)}, ${cameraName(e.camera)}, ${zone.value.clock(ms(e.start))}`;
   return (
-    <button type="button" class="mark-card" aria-pressed={marked} aria-label={name} onClick={onToggle}>
+    <button type="button" class="mark-card" aria-pressed={marked} onClick={onToggle}>
       <span class="pic">{e.thumbnail ? <img src={serverUrl(e.thumbnail)} alt="" loading="lazy" /> : <Icon name="photo" />}
         {marked && <i class="tick"><Icon name="check" size={18} /></i>}</span>
       <span class="text"><strong>{tCode('event', e.type)}</strong><span class="dim num">{zone.value.clock(ms(e.start))}</span>

@@ -56,7 +56,7 @@ export function IncidentForm({ incident: i, onDone, onCancel }: FormProps) {
         <form class="split" onSubmit={(e) => void submit(e)}>
           <div>
             <section class="panel">
-              <Field label={t('incident.title')} hint={t('incident.titleHint')}>{(id) => <input id={id} name="title" type="text" maxLength={150} required value={i?.title ?? ''} />}</Field>
+              <Field label={t('incident.title')} hint={t('incident.titleHint')}>{(id) => <input id={id} name="title" type="text" maxLength={150} required defaultValue={i?.title ?? ''} />}</Field>
               <div class="pair">
                 <TimeField label={t('incident.from')} value={from.value} onChange={(v) => { from.value = v; }} />
                 <TimeField label={t('incident.to')} value={to.value} onChange={(v) => { to.value = v; }} />

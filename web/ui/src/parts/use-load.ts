@@ -1,7 +1,7 @@
 /* use-load.ts - something from the server that a page shows: loading, there, failed, asked again. */
 import { type Signal, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { serverReachable } from '../api/client';
+import { ApiError, serverReachable } from '../api/client';
 import { useInterval } from './basics';
 
 export interface Loaded<T> {
@@ -11,6 +11,9 @@ export interface Loaded<T> {
   error: Signal<unknown>;
   reload: () => void;
 }
+
+/** The server answered and said no: it will not say otherwise by itself. */
+const refused = (error: unknown): boolean => error instanceof ApiError && error.status >= 400 && error.status < 500;
 
 /**
  * Ask with ASK at once and whenever KEY changes; again every EVERY(value) ms where that is not 0, and
@@ -41,7 +44,7 @@ export function useLoad<T>(key: string, ask: () => Promise<T>, every: (value: T 
     if (up && error.peek()) queueMicrotask(reload);
   }), [key]);
   useInterval(() => {
-    const wait = every(value.peek());
+    const wait = refused(error.peek()) ? 0 : every(value.peek());
     if (wait > 0 && !document.hidden && Date.now() - asked.current >= wait) reload();
   }, 500);
   return { value, error, reload };
