@@ -96,7 +96,7 @@ const char *kt_trouble_name(enum kt_trouble trouble)
 {
     static const char *const names[] = { "", "camera-frozen", "camera-covered",
                                          "camera-defocused", "camera-moved",
-                                         "camera-undecodable" };
+                                         "camera-undecodable", "camera-dark" };
     return names[trouble];
 }
 

@@ -49,13 +49,14 @@ enum kt_analyzer_load {
 };
 
 enum kt_trouble {
-    KT_TROUBLE_FROZEN = 1,          /* the same picture for 60 s although packets come */
-    KT_TROUBLE_COVERED,             /* dark, blinded or covered: no detail left */
+    KT_TROUBLE_FROZEN = 1,          /* the same picture although packets come: see health.c */
+    KT_TROUBLE_COVERED,             /* blinded or covered: no detail left */
     KT_TROUBLE_DEFOCUSED,           /* much less detail than there used to be */
     KT_TROUBLE_MOVED,               /* it shows another place */
     KT_TROUBLE_UNDECODABLE,         /* packets come but no picture, for 20 s */
+    KT_TROUBLE_DARK,                /* black: the lamp is out, or the lens is shut */
 };
-#define KT_TROUBLE_LAST KT_TROUBLE_UNDECODABLE
+#define KT_TROUBLE_LAST KT_TROUBLE_DARK
 
 /* "camera-frozen", "camera-covered", … as event types. */
 const char *kt_trouble_name(enum kt_trouble trouble);

@@ -21,12 +21,15 @@
 #define CELLS (GRID_W * GRID_H)
 #define EVERY_US (2 * KT_SECOND_US) /* pictures are looked at this often, */
 #define LEARN_PICTURES 30           /* and so many of them make a first idea of normal */
-#define FROZEN_US (60 * KT_SECOND_US)
+#define FROZEN_US (60 * KT_SECOND_US)       /* an encoder may repeat a quiet picture for a while, */
+#define FROZEN_KEYS_US (10 * KT_SECOND_US)  /* but not when it codes the picture anew ... */
+#define FROZEN_KEYS 3                       /* ... as often as this */
 #define BLIND_US (8 * KT_SECOND_US)
 #define DEFOCUS_US (30 * KT_SECOND_US)
 #define MOVED_US (20 * KT_SECOND_US)
 #define UNDECODABLE_US (20 * KT_SECOND_US)
 #define BLIND_SPREAD 5.0            /* standard deviation in grey levels: a wall, a hand, fog */
+#define DARK_MEAN 28.0              /* video's black is 16 */
 #define BLUR_SHARE 0.35             /* of the usual detail */
 #define MOVED_LIKENESS 0.3          /* correlation with the usual edges */
 
@@ -42,6 +45,7 @@ struct kt_health {
     struct trouble trouble[KT_TROUBLE_LAST + 1];
     int64_t looked_us, picture_us, first_packet_us;
     uint32_t checksum;
+    int same_keys;                  /* key pictures in a row with this checksum */
     int learnt;
     int w, h;
     double detail;                  /* usual */
@@ -149,11 +153,22 @@ void kt_health_packet(kt_health *h, int64_t wall_us)
     judge(h, KT_TROUBLE_UNDECODABLE, wall_us - h->picture_us >= UNDECODABLE_US, 0, wall_us);
 }
 
+/* Even a still scene has noise: the very same bytes come from a stuck encoder. */
+static void judge_frozen(kt_health *h, uint32_t checksum, bool key, int64_t wall_us)
+{
+    const bool same = checksum == h->checksum;
+    h->same_keys = (same ? h->same_keys : 0) + key;
+    h->checksum = checksum;
+    judge(h, KT_TROUBLE_FROZEN, same,
+          same && h->same_keys < FROZEN_KEYS ? FROZEN_US : FROZEN_KEYS_US, wall_us);
+}
+
 void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_t wall_us)
 {
     struct look l;
     h->picture_us = wall_us;
-    if (wall_us - h->looked_us < EVERY_US || pic->damaged)
+    /* Sooner at a key frame: it was coded anew. */
+    if (wall_us - h->looked_us < (pic->key ? EVERY_US / 2 : EVERY_US) || pic->damaged)
         return;
     h->looked_us = wall_us;
     if (h->w != pic->w || h->h != pic->h) {
@@ -162,11 +177,10 @@ void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_
         h->learnt = 0;
     }
     measure(pic, &l);
-    /* Even a still scene has noise: the very same bytes come from a stuck encoder. */
-    judge(h, KT_TROUBLE_FROZEN, l.checksum == h->checksum, FROZEN_US, wall_us);
-    h->checksum = l.checksum;
-    const bool blind = l.spread < BLIND_SPREAD;
-    judge(h, KT_TROUBLE_COVERED, blind, BLIND_US, wall_us);
+    judge_frozen(h, l.checksum, pic->key, wall_us);
+    const bool blind = l.spread < BLIND_SPREAD, dark = l.mean < DARK_MEAN;
+    judge(h, KT_TROUBLE_COVERED, blind && !dark, BLIND_US, wall_us);
+    judge(h, KT_TROUBLE_DARK, blind && dark, BLIND_US, wall_us);
     if (blind)
         return;
     if (h->learnt < LEARN_PICTURES) {

@@ -47,7 +47,7 @@ test('no word is unused and none is asked for that is missing', () => {
 test('every reason for a gap and every state of a camera has words', () => {
   for (const code of ['camera-silent', 'disk-stall', 'clock-step', 'restart', 'disk-error', 'camera-disabled', 'erased', 'bad-stream', 'unknown'])
     assert.ok(`gap.${code}` in id, code);
-  for (const code of ['recording', 'connecting', 'offline', 'silent', 'frozen', 'covered', 'defocused', 'moved', 'undecodable', 'disabled', 'not-recording'])
+  for (const code of ['recording', 'connecting', 'offline', 'silent', 'frozen', 'covered', 'defocused', 'moved', 'undecodable', 'dark', 'disabled', 'not-recording'])
     assert.ok(`camera.${code}` in id, code);
 });
 

@@ -97,7 +97,7 @@ const en: Words = {
   'find.user': 'User name', 'find.password': 'Password of the cameras', 'find.go': 'Search', 'find.busy': 'Searching … up to 40 s', 'find.found': '{n} cameras found', 'find.known': 'added already', 'find.all': 'Choose all',
   'find.add': 'Add {n} cameras', 'find.adding': 'Adding {done} of {n} …', 'find.added': '{n} cameras added', 'find.failed': '{n} could not be added', 'find.needs.password-needed': 'asks for a password: fill it in above and search again',
   'find.needs.wrong-password': 'refuses this password', 'find.byHand': 'Fill in by hand', 'find.look': 'Look', 'find.nameOf': 'Name of the camera at {address}', 'camera.undecodable': 'Picture unreadable',
-  'event.camera-undecodable': 'Picture unreadable',
+  'event.camera-undecodable': 'Picture unreadable', 'camera.dark': 'Picture dark', 'event.camera-dark': 'Picture dark',
   'test.go': 'Test', 'test.busy': 'Testing …', 'test.ok': 'Connected', 'test.failed': 'Failed', 'test.gop': 'key frame every {s} s',
   'rules.title': 'Zones and lines', 'rules.hint': 'Drag the points; arrow keys work too.', 'rules.whole': 'The whole picture is watched now. Draw a zone if only a part matters.',
   'rules.zone': 'Zone', 'rules.line': 'Line', 'rules.ignore': 'Ignore', 'rules.point': 'Point {n}', 'rules.loiter': 'Stays longer than (seconds)', 'rules.loiterHint': 'Empty: not checked', 'rules.hours': 'Only at these hours', 'rules.hoursHint': 'Empty: always',

@@ -95,7 +95,7 @@ const id = {
   'find.rangeHint': 'Kosong: semua jaringan perekam. Atau 192.168.1.0/24, 192.168.1.10-60', 'find.user': 'Nama pengguna', 'find.password': 'Kata sandi kamera', 'find.go': 'Cari', 'find.busy': 'Mencari … sampai 40 detik',
   'find.found': '{n} kamera ditemukan', 'find.known': 'sudah ada', 'find.all': 'Pilih semua', 'find.add': 'Tambah {n} kamera', 'find.adding': 'Menambah {done} dari {n} …', 'find.added': '{n} kamera ditambah', 'find.failed': '{n} tidak dapat ditambah',
   'find.needs.password-needed': 'meminta kata sandi: isi di atas, lalu cari lagi', 'find.needs.wrong-password': 'menolak kata sandi ini', 'find.byHand': 'Isi sendiri', 'find.look': 'Lihat', 'find.nameOf': 'Nama kamera di {address}',
-  'camera.undecodable': 'Gambar tidak terbaca', 'event.camera-undecodable': 'Gambar tidak terbaca',
+  'camera.undecodable': 'Gambar tidak terbaca', 'event.camera-undecodable': 'Gambar tidak terbaca', 'camera.dark': 'Gambar gelap', 'event.camera-dark': 'Gambar gelap',
   'test.go': 'Uji', 'test.busy': 'Menguji …', 'test.ok': 'Terhubung', 'test.failed': 'Gagal', 'test.gop': 'bingkai kunci tiap {s} d',
   'rules.title': 'Daerah dan garis', 'rules.hint': 'Geser titik-titiknya; tombol panah juga bisa.', 'rules.whole': 'Sekarang seluruh gambar diawasi. Gambarlah daerah bila hanya sebagian yang penting.',
   'rules.zone': 'Daerah', 'rules.line': 'Garis', 'rules.ignore': 'Abaikan', 'rules.point': 'Titik {n}', 'rules.loiter': 'Berdiam lebih dari (detik)', 'rules.loiterHint': 'Kosong: tidak diperiksa', 'rules.hours': 'Hanya pada jam', 'rules.hoursHint': 'Kosong: selalu',

@@ -15,7 +15,7 @@ import { SearchPanel } from './region-search';
 
 const PAGE = 60;
 const LEAD = 3000;
-export const EVENT_TYPES = ['motion', 'line', 'loiter', 'count-in', 'count-out', 'camera-offline', 'camera-frozen', 'camera-covered'];
+export const EVENT_TYPES = ['motion', 'line', 'loiter', 'count-in', 'count-out', 'camera-offline', 'camera-frozen', 'camera-covered', 'camera-dark', 'camera-defocused', 'camera-moved'];
 
 export function playHref(e: EventItem): string {
   return href(['timeline'], { cam: e.camera, t: iso(ms(e.start) - LEAD), span: 600, play: 1 });

@@ -1,0 +1,187 @@
+/* The usual ways in which a camera goes blind, and what is none of them. */
+#include <check.h>
+#include <string.h>
+
+#include "decoders/motion/health.h"
+#include "decoders/motion/motion.h"
+#include "server/base/clock.h"
+#include "tests/unit/run_suite.h"
+
+#define W 160
+#define H 90
+#define EPOCH_US (1700000000 * KT_SECOND_US)
+
+static uint8_t luma[W * H], place[W * H];
+static kt_health *health;
+static struct {
+    int on, off;
+    enum kt_trouble which;
+    int64_t at_us;              /* of the picture that was shown when it was reported */
+} heard;
+static int64_t now_us;
+static bool keys_only;
+
+static void on_trouble(void *user, enum kt_trouble which, bool now, int64_t since_us)
+{
+    heard.on += now;
+    heard.off += !now;
+    heard.which = which;
+    heard.at_us = now_us;
+    ck_assert_int_le(since_us, now_us);
+}
+
+/* A place of its own for each SEED: blocks of different grey with fine texture. */
+static void draw(uint8_t out[W * H], unsigned seed)
+{
+    uint8_t block[10 * 16];
+    srand(seed);
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = (uint8_t)(40 + rand() % 170);
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            out[y * W + x] = (uint8_t)(block[y / 9 * 16 + x / 10] + (rand() % 2 ? 12 : 0));
+}
+
+static void blur(uint8_t picture[W * H])
+{
+    for (int turn = 0; turn < 30; turn++)
+        for (int i = 1; i < W * H - 1; i++)
+            picture[i] = (uint8_t)((picture[i - 1] + picture[i] + picture[i + 1]) / 3);
+}
+
+/* Show PICTURE for SECONDS, four times a second, with the noise that every camera has. */
+static void show(const uint8_t picture[W * H], int seconds, int noise)
+{
+    for (int i = 0; i < seconds * 4; i++) {
+        now_us += KT_SECOND_US / 4;
+        for (int p = 0; p < W * H; p++)
+            luma[p] = (uint8_t)(picture[p] + (noise ? rand() % (noise + 1) : 0));
+        const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W,
+                                               .source_h = H, .key = keys_only || i % 8 == 0 };
+        kt_health_packet(health, now_us);
+        if (!keys_only || i % 8 == 0)
+            kt_health_picture(health, &pic, now_us);
+    }
+}
+
+static void setup(void)
+{
+    memset(&heard, 0, sizeof(heard));
+    now_us = EPOCH_US;
+    keys_only = false;
+    ck_assert_int_eq(kt_health_create(&health, on_trouble, NULL), 0);
+    draw(place, 1);
+    show(place, 70, 3);
+    ck_assert_int_eq(heard.on, 0);
+}
+
+static void teardown(void)
+{
+    kt_health_destroy(&health);
+}
+
+/* Within SECONDS of its beginning, and once; and when the place is as it was, it is over. */
+static void expect(enum kt_trouble which, const uint8_t picture[W * H], int noise, int seconds)
+{
+    const int64_t begun_us = now_us;
+    show(picture, 100, noise);
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, which);
+    ck_assert_int_le(heard.at_us - begun_us, seconds * KT_SECOND_US);
+    show(place, 100, 3);
+    ck_assert_int_eq(heard.off, 1);
+    ck_assert_int_eq(heard.on, 1);
+}
+
+START_TEST(a_frozen_picture_is_told_within_15_s)
+{
+    keys_only = _i;             /* as in every mode of analysis */
+    expect(KT_TROUBLE_FROZEN, place, 0, 15);
+}
+END_TEST
+
+START_TEST(pictures_repeated_between_key_frames_are_no_freeze)
+{
+    /* A smart codec at night: nothing but skipped blocks for half a minute, then coded anew. */
+    for (int turn = 0; turn < 4; turn++) {
+        show(place, 1, 3);
+        uint8_t last[W * H];
+        memcpy(last, luma, sizeof(last));
+        for (int i = 0; i < 30 * 4; i++) {
+            now_us += KT_SECOND_US / 4;
+            const struct kt_motion_picture pic = { .luma = last, .w = W, .h = H, .source_w = W, .source_h = H };
+            kt_health_picture(health, &pic, now_us);
+        }
+    }
+    ck_assert_int_eq(heard.on, 0);
+}
+END_TEST
+
+START_TEST(a_covered_lens_is_told)
+{
+    uint8_t hand[W * H];
+    memset(hand, 90, sizeof(hand));
+    expect(KT_TROUBLE_COVERED, hand, 3, 15);
+}
+END_TEST
+
+START_TEST(a_dark_picture_is_told_as_dark)
+{
+    uint8_t black[W * H];
+    memset(black, 16, sizeof(black));
+    expect(KT_TROUBLE_DARK, black, 3, 15);
+}
+END_TEST
+
+START_TEST(a_lens_out_of_focus_is_told)
+{
+    uint8_t soft[W * H];
+    memcpy(soft, place, sizeof(soft));
+    blur(soft);
+    expect(KT_TROUBLE_DEFOCUSED, soft, 1, 45);
+}
+END_TEST
+
+START_TEST(a_camera_that_was_turned_is_told)
+{
+    uint8_t other[W * H];
+    draw(other, 2);
+    expect(KT_TROUBLE_MOVED, other, 3, 30);
+}
+END_TEST
+
+START_TEST(packets_without_a_picture_are_told)
+{
+    for (int i = 0; i < 100; i++) {
+        now_us += KT_SECOND_US / 4;
+        kt_health_packet(health, now_us);
+    }
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_UNDECODABLE);
+}
+END_TEST
+
+START_TEST(twenty_minutes_of_the_usual_is_no_trouble)
+{
+    show(place, 1200, 3);
+    ck_assert_int_eq(heard.on, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("health");
+    TCase *tc = tcase_create("health");
+    tcase_set_timeout(tc, 30);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, a_frozen_picture_is_told_within_15_s, 0, 2);
+    tcase_add_test(tc, pictures_repeated_between_key_frames_are_no_freeze);
+    tcase_add_test(tc, a_covered_lens_is_told);
+    tcase_add_test(tc, a_dark_picture_is_told_as_dark);
+    tcase_add_test(tc, a_lens_out_of_focus_is_told);
+    tcase_add_test(tc, a_camera_that_was_turned_is_told);
+    tcase_add_test(tc, packets_without_a_picture_are_told);
+    tcase_add_test(tc, twenty_minutes_of_the_usual_is_no_trouble);
+    suite_add_tcase(suite, tc);
+    return kt_run_suite(suite);
+}
