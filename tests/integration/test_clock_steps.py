@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""The recorder's clock is stepped while it records: an hour ahead, back, back into what is recorded, and out of 1970."""
+import struct
+import time
+
+from kt import BUILD, SLOW, Cameras, Server, camera_list, format_time, new_folder, note, run, test, ticks, wait_for
+
+SHIM = BUILD / "tests" / "integration" / "libkt_clock_shim.so"
+if not SHIM.exists() or SLOW > 1:
+    print("1..0 # SKIP the clock cannot be shifted under a sanitizer")
+    raise SystemExit(77)
+HOUR = 3600
+RUN = 8                # seconds between two steps; key frames come every 2
+cameras = Cameras(2)
+
+
+class Clock:
+    """The daemon's clock, which is the machine's plus `ahead` seconds."""
+
+    def __init__(self, ahead=0.0):
+        self.path = new_folder("clock") / "offset"
+        self.path.write_bytes(struct.pack("=q", 0))
+        self.file = open(self.path, "r+b", buffering=0)
+        self.set(ahead)
+
+    def set(self, ahead):
+        self.ahead = ahead
+        self.file.seek(0)
+        self.file.write(struct.pack("=q", int(ahead * 1e9)))
+
+    def now(self):
+        return time.time() + self.ahead
+
+    def server(self):
+        return Server(camera_list(cameras, analysis="off"), env={"LD_PRELOAD": str(SHIM), "KT_CLOCK_OFFSET": str(self.path)})
+
+
+def frames(server, begin, end, name):
+    """The numbers on the frames of the sub-stream between two times, in the order in which they are played."""
+    return ticks(server.clip("cam01", begin, end, "sub", name), "sub")
+
+
+def breaks(numbers, loop=2400):
+    return [(a, b) for a, b in zip(numbers, numbers[1:]) if (b - a) % loop != 3]
+
+
+clock = Clock()
+server = clock.server().start()
+server.wait_recording(["cam01", "cam02"], 10)
+parts = []              # (from, to) on the daemon's clock
+
+
+def record(ahead):
+    clock.set(ahead)
+    begin = clock.now()
+    time.sleep(RUN)
+    parts.append((begin, clock.now()))
+
+
+@test("an hour ahead and an hour back: nothing is lost, each frame is found at the time that the clock showed")
+def an_hour():
+    for ahead in (0, HOUR, 0):
+        record(ahead)
+    time.sleep(3)
+    line = server.timeline("cam01", parts[0][0] - 60, parts[1][1] + 60)
+    assert len(line["spans"]) == 3, line["spans"]
+    assert any(g["reason"] == "clock-step" for g in line["gaps"]), line["gaps"]
+    # Up to the next key frame the old run keeps the old clock: that is where the seams are.
+    early = frames(server, parts[0][0], parts[0][1] + 4, "early.mp4")
+    ahead = frames(server, parts[1][0] - 4, parts[1][1] + 10, "ahead.mp4")
+    late = frames(server, parts[2][0] - 0.5, clock.now(), "late.mp4")
+    assert not breaks(ahead), breaks(ahead)
+    whole = [n for n in early if n is not None]
+    assert len(ahead) >= (RUN - 3) * 10, len(ahead)
+    first, last = whole.index(ahead[0]) if ahead[0] in whole else len(whole), ahead[-1]
+    note(f"{len(early)} frames before, {len(ahead)} an hour ahead, {len(late)} after")
+    everything = whole[:first] + ahead + [n for n in late if (n - last) % 2400 in range(1, 1200)]
+    assert not breaks(everything), breaks(everything)
+
+
+@test("back into what is recorded already: both stay, none is overwritten or hidden, and order is kept")
+def back_into_it():
+    begin = clock.now()
+    time.sleep(RUN)
+    clock.set(-RUN)             # the same wall time once more
+    time.sleep(RUN + 4)
+    end = clock.now()
+    items = server.get(server.range_path("cam01", "segments", begin, end + 1, "sub")).json()["items"]
+    runs = {}
+    for item in items:
+        runs.setdefault(item["run"], []).append(item)
+    seconds = {run: sum(i["duration"] for i in list_) for run, list_ in runs.items()}
+    note(f"seconds of each run in {format_time(begin)} and {end - begin:.0f} s on: {seconds}")
+    assert len(runs) == 2 and min(seconds.values()) > RUN - 3, seconds
+    numbers = frames(server, begin, end + 1, "twice.mp4")
+    note(f"{len(numbers)} frames, {len(set(numbers))} different, breaks {breaks(numbers)[:8]}")
+    assert len(numbers) >= (2 * RUN - 3) * 10, len(numbers)
+    assert len(set(numbers)) == len(numbers), f"there twice: {[n for n in numbers if numbers.count(n) > 1]}"
+    assert len(breaks(numbers)) <= 1, breaks(numbers)       # one seam
+
+
+@test("it goes on after all that, and ends as it should")
+def goes_on():
+    clock.set(0)
+    time.sleep(4)
+    assert all(c["recording"] for c in server.cameras().values()), server.cameras()
+    assert server.stop() < 2
+
+
+@test("a boot in 1970: it records, then the clock is set, and both are found")
+def from_1970():
+    boot = Clock(300 - time.time())
+    old = boot.server().start()
+    old.wait_recording(["cam01", "cam02"], 10)
+    begin = boot.now()
+    assert begin < 1000, begin
+    time.sleep(RUN)
+    set_at = boot.now()
+    boot.set(0)
+    old.login()                 # the session of 1970 has ended
+    now = time.time()
+    wait_for("a run with the right time", 10, lambda: old.timeline("cam01", now - 5, now + 60)["spans"])
+    time.sleep(RUN)
+    before = frames(old, begin, set_at + 3, "1970.mp4")
+    after = frames(old, now - 1, time.time(), "now.mp4")
+    note(f"{len(before)} frames of 1970, {len(after)} of today")
+    assert len(before) >= (RUN - 1) * 10 and not breaks(before), breaks(before)
+    assert len(after) >= (RUN - 4) * 10 and not breaks(after), breaks(after)
+    gap = (after[0] - before[-1]) % 2400
+    assert gap <= 3 or gap > 1200, f"{gap / 30:.1f} s are missing where the clock was set"
+    assert old.timeline("cam01", 0, 4000)["spans"], "1970 is not shown"
+    assert old.stop() < 2
+
+
+run()
