@@ -75,6 +75,26 @@ def own_figures():
     assert sum(c.get("lost_packets", 0) for c in server.cameras().values()) == 0
 
 
+def frames_since(begin, stream):
+    """The cameras that have recorded STREAM since BEGIN."""
+    return [i for i in ids if server.get(server.range_path(i, "segments", begin, time.time() + 5, stream)).json()["items"]]
+
+
+@test("after the switch was off all eighty sessions record again within 15 s")
+def switch_off():
+    global cameras
+    cameras.process.kill()
+    cameras.process.wait()
+    wait_for("all are missed", 20, lambda: not any(c["recording"] for c in server.cameras().values()))
+    time.sleep(25)      # they wait as long as they ever do between two attempts
+    cameras = Cameras(40, port=cameras.port)
+    began = time.time()
+    server.wait_recording(ids, 15)
+    note(f"all main streams record {time.time() - began:.1f} s after the cameras were back")
+    wait_for("all sub-streams record", max(1, 15 - (time.time() - began)), lambda: len(frames_since(began, "sub")) == 40, 0.5)
+    note(f"all eighty record {time.time() - began:.1f} s after the cameras were back")
+
+
 @test("it ends within 2 s")
 def end():
     seconds = server.stop()
