@@ -3124,6 +3124,20 @@ export interface operations {
                     letter_date?: string;
                     report?: string;
                     purpose?: string;
+                    /**
+                     * @description copy: for looking at, the time in the picture, encoded anew; a ZIP called SALINAN-…, no evidence
+                     * @default package
+                     * @enum {string}
+                     */
+                    kind?: "package" | "copy";
+                    /** @description With kind copy: what is painted over, in shares of width and height */
+                    masks?: {
+                        camera: string;
+                        x: number;
+                        y: number;
+                        w: number;
+                        h: number;
+                    }[];
                 };
             };
         };
