@@ -114,7 +114,8 @@ static char *camera_list(const struct kt_event_filter *f)
 #define LONG_US (3600 * INT64_C(1000000))
 #define IS_LONG "(end = 0 OR end - start > 3600000000)"    /* as in the index event_long */
 #define MATCHES " (start, id) < (?1, ?2) AND start < ?3 AND (end = 0 OR end > ?4)" \
-                " AND (?6 IS NULL OR type = ?6) AND (?7 < 0 OR seen = ?7)"
+                " AND (?6 IS NULL OR type = ?6) AND (?7 < 0 OR seen = ?7)" \
+                " AND (?10 IS NULL OR rule = ?10)"
 #define ONE_CAMERA " AND camera = ?5"
 #define SOME_CAMERAS " AND (?5 IS NULL OR camera IN (SELECT value FROM json_each(?5)))"
 #define LIST(cameras) \
@@ -135,9 +136,10 @@ int kt_catalog_event_list(kt_catalog *c, const struct kt_event_filter *f, struct
     const int64_t before = f->before_id ? f->before_start_us : INT64_MAX;
     const int64_t to = f->to_us ? f->to_us : INT64_MAX;
     sqlite3 *db = kt_db_borrow(c);
-    sqlite3_stmt *stmt = kt_db_prepare(db, one ? LIST(ONE_CAMERA) : LIST(SOME_CAMERAS), "iiiissiii",
+    sqlite3_stmt *stmt = kt_db_prepare(db, one ? LIST(ONE_CAMERA) : LIST(SOME_CAMERAS), "iiiissiiis",
         before, f->before_id ? f->before_id : INT64_MAX, to, f->from_us, cameras, f->type,
-        (int64_t)f->seen, (int64_t)f->limit, f->from_us ? f->from_us - LONG_US : INT64_MIN);
+        (int64_t)f->seen, (int64_t)f->limit, f->from_us ? f->from_us - LONG_US : INT64_MIN,
+        f->rule);
     const int ret = read_events(stmt, out, n);
     kt_db_finalize(&stmt);
     kt_db_return(c, db);

@@ -33,6 +33,7 @@ struct kt_event_filter {
     const char *const *cameras;     /* NULL: any; else N_CAMERAS ids */
     size_t n_cameras;
     const char *type;               /* NULL: any */
+    const char *rule;               /* name of a zone or line; NULL: any */
     int64_t from_us, to_us;         /* overlap; 0: open */
     int seen;                       /* -1 any, 0, 1 */
     size_t limit;                   /* 1..1000 */

@@ -294,6 +294,50 @@ test('four cameras play in sync on one clock', async () => {
   checkTime(spread < 0.25, `spread ${spread} s`);
 });
 
+/* In the page: move the hand on the play head to eight places; ms from each move to a picture of there. */
+async function scrubTimes() {
+  const head = document.querySelector('.tl-handle');
+  const canvas = document.querySelector('.tl-view canvas');
+  const c = canvas.getContext('2d');
+  const box = head.getBoundingClientRect();
+  const send = (type, x) => head.dispatchEvent(new PointerEvent(type, { pointerId: 1, pointerType: 'mouse', button: 0, buttons: 1, clientX: x, clientY: box.top + 10, bubbles: true, cancelable: true }));
+  head.setPointerCapture = () => undefined; // there is no real pointer to capture
+  const times = [];
+  let drawn = 0;
+  const draw = c.constructor.prototype.drawImage;
+  c.constructor.prototype.drawImage = function (...a) {
+    if (this.canvas === canvas) drawn++;
+    return draw.apply(this, a);
+  };
+  send('pointerdown', box.left + box.width / 2);
+  for (let i = 1; i <= 8; i++) {
+    const before = drawn;
+    const started = performance.now();
+    send('pointermove', box.left + box.width / 2 - i * 40);
+    while (drawn === before && performance.now() - started < 3000) await new Promise((r) => setTimeout(r, 2));
+    times.push(performance.now() - started);
+    await new Promise((r) => setTimeout(r, 60));
+  }
+  const shown = !canvas.classList.contains('hidden');
+  send('pointerup', box.left + box.width / 2 - 320);
+  c.constructor.prototype.drawImage = draw;
+  return { times, shown };
+}
+
+test('the hand on the play head sees a key frame of there within 100 ms', async () => {
+  await seekTo(['cam01'], Date.now() - 10_000);
+  let best = Infinity;
+  for (let round = 0; round < 3 && best > 100; round++) {
+    await pause(500);
+    const { times, shown } = await page.evaluate(scrubTimes);
+    note(`scrub: ${times.map((x) => x.toFixed(0)).join(' ')} ms`);
+    check(shown, 'no picture under the hand');
+    check(Math.min(...times) < 3000, 'nothing was drawn');
+    best = Math.min(best, median(times));
+  }
+  checkTime(best <= 100, `median ${best.toFixed(0)} ms`);
+});
+
 test('at four times the speed four times the time passes', async () => {
   await seekTo(['cam01'], Date.now() - 40_000);
   await page.selectOption('.tl-controls .speed', '4');
@@ -374,6 +418,53 @@ test('events are filtered and marked as seen', async () => {
     await until('the server knows', 3, async () => (await server.api('GET', `/events/${id}`)).seen);
   }
   await page.click('.filters .quiet');
+});
+
+test('the roll is gone through by keys, and a card moves under the focus', async () => {
+  await page.waitForSelector('.card a.open');
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press('j');
+  const id = await page.evaluate(() => document.activeElement?.closest('.card')?.dataset.event);
+  check(id, 'J focuses no event');
+  await page.waitForSelector(`.card[data-event="${id}"] video`);
+  await until('the preview moves', 8, () => page.evaluate((i) => {
+    const v = document.querySelector(`.card[data-event="${i}"] video`);
+    return v && v.getVideoPlaybackQuality().totalVideoFrames > 5;
+  }, id));
+  const seen = (await server.api('GET', `/events/${id}`)).seen;
+  await page.keyboard.press('s');
+  await until('S turned the mark', 3, async () => (await server.api('GET', `/events/${id}`)).seen !== seen);
+});
+
+test('on a phone a swipe marks an event, and its buttons do the same', async () => {
+  const p = await browser.page({ width: 390, height: 844 });
+  await enter(p, server, '#/events');
+  await p.waitForSelector('.card');
+  const id = await p.locator('.card').nth(1).getAttribute('data-event');
+  const seen = async () => (await server.api('GET', `/events/${id}`)).seen;
+  const before = await seen();
+  const box = await p.locator(`.card[data-event="${id}"] .text`).boundingBox();
+  await p.evaluate(([card, x, y]) => {
+    const el = document.querySelector(`.card[data-event="${card}"]`);
+    const send = (type, dx) => el.dispatchEvent(new PointerEvent(type, { pointerId: 7, pointerType: 'touch', clientX: x + dx, clientY: y, bubbles: true }));
+    send('pointerdown', 0);
+    for (let dx = 0; dx >= -120; dx -= 20) send('pointermove', dx);
+    send('pointerup', -120);
+  }, [id, box.x + box.width / 2, box.y + 20]);
+  await until('the swipe marked it', 3, async () => (await seen()) !== before);
+  await p.locator(`.card[data-event="${id}"] .mark button`).click();
+  await until('the button took it back', 3, async () => (await seen()) === before);
+  check(p.url().includes('#/events'), 'swiping opened the event');
+  await p.context().close();
+});
+
+test('the list of one zone leaves out the events of others', async () => {
+  await visit(page, '#/events?rule=Halaman');
+  await page.waitForSelector('.filters select[aria-label="Daerah atau garis"]');
+  check(await page.inputValue('.filters select[aria-label="Daerah atau garis"]') === 'Halaman', 'the chosen zone is not shown');
+  await until('events of no zone are not listed', 5, async () => (await page.locator('.card').count()) === 0 && (await page.locator('.empty').count()) === 1);
+  await page.click('.filters .quiet');
+  await page.waitForSelector('.card');
 });
 
 test('motion in a part of the picture is found without decoding', async () => {

@@ -134,6 +134,11 @@ START_TEST(events_are_found_by_camera_time_type_and_seen)
     ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = -1, .limit = 10, .from_us = 2000 }, NULL), 1);
     ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = -1, .limit = 10, .to_us = 3000 }, NULL), 1);
     ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = -1, .limit = 10, .type = "line" }, NULL), 0);
+    struct kt_event gate = { .camera = "a", .type = "line", .rule = "Portal", .start_us = 5000, .end_us = 6000 };
+    ck_assert_int_eq(kt_catalog_event_put(c, &gate), 0);
+    ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = -1, .limit = 10, .rule = "Portal" }, &first), 1);
+    ck_assert_int_eq(first, gate.id);
+    ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = -1, .limit = 10, .rule = "portal" }, NULL), 0);
     ck_assert_int_eq(kt_catalog_event_set_seen(c, a, true), 0);
     ck_assert_int_eq(kt_catalog_event_set_seen(c, 9999, true), -ENOENT);
     ck_assert_uint_eq(count(&(struct kt_event_filter){ .seen = 1, .limit = 10 }, &first), 1);

@@ -127,6 +127,9 @@ static bool parse_filter(struct web_request *r, struct kt_event_filter *f, struc
             return false;
         f->seen = seen;
     }
+    *what = "rule";
+    if ((f->rule = web_query(r, "rule")) && strlen(f->rule) >= sizeof(((struct kt_event *)0)->rule))
+        return false;
     f->limit = (size_t)limit;
     f->type = types->n == 1 ? types->types[0] : NULL;
     return true;

@@ -106,6 +106,7 @@ export interface List<T> {
 export interface EventFilter {
   camera?: string;
   type?: string;
+  rule?: string;
   from?: string;
   to?: string;
   seen?: boolean;

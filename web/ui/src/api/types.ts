@@ -368,6 +368,8 @@ export interface paths {
                 camera?: string;
                 /** @description one type or several with commas */
                 type?: string;
+                /** @description name of a zone or line */
+                rule?: string;
                 from?: string;
                 to?: string;
                 seen?: boolean;
@@ -2155,6 +2157,8 @@ export interface operations {
                 camera?: string;
                 /** @description one type or several with commas */
                 type?: string;
+                /** @description name of a zone or line */
+                rule?: string;
                 from?: string;
                 to?: string;
                 seen?: boolean;

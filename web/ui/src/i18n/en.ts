@@ -55,7 +55,7 @@ const en: Words = {
 
   'event.motion': 'Motion', 'event.line': 'Crossed a line', 'event.loiter': 'Loitering', 'event.count-in': 'In', 'event.count-out': 'Out',
   'event.camera-offline': 'Camera lost', 'event.camera-frozen': 'Frozen picture', 'event.camera-covered': 'Camera covered', 'event.camera-defocused': 'Blurred picture', 'event.camera-moved': 'Camera was moved',
-  'events.filter': 'Filters', 'events.camera': 'Camera', 'events.allCameras': 'All cameras', 'events.type': 'Kind', 'events.allTypes': 'All kinds', 'events.seen': 'Seen?', 'events.seenAny': 'New and seen', 'events.seenNo': 'Not seen yet', 'events.seenYes': 'Seen',
+  'events.filter': 'Filters', 'events.camera': 'Camera', 'events.allCameras': 'All cameras', 'events.rule': 'Zone or line', 'events.allRules': 'All zones', 'events.type': 'Kind', 'events.allTypes': 'All kinds', 'events.seen': 'Seen?', 'events.seenAny': 'New and seen', 'events.seenNo': 'Not seen yet', 'events.seenYes': 'Seen',
   'events.day': 'Date', 'events.hours': 'Hours', 'events.allDay': 'All day', 'events.night': 'Night (18–06)', 'events.clear': 'Clear filters', 'events.new': 'New', 'events.now': 'going on',
   'events.markSeen': 'Mark as seen', 'events.markNew': 'Mark as not seen', 'events.markAll': 'All seen', 'events.marked': '{n} events marked', 'events.count': '{n} events', 'events.more': 'Show more',
   'events.none': 'No events yet', 'events.noneHint': 'As soon as something moves in front of a camera, it appears here.', 'events.noneFiltered': 'Nothing matches', 'events.noneFilteredHint': 'Loosen the filters above.',
@@ -63,7 +63,7 @@ const en: Words = {
   'search.open': 'Search in the picture', 'search.title': 'Search motion in a part of the picture', 'search.span': 'Since', 'search.hint': 'Mark the part of the picture.', 'search.go': 'Search', 'search.clear': 'Clear marks',
   'search.none': 'Nothing moved there.', 'search.grid': 'Parts of the picture, {n} cells marked. Arrows move, space marks.',
 
-  'clip.title': 'Make a clip', 'clip.onTimeline': 'Choose in recordings', 'clip.choose': 'Choose cameras', 'clip.download': 'Download {n} videos', 'clip.note': 'Note', 'clip.noteHint': 'Saved as a text file beside the video.',
+  'clip.share': 'Share a link to this clip', 'clip.title': 'Make a clip', 'clip.onTimeline': 'Choose in recordings', 'clip.choose': 'Choose cameras', 'clip.download': 'Download {n} videos', 'clip.note': 'Note', 'clip.noteHint': 'Saved as a text file beside the video.',
   'clip.incident': 'Make an incident',
   'clip.length': 'Length: {length}', 'clip.order': 'The end must be after the start', 'clip.tooLong': '6 hours at most', 'clip.nothing': 'Nothing recorded in this range', 'clip.morePreviews': 'and {n} more cameras',
 

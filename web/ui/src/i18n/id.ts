@@ -53,7 +53,7 @@ const id = {
 
   'event.motion': 'Gerakan', 'event.line': 'Melintasi garis', 'event.loiter': 'Berdiam lama', 'event.count-in': 'Masuk', 'event.count-out': 'Keluar',
   'event.camera-offline': 'Kamera terputus', 'event.camera-frozen': 'Gambar beku', 'event.camera-covered': 'Kamera tertutup', 'event.camera-defocused': 'Gambar buram', 'event.camera-moved': 'Kamera bergeser',
-  'events.filter': 'Saringan', 'events.camera': 'Kamera', 'events.allCameras': 'Semua kamera', 'events.type': 'Jenis', 'events.allTypes': 'Semua jenis', 'events.seen': 'Sudah dilihat?', 'events.seenAny': 'Baru dan lama', 'events.seenNo': 'Belum dilihat', 'events.seenYes': 'Sudah dilihat',
+  'events.filter': 'Saringan', 'events.camera': 'Kamera', 'events.allCameras': 'Semua kamera', 'events.rule': 'Daerah atau garis', 'events.allRules': 'Semua daerah', 'events.type': 'Jenis', 'events.allTypes': 'Semua jenis', 'events.seen': 'Sudah dilihat?', 'events.seenAny': 'Baru dan lama', 'events.seenNo': 'Belum dilihat', 'events.seenYes': 'Sudah dilihat',
   'events.day': 'Tanggal', 'events.hours': 'Jam', 'events.allDay': 'Sepanjang hari', 'events.night': 'Malam (18–06)', 'events.clear': 'Hapus saringan', 'events.new': 'Baru', 'events.now': 'berlangsung',
   'events.markSeen': 'Tandai sudah dilihat', 'events.markNew': 'Tandai belum dilihat', 'events.markAll': 'Semua sudah dilihat', 'events.marked': '{n} kejadian ditandai', 'events.count': '{n} kejadian', 'events.more': 'Tampilkan lagi',
   'events.none': 'Belum ada kejadian', 'events.noneHint': 'Begitu sesuatu bergerak di depan kamera, tampil di sini.', 'events.noneFiltered': 'Tidak ada yang cocok', 'events.noneFilteredHint': 'Longgarkan saringan di atas.',
@@ -61,7 +61,7 @@ const id = {
   'search.open': 'Cari di gambar', 'search.title': 'Cari gerakan di bagian gambar', 'search.span': 'Sejak', 'search.hint': 'Tandai bagian gambar yang dicari.', 'search.go': 'Cari', 'search.clear': 'Hapus tanda',
   'search.none': 'Tidak ada gerakan di sana.', 'search.grid': 'Bagian gambar, {n} petak ditandai. Panah memindahkan, spasi menandai.',
 
-  'clip.title': 'Buat klip', 'clip.onTimeline': 'Pilih di rekaman', 'clip.choose': 'Pilih kamera', 'clip.download': 'Unduh {n} video', 'clip.note': 'Catatan', 'clip.noteHint': 'Disimpan sebagai berkas teks di samping video.',
+  'clip.share': 'Bagikan tautan ke klip ini', 'clip.title': 'Buat klip', 'clip.onTimeline': 'Pilih di rekaman', 'clip.choose': 'Pilih kamera', 'clip.download': 'Unduh {n} video', 'clip.note': 'Catatan', 'clip.noteHint': 'Disimpan sebagai berkas teks di samping video.',
   'clip.incident': 'Jadikan insiden',
   'clip.length': 'Panjang: {length}', 'clip.order': 'Akhir harus sesudah awal', 'clip.tooLong': 'Paling lama 6 jam', 'clip.nothing': 'Tidak ada rekaman pada rentang ini', 'clip.morePreviews': 'dan {n} kamera lagi',
 

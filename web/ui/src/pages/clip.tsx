@@ -5,6 +5,7 @@ import { api, iso, msOr, type StreamName } from '../api/client';
 import { bytes, duration, t, zone } from '../i18n';
 import { Empty, errorText, Field, Loading, toast, toastError } from '../parts/basics';
 import { Icon } from '../parts/icons';
+import { ShareLink } from '../parts/share-link';
 import { TimeField } from '../parts/time-field';
 import { href, replace, route } from '../router';
 import { cameraById, cameraName, cameras } from '../state/cameras';
@@ -115,6 +116,7 @@ export function ClipPage() {
       <div class="bar"><h1 class="grow">{t('clip.title')}</h1>
         <a class="btn" href={href(['timeline'], { cam: c.cams.slice(0, 4).join(','), t: iso(c.from), span: Math.max(60, Math.round(length / 500)), in: iso(c.from), out: iso(c.to) })}>
           <Icon name="timeline" /><span>{t('clip.onTimeline')}</span></a>
+        <ShareLink label={t('clip.share')} />
       </div>
       <div class="content">
         <div class="split">

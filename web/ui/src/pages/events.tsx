@@ -12,6 +12,7 @@ import { serverNow } from '../time/server-clock';
 import { DAY } from '../time/zone';
 import { groupByDay, nightOf, type NightSummary, summarise } from './event-groups';
 import { SearchPanel } from './region-search';
+import { readRules } from './rules';
 
 const PAGE = 60;
 const LEAD = 3000;
@@ -24,6 +25,8 @@ export function playHref(e: EventItem): string {
 interface Filter {
   camera: string;
   type: string;
+  /** Name of a zone or line. */
+  rule: string;
   seen: string;
   day: string;
   /** Hours of the day, site's time: "18-06" */
@@ -33,17 +36,18 @@ interface Filter {
 function readFilter(): Filter {
   const q = route.value.query;
   const get = (k: string): string => q.get(k) ?? '';
-  return { camera: get('cam'), type: get('type'), seen: get('seen'), day: get('day'), hours: get('hours') };
+  return { camera: get('cam'), type: get('type'), rule: get('rule'), seen: get('seen'), day: get('day'), hours: get('hours') };
 }
 
 function writeFilter(f: Filter): void {
-  replace(href(['events'], { cam: f.camera, type: f.type, seen: f.seen, day: f.day, hours: f.hours }));
+  replace(href(['events'], { cam: f.camera, type: f.type, rule: f.rule, seen: f.seen, day: f.day, hours: f.hours }));
 }
 
 function toQuery(f: Filter): EventFilter {
   const q: EventFilter = { limit: PAGE };
   if (f.camera) q.camera = f.camera;
   if (f.type) q.type = f.type;
+  if (f.rule) q.rule = f.rule;
   if (f.seen) q.seen = f.seen === '1';
   if (f.day) {
     const start = zone.value.startOfDay(Date.parse(`${f.day}T12:00:00Z`));
@@ -122,25 +126,39 @@ interface CardProps {
 }
 
 const SWIPE = 70;
+const HOLD = 400; // ms a finger rests on a card to see it move
 const isPhone = (): boolean => matchMedia('(max-width: 719px)').matches;
 
-/** One event. Swiping it aside marks it, as does the button. */
+/** One event. Swiping it aside marks it, as does the button; it moves under a mouse, a resting finger or the focus. */
 export function EventCard({ event: e, onMark }: CardProps) {
   const moving = useSignal(false);
   const dx = useSignal(0);
   const start = useRef<{ x: number; id: number } | null>(null);
-  const swiped = useRef(false);
+  const swiped = useRef(false); // or held: lifting the finger opens nothing
+  const hold = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const length = e.end ? ms(e.end) - ms(e.start) : null;
   const title = e.rule ? `${tCode('event', e.type)}: ${e.rule}` : tCode('event', e.type);
   const detail = e.thumbnail !== null && e.end !== null;
   return (
     <article class={`card${e.seen ? ' seen' : ''}`} data-event={e.id} style={dx.value ? { transform: `translateX(${dx.value}px)` } : undefined}
+      onFocusIn={() => { moving.value = true; }} onFocusOut={() => { moving.value = false; clearTimeout(hold.current); }}
       onPointerEnter={(p) => { if (p.pointerType === 'mouse') moving.value = true; }} onPointerLeave={() => { moving.value = false; }}
-      onPointerDown={(p) => { if (p.pointerType !== 'mouse') start.current = { x: p.clientX, id: p.pointerId }; swiped.current = false; }}
-      onPointerMove={(p) => { if (start.current?.id === p.pointerId) dx.value = p.clientX - start.current.x; }}
-      onPointerCancel={() => { start.current = null; dx.value = 0; }}
+      onPointerDown={(p) => { 
+        swiped.current = false;
+        if (p.pointerType === 'mouse') return;
+        start.current = { x: p.clientX, id: p.pointerId };
+        hold.current = setTimeout(() => { moving.value = swiped.current = true; }, HOLD);
+      }}
+      onPointerMove={(p) => {
+        if (start.current?.id !== p.pointerId) return;
+        dx.value = p.clientX - start.current.x;
+        if (Math.abs(dx.value) > SWIPE / 8) clearTimeout(hold.current);
+      }}
+      onContextMenu={(c) => { if (moving.value && start.current) c.preventDefault(); }}
+      onPointerCancel={() => { clearTimeout(hold.current); start.current = null; dx.value = 0; }}
       onPointerUp={() => {
-        swiped.current = Math.abs(dx.value) > SWIPE / 4;
+        clearTimeout(hold.current);
+        swiped.current ||= Math.abs(dx.value) > SWIPE / 4;
         if (Math.abs(dx.value) > SWIPE) onMark(!e.seen);
         start.current = null;
         dx.value = 0;
@@ -169,13 +187,24 @@ export function EventCard({ event: e, onMark }: CardProps) {
   );
 }
 
+/* Names of the zones and lines that CAMERA has (all cameras when empty), and CHOSEN even when it is gone. */
+function ruleNames(camera: string, chosen: string): string[] {
+  const names = new Set<string>(chosen ? [chosen] : []);
+  for (const c of cameras.value ?? [])
+    if (!camera || c.id === camera)
+      for (const s of readRules(c.rules).shapes)
+        if (s.kind !== 'ignore' && typeof s.rest.name === 'string' && s.rest.name) names.add(s.rest.name);
+  return [...names].sort((a, b) => a.localeCompare(b));
+}
+
 function Filters({ f, onSearch }: { f: Filter; onSearch: () => void }) {
   const set = (change: Partial<Filter>) => (e: Event): void => {
     const value = (e.currentTarget as HTMLSelectElement).value;
     const key = Object.keys(change)[0] as keyof Filter;
     writeFilter({ ...f, [key]: value });
   };
-  const active = [f.camera, f.type, f.seen, f.day, f.hours].filter(Boolean).length;
+  const rules = ruleNames(f.camera, f.rule);
+  const active = [f.camera, f.type, f.rule, f.seen, f.day, f.hours].filter(Boolean).length;
   return (
     <details class="filter-box" open={!isPhone() || undefined}>
     <summary class="btn narrow-only"><Icon name="settings" />{t('events.filter')}{active > 0 && ` (${active})`}</summary>
@@ -188,6 +217,12 @@ function Filters({ f, onSearch }: { f: Filter; onSearch: () => void }) {
         <option value="">{t('events.allTypes')}</option>
         {EVENT_TYPES.map((x) => <option key={x} value={x}>{tCode('event', x)}</option>)}
       </select>
+      {rules.length > 0 && (
+        <select aria-label={t('events.rule')} value={f.rule} onChange={set({ rule: '' })}>
+          <option value="">{t('events.allRules')}</option>
+          {rules.map((x) => <option key={x} value={x}>{x}</option>)}
+        </select>
+      )}
       <select aria-label={t('events.seen')} value={f.seen} onChange={set({ seen: '' })}>
         <option value="">{t('events.seenAny')}</option>
         <option value="0">{t('events.seenNo')}</option>
@@ -198,8 +233,8 @@ function Filters({ f, onSearch }: { f: Filter; onSearch: () => void }) {
         <option value="night">{t('events.night')}</option>
       </select>
       <input type="date" aria-label={t('events.day')} value={f.day} style="width:auto" max={zone.value.dateField(serverNow())} onChange={set({ day: '' })} />
-      {(f.camera || f.type || f.seen || f.day || f.hours) && (
-        <button type="button" class="btn quiet" onClick={() => writeFilter({ camera: '', type: '', seen: '', day: '', hours: '' })}>{t('events.clear')}</button>
+      {(f.camera || f.type || f.rule || f.seen || f.day || f.hours) && (
+        <button type="button" class="btn quiet" onClick={() => writeFilter({ camera: '', type: '', rule: '', seen: '', day: '', hours: '' })}>{t('events.clear')}</button>
       )}
       <button type="button" class="btn" onClick={onSearch}><Icon name="search" />{t('search.open')}</button>
     </div>
@@ -226,7 +261,7 @@ function Tonight() {
       <div class="summary">
         <div class="stat"><b>{v.total}</b><span>{t('tonight.total')}</span></div>
         <div class="stat"><b>{v.unseen}</b><span>{t('tonight.unseen')}</span></div>
-        <div class="stat"><b class="ellipsis">{v.busiest ? cameraName(v.busiest) : '–'}</b><span>{t('tonight.busiest')}</span></div>
+        <div class="stat"><b class="words">{v.busiest ? cameraName(v.busiest) : '–'}</b><span>{t('tonight.busiest')}</span></div>
         <div class={`stat${v.trouble ? ' bad' : ''}`}><b>{v.trouble}</b><span>{t('tonight.trouble')}</span></div>
       </div>
     </section>
@@ -261,7 +296,7 @@ export function EventsPage() {
   const f = readFilter();
   const { items, error, more, reload, mark } = useEvents(f);
   const searching = useSignal(false);
-  const plain = !f.camera && !f.type && !f.day && !f.hours && f.seen === '';
+  const plain = !f.camera && !f.type && !f.rule && !f.day && !f.hours && f.seen === '';
   const fresh = (items ?? []).filter((e) => !e.seen).map((e) => e.id);
   const list = useRef<HTMLDivElement>(null);
   useKeys((k) => {

@@ -173,7 +173,8 @@ export function SoloView({ camera, poster }: { camera: Camera; poster: HTMLCanva
           <Tool icon="back" label={t('solo.prev')} keys="←" href={neighbour(-1)} />
           <Tool icon="minus" label={t('zoom.out')} keys="-" onClick={() => change(1 / 1.6)} disabled={zoom.scale <= 1} />
           <Tool icon="plus" label={t('zoom.in')} keys="+" onClick={() => change(1.6)} />
-          <Tool icon="timeline" label={t('solo.past')} keys="B" href={past} text />
+          <span class="wide-only"><Tool icon="timeline" label={t('solo.past')} keys="B" href={past} text /></span>
+          <span class="narrow-only"><Tool icon="timeline" label={t('solo.past')} href={past} /></span>
           <Tool icon="photo" label={t('solo.photo')} onClick={() => savePicture(camera, box.current)} />
           <Tool icon="expand" label={t('solo.full')} keys="F" onClick={full} />
           <Tool icon="forward" label={t('solo.next')} keys="→" href={neighbour(1)} />

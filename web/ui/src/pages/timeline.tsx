@@ -5,6 +5,7 @@ import { api, msOr, type StreamName } from '../api/client';
 import { duration, number, t, tCode, zone } from '../i18n';
 import { Empty, Loading, toast, toastError, Tool, useKeys } from '../parts/basics';
 import { Icon } from '../parts/icons';
+import { ShareLink } from '../parts/share-link';
 import { Deck, RATES } from '../player/deck';
 import { RecordingView } from '../player/view';
 import { href, parseHash, replace, route } from '../router';
@@ -227,7 +228,7 @@ function ZoomTools({ s }: { s: State }) {
         <span><i style="background:var(--motion)" />{t('legend.motion')}</span>
         <span><i style="background:repeating-linear-gradient(135deg,var(--gap-a) 0 3px,var(--gap-b) 3px 6px)" />{t('legend.gap')}</span>
       </div>
-      <Tool icon="share" label={t('timeline.copy')} onClick={() => void copyLink()} />
+      <ShareLink label={t('timeline.copy')} />
     </div>
   );
 }
@@ -236,16 +237,6 @@ function toNow(s: State): void {
   const now = serverNow();
   s.deck.seek(now - 5000);
   s.view.value = { from: now - s.view.peek().span * 0.85, span: s.view.peek().span };
-}
-
-async function copyLink(): Promise<void> {
-  try {
-    if (navigator.share && matchMedia('(pointer: coarse)').matches) await navigator.share({ url: location.href });
-    else await navigator.clipboard.writeText(location.href);
-    toast(t('timeline.copied'));
-  } catch {
-    toast(location.href); // plain HTTP has no clipboard: show it, so that it can be selected
-  }
 }
 
 function useTimelineKeys(s: State, jump: Signal<boolean>, onEvent: (forward: boolean) => void): void {
