@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from kt import KENTONGAN, SLOW, Cameras, Server, camera_list, note, run, test, tool, wait_for
+from kt import KENTONGAN, SLOW, Cameras, Server, camera_list, note, parse_time, run, test, tool, wait_for
 
 RINGS = """    - {{ name: clips, path: {0}/clips, size: 16 MiB, only: events }}
     - {{ name: gate, path: {0}/gate, size: 8 MiB, cameras: [cam01], streams: main }}
@@ -74,11 +74,26 @@ def kept():
     assert held["gate-clips"]["oldest"] < events[-1]["start"]
 
 
+@test("what the ring of the gate forgot is on the timeline, and is played from that of the events")
+def older():
+    wait_for("the ring of the gate went round", 90, lambda: rings()["gate"]["written"] > 9.5e6, 1)
+    oldest, now = parse_time(rings()["gate"]["oldest"]), time.time()
+    line = server.timeline("cam01", first, now)
+    spans = [(parse_time(s["from"]), parse_time(s["to"])) for s in line["spans"]]
+    assert spans == sorted(spans) and spans[0][0] < oldest - 1 and spans[-1][1] > oldest + 10, (oldest, spans)
+    assert not line["gaps"], line["gaps"]       # between two events nothing is missing
+    items = server.get(server.range_path("cam01", "segments", first, now)).json()["items"]
+    order = [re.search("ring=([a-z-]+)", item["url"])[1] for item in items]
+    assert order == sorted(order) and set(order) == {"clips", "gate"}, order
+    starts = [parse_time(item["start"]) for item in items]
+    assert all(a + i["duration"] <= b + 0.002 for a, b, i in zip(starts, starts[1:], items)), starts
+    for item in items[0], items[order.index("gate")]:
+        assert server.get("/" + item["url"]).body
+
+
 @test("a ring that is away costs its cameras only, and the recorder is not well")
 def away():
     global server
-    wait_for("the ring of the gate went round", 90, lambda: not (server.folder / "gate").exists() or
-             rings()["gate"]["written"] > 9.5e6, 1)
     server.stop()
     shutil.move(server.folder / "gate", server.folder / "moved")
     server = ManyRings(camera_list(cameras, analysis="off"), folder=server.folder, port=server.port).start()

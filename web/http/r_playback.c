@@ -63,11 +63,11 @@ static kt_ring *ring_by_name(struct kt_web *web, const char *name)
     return NULL;
 }
 
-/* Segments from the first ring that has any. *RING is its index. */
+/* Segments from the first ring that has any, from index *RING on. *RING becomes its index. */
 static int find_segments(struct web_request *r, const char *stream, int64_t from_us, int64_t to_us,
                          int64_t target_us, struct kt_segment **out, size_t *n, size_t *ring)
 {
-    for (size_t i = 0; i < r->web->params.n_rings; i++) {
+    for (size_t i = *ring; i < r->web->params.n_rings; i++) {
         uint32_t number;
         kt_ring *from = r->web->params.rings[i].ring;
         if (!web_find_stream(from, r->params.value[0], stream, &number))
@@ -82,6 +82,28 @@ static int find_segments(struct web_request *r, const char *stream, int64_t from
             free(*out);
     }
     return -ENOENT;
+}
+
+/* What the ring that is asked first forgot, the others may have: the oldest segments of the span, and
+ * *END_US where to go on. */
+static int oldest_segments(struct web_request *r, const char *stream, int64_t from_us, int64_t *end_us,
+                           struct kt_segment **out, size_t *n, size_t *ring)
+{
+    *ring = 0;
+    int ret = find_segments(r, stream, from_us, *end_us, PLAYER_TARGET_US, out, n, ring);
+    while (ret == 0 && (*out)[0].start_us > from_us) {
+        struct kt_segment *older = NULL;
+        size_t n_older = 0, at = *ring + 1;
+        const int64_t before_us = (*out)[0].start_us;
+        if (find_segments(r, stream, from_us, before_us, PLAYER_TARGET_US, &older, &n_older, &at) < 0)
+            break;
+        free(*out);
+        *out = older;
+        *n = n_older;
+        *ring = at;
+        *end_us = before_us;
+    }
+    return ret;
 }
 
 /* ------------------------------ HLS ------------------------------ */
@@ -185,10 +207,10 @@ static int list_segments(struct web_request *r, const char *stream, int64_t *fro
     uint64_t last_run = 0;
     int ret = 0;
     while (ret == 0 && *from_us < to_us && json_array_size(items) < MAX_SEGMENTS) {
-        const int64_t end_us = to_us - *from_us > WINDOW_US ? *from_us + WINDOW_US : to_us;
+        int64_t end_us = to_us - *from_us > WINDOW_US ? *from_us + WINDOW_US : to_us;
         struct kt_segment *list = NULL;
         size_t n = 0, ring = 0, i;
-        ret = find_segments(r, stream, *from_us, end_us, PLAYER_TARGET_US, &list, &n, &ring);
+        ret = oldest_segments(r, stream, *from_us, &end_us, &list, &n, &ring);
         *from_us = end_us;
         if (ret == -ENOENT) {
             ret = 0;

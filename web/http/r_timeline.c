@@ -61,22 +61,41 @@ static void add_spans(const struct view *v, const struct kt_ring_span *list, siz
         (void)json_array_append_new(spans, span_json("from", "to", from_us, to_us));
 }
 
-/* From the first ring that has anything there. */
-static void recorded(const struct view *v, const char *camera, json_t *spans, json_t *gaps)
+/* Put what is in FIRST in front of *LIST. */
+static void put_before(json_t **list, json_t *first)
+{
+    (void)json_array_extend(first, *list);
+    json_decref(*list);
+    *list = first;
+}
+
+/*
+ * From the first ring that has anything there; what is older than that from the next ones, as rings of
+ * events keep longer. That nothing happened between two events is no gap.
+ */
+static void recorded(const struct view *v, const char *camera, json_t **spans, json_t **gaps)
 {
     const struct kt_web *web = v->r->web;
-    for (size_t i = 0; i < web->params.n_rings; i++) {
+    int64_t until_us = v->to_us;
+    for (size_t i = 0; i < web->params.n_rings && until_us > v->from_us; i++) {
+        const struct kt_web_ring *where = &web->params.rings[i];
         struct kt_ring_span *list = NULL;
-        size_t n = 0;
+        size_t n = 0, first = 0;
         uint32_t stream;
-        kt_ring *ring = web->params.rings[i].ring;
-        if (!web_find_stream(ring, camera, "main", &stream) ||
-            kt_ring_spans(ring, stream, v->from_us, v->to_us, &list, &n) < 0)
+        if (!web_find_stream(where->ring, camera, "main", &stream) ||
+            kt_ring_spans(where->ring, stream, v->from_us, until_us, &list, &n) < 0)
             continue;
-        add_spans(v, list, n, spans, gaps);
+        json_t *more = json_array(), *missing = json_array();
+        add_spans(v, list, n, more, missing);
+        while (first < n && list[first].reason != KT_GAP_NONE)
+            first++;
+        if (first < n)
+            until_us = list[first].from_us;
+        if (where->events_only || (first == n && json_array_size(*gaps) > 0))
+            (void)json_array_clear(missing);
+        put_before(spans, more);
+        put_before(gaps, missing);
         free(list);
-        if (json_array_size(spans) > 0)
-            return;
     }
 }
 
@@ -122,7 +141,7 @@ static bool add_camera(void *user, const char *id)
     if (!web_may_see(v->r, id) || !kt_id_valid(id) || !web_camera_known(v->r->web, id))
         return true;
     json_t *spans = json_array(), *gaps = json_array();
-    recorded(v, id, spans, gaps);
+    recorded(v, id, &spans, &gaps);
     json_t *list = events(v, id, &total);
     (void)json_array_append_new(v->cameras, json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "id", id, "oldest",
