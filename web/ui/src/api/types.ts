@@ -1165,13 +1165,14 @@ export interface components {
                 id: string;
                 /** Format: date-time */
                 oldest?: string | null;
-                /** @description recorded stretches; those closer than half a bucket are one */
+                /** @description recorded stretches, of the rings that keep longer where the first forgot; those closer than half a bucket are one */
                 spans: {
                     /** Format: date-time */
                     from: string;
                     /** Format: date-time */
                     to: string;
                 }[];
+                /** @description what the rings that record all the time lack, half a second and more */
                 gaps: {
                     /** Format: date-time */
                     from: string;
