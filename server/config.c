@@ -24,7 +24,7 @@
 /* ------------------------- the file as libcyaml sees it ------------------------- */
 
 struct yaml_server {
-    char *listen, *timezone, *language;
+    char *listen, *timezone, *language, *tls_cert, *tls_key;
     bool *allow_loopback;
 };
 
@@ -80,6 +80,8 @@ static const cyaml_schema_field_t server_fields[] = {
     TEXT_OPT(listen, yaml_server, 255),
     TEXT_OPT(timezone, yaml_server, 63),
     TEXT_OPT(language, yaml_server, 7),
+    TEXT_OPT(tls_cert, yaml_server, 4000),
+    TEXT_OPT(tls_key, yaml_server, 4000),
     CYAML_FIELD_BOOL_PTR("allow_loopback", PTR_OPT, struct yaml_server, allow_loopback),
     CYAML_FIELD_END,
 };
@@ -424,6 +426,30 @@ static char *or_default(const char *text, const char *fallback)
     return strdup(text && text[0] ? text : fallback);
 }
 
+/* Into *OUT, the PEM in the file that KEY names; it must hold WORD. */
+static int read_pem(const struct reader *r, const char *section, const char *key, const char *path,
+                    const char *word, char **out)
+{
+    const int ret = kt_text_read(path, MAX_CA_BYTES, out);
+    if (ret == 0 && strstr(*out, word))
+        return 0;
+    return refuse(r, section, -1, key, "%s: %s", path, ret < 0 ? kt_strerror(ret) : "not what is expected in it");
+}
+
+static int read_tls(const struct reader *r, const struct yaml_server *y, kt_config *config)
+{
+    const bool cert = y && y->tls_cert && y->tls_cert[0], key = y && y->tls_key && y->tls_key[0];
+    struct stat st;
+    if (!cert && !key)
+        return 0;
+    if (!cert || !key)
+        return refuse(r, "server", -1, cert ? "tls_cert" : "tls_key", "tls_cert and tls_key belong together");
+    if (stat(y->tls_key, &st) == 0 && (st.st_mode & 07))
+        return refuse(r, "server", -1, "tls_key", "%s: everybody may read it (chmod 640)", y->tls_key);
+    const int ret = read_pem(r, "server", "tls_cert", y->tls_cert, "-----BEGIN CERTIFICATE-----", &config->tls_cert);
+    return ret < 0 ? ret : read_pem(r, "server", "tls_key", y->tls_key, "PRIVATE KEY-----", &config->tls_key);
+}
+
 static int read_server(const struct reader *r, const struct yaml_server *y, kt_config *config)
 {
     config->listen = or_default(y ? y->listen : NULL, DEFAULT_LISTEN);
@@ -442,7 +468,7 @@ static int read_server(const struct reader *r, const struct yaml_server *y, kt_c
                       config->timezone);
     if (!strrchr(config->listen, ':'))
         return refuse(r, "server", -1, "listen", "'%s': ADDRESS:PORT is expected", config->listen);
-    return 0;
+    return read_tls(r, y, config);
 }
 
 /* A stamp that nobody can check is none: address and certificates, or neither. */
@@ -456,10 +482,10 @@ static int read_timestamp(const struct reader *r, const struct yaml_vault *y, kt
                       "timestamp_url needs timestamp_ca beside it, and the other way round");
     if (strncasecmp(y->timestamp_url, "http://", 7) != 0 && strncasecmp(y->timestamp_url, "https://", 8) != 0)
         return refuse(r, "storage.vault", -1, "timestamp_url", "no address: http://… is expected");
-    const int ret = kt_text_read(y->timestamp_ca, MAX_CA_BYTES, &config->timestamp_ca);
-    if (ret < 0 || !strstr(config->timestamp_ca, "-----BEGIN CERTIFICATE-----"))
-        return refuse(r, "storage.vault", -1, "timestamp_ca", "%s: %s", y->timestamp_ca,
-                      ret < 0 ? kt_strerror(ret) : "no certificate in it");
+    const int ret = read_pem(r, "storage.vault", "timestamp_ca", y->timestamp_ca, "-----BEGIN CERTIFICATE-----",
+                             &config->timestamp_ca);
+    if (ret < 0)
+        return ret;
     config->timestamp_url = strdup(y->timestamp_url);
     return config->timestamp_url ? 0 : -ENOMEM;
 }
@@ -662,6 +688,10 @@ void kt_config_free(kt_config **pc)
     free(c->language);
     free(c->catalog);
     free(c->vault_path);
+    free(c->tls_cert);
+    if (c->tls_key)
+        explicit_bzero(c->tls_key, strlen(c->tls_key));
+    free(c->tls_key);
     free(c->timestamp_url);
     free(c->timestamp_ca);
     free(c);

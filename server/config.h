@@ -43,6 +43,7 @@ typedef struct kt_config {
     char *listen;                   /* "0.0.0.0:8080" */
     char *timezone;                 /* "Asia/Jakarta" */
     char *language;                 /* "id" or "en" */
+    char *tls_cert, *tls_key;       /* PEM, read from their files; both or neither */
     bool allow_loopback;            /* cameras added in the browser may be on this machine */
     char *catalog;                  /* path of the database */
     struct kt_config_ring *rings;   /* those that record all the time first */

@@ -244,6 +244,7 @@ static int start_web(kt_daemon *d, struct kt_error *err)
         .listen = d->params.listen ? d->params.listen : d->config->listen,
         .timezone = d->config->timezone,
         .language = d->config->language,
+        .tls_cert = d->config->tls_cert, .tls_key = d->config->tls_key,
         .web_root = getenv("KENTONGAN_WEB_ROOT"),
         .catalog = d->catalog,
         .hub = d->hub,

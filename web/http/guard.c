@@ -41,10 +41,11 @@ static void believe_proxy(struct web_request *r)
 {
     char address[INET6_ADDRSTRLEN];
     uint8_t binary[16];
+    r->secure = r->web->tls;
     if (!is_loopback_text(r->address))
         return;
     const char *proto = web_header(r, "X-Forwarded-Proto");
-    r->secure = proto && strcmp(proto, "https") == 0;
+    r->secure = r->secure || (proto && strcmp(proto, "https") == 0);
     const char *list = web_header(r, "X-Forwarded-For");
     if (!list)
         return;

@@ -151,13 +151,18 @@ static kt_printf(2, 0) void on_log(void *cls, const char *fmt, va_list ap)
     kt_debug("http", "%s", line);
 }
 
+/* With TLS, connections come from there and not from the listening socket. */
 static int start_daemon(struct kt_web *web, int fd)
 {
+    struct MHD_OptionItem listen[] = { { MHD_OPTION_LISTEN_SOCKET, fd, NULL }, { MHD_OPTION_END, 0, NULL } };
+    if (web->tls)
+        listen[0] = listen[1];
     web->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
+            (web->tls ? MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC : 0), 0,
         web_conn_accept, web, on_request, web,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, web,
-        MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_ARRAY, listen,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
@@ -167,11 +172,17 @@ static int start_daemon(struct kt_web *web, int fd)
         MHD_OPTION_NOTIFY_COMPLETED, on_done, web,
         MHD_OPTION_NOTIFY_CONNECTION, web_conn_notify, web,
         MHD_OPTION_END);
-    return web->daemon ? 0 : -EIO;
+    if (!web->daemon)
+        return -EIO;
+    const int ret = web->tls ? web_tls_start(web->tls, fd, web->daemon) : 0;
+    if (ret < 0)
+        MHD_stop_daemon(web->daemon);
+    return ret;
 }
 
 static void web_free(struct kt_web *web)
 {
+    web_tls_stop(&web->tls);
     pthread_mutex_destroy(&web->lock);
     pthread_cond_destroy(&web->changed);
     free(web->known.ids);
@@ -187,12 +198,13 @@ int kt_web_start(kt_web **out, const struct kt_web_params *params, struct kt_err
     web->started_us = kt_clock_wall_us();
     pthread_mutex_init(&web->lock, NULL);
     (void)kt_cond_init(&web->changed);
-    const int fd = web_listen(params->listen, &web->port, err);
+    int ret = params->tls_key ? web_tls_create(&web->tls, params->tls_cert, params->tls_key, err) : 0;
+    const int fd = ret == 0 ? web_listen(params->listen, &web->port, err) : ret;
     if (fd < 0) {
         web_free(web);
         return fd;
     }
-    int ret = web_reaper_start(web);
+    ret = web_reaper_start(web);
     if (ret < 0) {
         (void)close(fd);
         web_free(web);
@@ -200,7 +212,8 @@ int kt_web_start(kt_web **out, const struct kt_web_params *params, struct kt_err
     }
     ret = start_daemon(web, fd);
     if (ret < 0) {
-        (void)close(fd);
+        if (!web->tls)                  /* else it is TLS's, or nobody's */
+            (void)close(fd);
         web_reaper_stop(web);
         web_free(web);
         return kt_error_set(err, ret, "the web server on %s does not start", params->listen);
@@ -216,6 +229,7 @@ void kt_web_stop(kt_web **pweb)
         return;
     const int fd = MHD_quiesce_daemon(web->daemon);     /* nobody new */
     kt_hub_disconnect(web->params.hub);                 /* gives all upgraded sockets back */
+    web_tls_stop(&web->tls);
     MHD_stop_daemon(web->daemon);
     if (fd >= 0)
         (void)close(fd);

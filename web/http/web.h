@@ -82,6 +82,7 @@ struct kt_web_params {
     const char *listen;             /* "0.0.0.0:8080", "[::]:8080" */
     const char *timezone;           /* "Asia/Jakarta" */
     const char *language;           /* "id" or "en" */
+    const char *tls_cert, *tls_key; /* PEM: certificate chain and key; both NULL: plain HTTP */
     const char *web_root;           /* serve the app from here instead of the embedded one; NULL */
     kt_catalog *catalog;            /* borrowed */
     kt_hub *hub;                    /* borrowed */
@@ -93,7 +94,8 @@ struct kt_web_params {
 };
 
 /* Everything in PARAMS that is a pointer stays valid until kt_web_stop().
- *   -EADDRINUSE  with ERR naming the port */
+ *   -EADDRINUSE  with ERR naming the port
+ *   -EINVAL      certificate and key do not belong together, or cannot be read */
 kt_must_check int kt_web_start(kt_web **out, const struct kt_web_params *params,
                                struct kt_error *err);
 void kt_web_stop(kt_web **web);

@@ -14,6 +14,7 @@
 #include "storage/catalog/events.h"
 #include "storage/catalog/people.h"
 #include "web/http/parse.h"
+#include "web/http/tls.h"
 #include "web/http/web.h"
 
 #define WEB_COOKIE "kentongan"
@@ -40,6 +41,7 @@ struct kt_web {
     /* --- constant after start --- */
     struct kt_web_params params;
     struct MHD_Daemon *daemon;
+    web_tls *tls;                       /* NULL: plain HTTP */
     int port;
     int64_t started_us;
     /* --- connections, see conn.c --- */
