@@ -72,7 +72,8 @@ static void put_meta(FILE *out, const struct kt_export_box *b, const struct kt_t
     long box = begin_box(out, "hdlr");
     put_number(out, 0, 8);
     fputs("null", out);
-    put_number(out, 0, 13);                 /* reserved, and an empty name */
+    put_number(out, 0, 8);                  /* reserved ... */
+    put_number(out, 0, 5);                  /* ... and an empty name */
     end_box(out, box);
     box = begin_box(out, "suep");
     put_suep(out, b, tracks);
