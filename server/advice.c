@@ -15,6 +15,7 @@
 static const struct {
     const char *word, *text;
 } advice[] = {
+    { "sub-breaks", "it cannot give two streams at once: a newer firmware may help, or fewer viewers; else remove the sub-stream" },
     { "long-gop", "set the key-frame interval to 1-2 s and switch \"smart codec\" (H.264+, H.265+, Zipstream) off" },
     { "lossy", "packets get lost: check cable, plug and switch; use tcp instead of udp" },
     { "rate-low", "it sends fewer frames than it says: lower its resolution, frame rate or bit rate" },
@@ -25,6 +26,8 @@ static const struct {
 
 static bool applies(const char *word, const struct kt_advice_facts *f)
 {
+    if (strcmp(word, "sub-breaks") == 0)
+        return f->sub_breaks;
     if (strcmp(word, "long-gop") == 0)
         return f->gop_seconds > LONG_GOP_SECONDS;
     if (strcmp(word, "lossy") == 0)

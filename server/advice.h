@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KT_ADVICE_MAX 6
+#define KT_ADVICE_MAX 7
 
 /* What is known of a camera's main stream; 0 and empty: not known. */
 struct kt_advice_facts {
@@ -20,6 +20,7 @@ struct kt_advice_facts {
     uint64_t frames, lost_packets;      /* since the recorder began with this camera */
     bool has_clock;
     int64_t clock_offset_us;            /* the camera's clock minus ours */
+    bool sub_breaks;                    /* the sub-stream breaks the main stream: it stays closed */
     bool no_sub;                        /* motion is looked for in the main stream */
 };
 

@@ -18,6 +18,11 @@
 #define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
 #define PICTURE_OLD_US (45 * KT_SECOND_US)      /* then one is fetched by HTTP, if there is an address */
 #define BOXES_STEP_US (180 * 1000)      /* outlines: as often as analysis runs, not more */
+/* A main stream that begins so often within a window, while there is a sub-stream, is on trial without it. */
+#define BEGINS_MAX 3
+#define BEGINS_WINDOW_US (60 * KT_SECOND_US)
+#define TRIAL_US (30 * KT_SECOND_US)
+#define NEXT_TRIAL_US (600 * KT_SECOND_US)
 /* Event numbers that no detector gives: it counts up from 1. */
 #define AWAY_SOURCE (UINT64_MAX / 2)
 #define TROUBLE_SOURCE (AWAY_SOURCE + 1)
@@ -27,7 +32,7 @@ struct kt_camera {
     struct kt_camera_config config;
     struct kt_camera_env env;
     int64_t started_us;
-    kt_stream *main, *sub;
+    kt_stream *main;
     const char *no_ring_why;                /* words, when no ring takes the main stream; else NULL */
     kt_analysis_camera *analysis;
     kt_still *still;                        /* NULL unless analysis is off */
@@ -36,7 +41,16 @@ struct kt_camera {
     atomic_int open_events;
     atomic_uint troubles;                   /* bit of enum kt_trouble: going on now */
     int64_t boxes_us;                       /* worker only: picture of the last outlines, 0: none */
+    atomic_bool sub_left;                   /* the sub-stream is left alone: analysis takes main */
+    /* --- ingest thread --- */
+    AVCodecParameters *main_par;            /* of the main stream, for when analysis takes it */
+    AVRational main_time_base;
+    bool main_fed;                          /* analysis knows of it */
     /* --- supervisor thread --- */
+    kt_stream *sub;                         /* NULL: none, or left alone */
+    uint64_t begins_seen, begins;
+    int64_t window_us, trial_us, no_trial_before_us;    /* monotonic */
+    bool settled;                           /* without the sub-stream it works: that stays */
     char last_state[24];
     int64_t away_since_us;                  /* 0: it is here */
     bool away_posted;
@@ -159,6 +173,35 @@ static void on_gap(void *user)
         kt_analysis_gap(c->analysis);
 }
 
+/* The main stream beside a sub-stream: of use to analysis only while that is left alone. */
+static void on_main_format(void *user, const AVCodecParameters *par, AVRational time_base)
+{
+    kt_camera *c = user;
+    c->main_fed = false;
+    c->main_time_base = time_base;
+    (void)avcodec_parameters_copy(c->main_par, par);
+}
+
+static void on_main_packet(void *user, const AVPacket *pkt, int64_t wall_us)
+{
+    kt_camera *c = user;
+    if (!atomic_load(&c->sub_left)) {
+        c->main_fed = false;
+        return;
+    }
+    if (!c->main_fed)
+        on_format(c, c->main_par, c->main_time_base);
+    c->main_fed = true;
+    on_packet(c, pkt, wall_us);
+}
+
+static void on_main_gap(void *user)
+{
+    kt_camera *c = user;
+    if (atomic_load(&c->sub_left))
+        on_gap(c);
+}
+
 /* ----------------------------- life ----------------------------- */
 
 /* The catalog and the decoders do not know each other's words. */
@@ -193,6 +236,10 @@ static int start_stream(kt_camera *c, kt_stream **out, const char *kind, const c
         p.on_format = on_format;
         p.on_packet = on_packet;
         p.on_gap = on_gap;
+    } else {
+        p.on_format = on_main_format;
+        p.on_packet = on_main_packet;
+        p.on_gap = on_main_gap;
     }
     return kt_stream_start(out, &p, err);
 }
@@ -216,6 +263,7 @@ void kt_camera_stop_all(kt_camera **list[], size_t n)
         kt_analysis_remove(&c->analysis);
         kt_still_destroy(&c->still);
         kt_snapshots_remove(&c->snapshot);
+        avcodec_parameters_free(&c->main_par);
         free(c);
     }
 }
@@ -259,6 +307,9 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
         if (config->analysis == KT_ANALYSIS_OFF && kt_still_create(&c->still) < 0)
             return kt_error_set(err, -ENOMEM, "out of memory");
         const bool has_sub = config->sub_url[0];
+        c->main_par = avcodec_parameters_alloc();
+        if (!c->main_par)
+            return kt_error_set(err, -ENOMEM, "out of memory");
         ret = start_stream(c, &c->main, "main", config->main_url, !has_sub, err);
         if (ret == 0 && has_sub)
             ret = start_stream(c, &c->sub, "sub", config->sub_url, true, err);
@@ -316,13 +367,14 @@ static void name_state(kt_camera *c, const struct kt_stream_status *main, struct
 }
 
 /* Settings of the camera that hurt, from what it has sent. */
-static void advise(const struct kt_stream_status *s, struct kt_camera_state *out)
+static void advise(const struct kt_stream_status *s, bool sub_left, struct kt_camera_state *out)
 {
     const struct kt_advice_facts facts = {
         .codec = s->codec, .gop_seconds = s->gop_seconds, .fps = s->fps, .fps_nominal = s->fps_nominal,
         .frames = s->frames, .lost_packets = s->lost_packets, .has_clock = s->has_camera_clock,
         .clock_offset_us = s->camera_clock_offset_us,
-        .no_sub = !out->has_sub && out->config.analysis != KT_ANALYSIS_OFF,
+        .sub_breaks = sub_left,
+        .no_sub = !out->config.sub_url[0] && out->config.analysis != KT_ANALYSIS_OFF,
     };
     if (s->state == KT_INGEST_STREAMING)
         out->n_advice = kt_advice(&facts, out->advice);
@@ -338,7 +390,7 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
 {
     memset(out, 0, sizeof(*out));
     out->config = c->config;
-    out->has_sub = c->config.sub_url[0];
+    out->has_sub = c->config.sub_url[0] && !atomic_load(&c->sub_left);
     if (!c->main) {
         snprintf(out->state, sizeof(out->state), "disabled");
         return;
@@ -359,7 +411,7 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
     out->lost_packets = s.lost_packets;
     out->has_clock = s.has_camera_clock;
     out->clock_offset_us = s.camera_clock_offset_us;
-    advise(&s, out);
+    advise(&s, atomic_load(&c->sub_left), out);
     out->picture_us = stream_picture_us(c);
     if (c->snapshot && kt_snapshot_newest_us(c->snapshot) > out->picture_us)
         out->picture_us = kt_snapshot_newest_us(c->snapshot);
@@ -436,6 +488,58 @@ static void watch_away(kt_camera *c, const struct kt_camera_state *s, int64_t no
     c->away_since_us = 0;
 }
 
+/* ------------------ cameras that cannot give two streams ------------------ */
+
+static void leave_sub(kt_camera *c, int64_t now_us)
+{
+    kt_warn(c->config.id, "its main stream breaks again and again: trying without the sub-stream");
+    kt_stream_stop_all((kt_stream **[]){ &c->sub }, 1);
+    kt_analysis_gap(c->analysis);
+    atomic_store(&c->sub_left, true);
+    c->trial_us = now_us;
+    c->begins = 0;
+}
+
+static void take_sub(kt_camera *c, int64_t now_us)
+{
+    struct kt_error err = { "" };
+    kt_info(c->config.id, "the sub-stream was not to blame: using it again");
+    atomic_store(&c->sub_left, false);
+    kt_analysis_gap(c->analysis);
+    if (start_stream(c, &c->sub, "sub", c->config.sub_url, true, &err) < 0)
+        kt_error_log(c->config.id, "%s", err.text);
+    c->no_trial_before_us = now_us + NEXT_TRIAL_US;
+    c->begins = 0;
+}
+
+/*
+ * Some cameras drop the main stream when the sub-stream opens, and the other way round: each
+ * of the two breaks the other for ever. Recording comes first: if the main stream lasts without
+ * the sub-stream, it stays without.
+ */
+static void watch_sub(kt_camera *c, int64_t now_us)
+{
+    struct kt_stream_status s;
+    if (!c->config.sub_url[0] || c->settled)
+        return;
+    kt_stream_status(c->main, &s);
+    c->begins += s.sessions - c->begins_seen;
+    c->begins_seen = s.sessions;
+    if (atomic_load(&c->sub_left)) {
+        if (c->begins > 1) {
+            take_sub(c, now_us);
+        } else if (now_us - c->trial_us >= TRIAL_US && s.state == KT_INGEST_STREAMING) {
+            c->settled = true;
+            kt_warn(c->config.id, "it cannot give two streams at once: the sub-stream stays closed");
+        }
+    } else if (c->begins > BEGINS_MAX && now_us >= c->no_trial_before_us) {
+        leave_sub(c, now_us);
+    } else if (now_us - c->window_us > BEGINS_WINDOW_US) {
+        c->window_us = now_us;
+        c->begins = 0;
+    }
+}
+
 /* A new still for those who look at stills, at most one a tick. */
 static void publish_still(kt_camera *c)
 {
@@ -465,6 +569,7 @@ void kt_camera_tick(kt_camera *c, int64_t now_us)
         snprintf(c->last_state, sizeof(c->last_state), "%s", s.state);
     }
     watch_away(c, &s, now_us);
+    watch_sub(c, kt_clock_mono_us());
     if (stream_is_old(c, now_us))
         kt_snapshot_want(c->snapshot);
     publish_still(c);

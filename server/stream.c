@@ -300,6 +300,7 @@ void kt_stream_status(kt_stream *s, struct kt_stream_status *out)
     kt_ingest_get_stats(s->ingest, &stats);
     out->lost_packets = stats.lost_packets;
     out->frames = stats.frames;
+    out->sessions = stats.sessions;
     /* A key frame that is long overdue counts already. */
     const double waited = (double)(kt_clock_wall_us() - out->last_key_us) / 1e6;
     if (out->last_key_us && out->state == KT_INGEST_STREAMING && waited > out->gop_seconds + 2)

@@ -47,6 +47,7 @@ struct kt_stream_status {
     int64_t last_frame_us;              /* wall time of the newest frame, 0: none yet */
     int64_t last_key_us;                /* wall time of this run's newest key frame, 0: none yet */
     uint64_t frames;                    /* of the video, that came */
+    uint64_t sessions;                  /* that gave video */
     uint64_t reconnects, refused_chunks, bad_packets, lost_packets;
     bool has_camera_clock;
     int64_t camera_clock_offset_us;     /* the camera's clock minus ours */

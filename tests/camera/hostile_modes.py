@@ -5,6 +5,7 @@ what a recorder must make of it (see tests/integration/test_hostile.py):
   records    the recording is as good as what was sent, in one run
   restarts   the same, in several runs
   flagged    nothing worth recording comes: the state says so, and why, within 15 s
+  settles    after half a minute the recording is as good as what was sent
   refused    it never gets as far as a session; offline, with the reason
 `share` is how much of the time must be recorded at least of what restarts, `damaged` says that
 frames themselves arrive broken or not at all.
@@ -35,6 +36,7 @@ class Mode:
     video, audio = "plain.h264", None
     sprop, timeout, reports = "all", 60, True
     share, damaged = 0.5, False
+    sub_stream = False              # is to be asked for a second stream, at the same path with /sub
     password = None                 # (user, password): ask for digest authentication
 
     def __init__(self, server, visit):
@@ -218,6 +220,21 @@ class AcceptSilence(Mode):
 
     def on_request(self, c, request):
         pass
+
+
+@mode("one-session")
+class OneSession(Mode):
+    """Has one encoder: whoever comes last gets the stream, whoever had it is cut off."""
+    expects = "settles"
+    sub_stream = True
+    newest = None
+
+    def start(self, c):
+        super().start(c)
+        OneSession.newest = c
+
+    def idle(self, c):
+        return None if c.playing and OneSession.newest is not c else super().idle(c)
 
 
 @mode("close-at-once")

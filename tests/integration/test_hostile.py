@@ -56,8 +56,9 @@ healthy = Cameras(2)
 entries = camera_list(healthy, analysis="off")
 for name, kind in MODES.items():
     entries.append({"id": name, "main": f"rtsp://{PASSWORD}127.0.0.1:{evil_port}/{name}",
+                    **({"sub": f"rtsp://{PASSWORD}127.0.0.1:{evil_port}/{name}/sub"} if kind.sub_stream else {}),
                     "transport": getattr(kind, "transport_setting", "tcp"),
-                    "analysis": "full" if kind.expects in ("frozen", "flagged") and not SANITIZED else "off"})
+                    "analysis": "full" if kind.expects in ("frozen", "flagged", "settles") and not SANITIZED else "off"})
 server = Server(entries, ring="1 GiB", clips="16 MiB").start()
 
 Seen = collections.namedtuple("Seen", "at state recording why")
@@ -181,6 +182,16 @@ def check_frozen(name, kind):
     assert any(e["type"] == "camera-frozen" for e in server.events(camera=name)), "no event"
 
 
+def check_settles(name, kind):
+    """The main stream is recorded without a break once the sub-stream was left alone."""
+    begin, end = server.started + 30, server.started + WATCH - 6
+    line = spans(name, begin, end)
+    assert recorded_seconds(line, begin, end) > (end - begin) * 0.97, f"{line['spans']} {line['gaps']}"
+    camera = server.cameras()[name]
+    assert camera["advice"][0] == "sub-breaks" and not camera["has_sub"], camera
+    assert time.time() - parse_time(camera["picture"]) < 10, f"analysis does not look at the main stream: {camera}"
+
+
 def check_refused(name, kind):
     """Never a session: offline, why, and no storm of attempts."""
     late = [s for s in history[name] if s.at > 12 * SLOW]
@@ -259,7 +270,7 @@ def secrets():
 
 
 CHECKS = {"records": check_records, "restarts": check_restarts, "flagged": check_flagged, "frozen": check_frozen,
-          "refused": check_refused, "any": check_any}
+          "refused": check_refused, "settles": check_settles, "any": check_any}
 
 
 def add(name, kind):

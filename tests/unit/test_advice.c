@@ -26,8 +26,8 @@ static const struct {
     { { .codec = "hevc" }, { "not-h264" } },
     { { .codec = "mjpeg", .no_sub = true }, { "not-h264", "no-sub" } },
     { { .codec = "hevc", .gop_seconds = 300, .fps = 1, .fps_nominal = 25, .frames = 100, .lost_packets = 1000,
-        .has_clock = true, .clock_offset_us = INT64_C(1) << 50, .no_sub = true },
-      { "long-gop", "lossy", "rate-low", "clock-off", "not-h264", "no-sub" } },
+        .has_clock = true, .clock_offset_us = INT64_C(1) << 50, .sub_breaks = true, .no_sub = true },
+      { "sub-breaks", "long-gop", "lossy", "rate-low", "clock-off", "not-h264", "no-sub" } },
 };
 
 START_TEST(what_hurts_is_named_and_nothing_else)

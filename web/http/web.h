@@ -34,7 +34,7 @@ struct kt_camera_state {
     int64_t picture_us;             /* when the newest picture was taken that can be shown; 0: none yet */
     bool has_clock;                 /* the camera has told its time (RTCP) */
     int64_t clock_offset_us;        /* the camera's clock minus ours */
-    const char *advice[6];          /* words for settings of the camera that hurt: "long-gop" */
+    const char *advice[7];          /* words for settings of the camera that hurt: "long-gop" */
     size_t n_advice;
     bool has_sub;
     bool motion_now;

@@ -1103,7 +1103,7 @@ export interface components {
             /** @description the camera's clock minus the recorder's; missing while it has not told it */
             clock_offset_seconds?: number;
             /** @description settings of the camera that hurt, the worst first */
-            advice?: ("long-gop" | "lossy" | "rate-low" | "clock-off" | "not-h264" | "no-sub")[];
+            advice?: ("sub-breaks" | "long-gop" | "lossy" | "rate-low" | "clock-off" | "not-h264" | "no-sub")[];
             rules?: Record<string, never> | null;
         };
         Probe: {
