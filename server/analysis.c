@@ -222,6 +222,7 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
 static void *worker(void *arg)
 {
     kt_analysis *p = arg;
+    (void)pthread_setname_np(pthread_self(), "kt-analysis");
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->run_head && !p->stopping)

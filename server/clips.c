@@ -128,6 +128,7 @@ static void copy_round(kt_clips *c)
 static void *copier(void *arg)
 {
     kt_clips *c = arg;
+    (void)pthread_setname_np(pthread_self(), "kt-clips");
     for (bool stop = false; !stop;) {
         const struct timespec deadline = kt_clock_deadline(ROUND_US);
         pthread_mutex_lock(&c->lock);

@@ -168,6 +168,7 @@ static void *keeper(void *arg)
 {
     kt_keeper *e = arg;
     struct note_node *n;
+    (void)pthread_setname_np(pthread_self(), "kt-events");
     while ((n = take(e))) {
         handle(e, &n->note);
         note_free(&n);

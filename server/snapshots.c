@@ -299,6 +299,7 @@ static void *run(void *user)
 {
     kt_snapshots *st = user;
     int running = 0;
+    (void)pthread_setname_np(pthread_self(), "kt-snapshots");
     while (look_around(st)) {
         (void)curl_multi_perform(st->multi, &running);
         finish_all(st);

@@ -210,6 +210,7 @@ static void wait_before_retry(struct session *s)
 static void *session_main(void *user)
 {
     struct session *s = user;
+    (void)pthread_setname_np(pthread_self(), "kt-libav");
     while (!atomic_load(&s->stop)) {
         char why[KT_INGEST_WHY_SIZE] = "";
         run_once(s, why);

@@ -84,6 +84,7 @@ static void *loop_main(void *user)
 {
     kt_ingest_loop *loop = user;
     struct epoll_event events[EVENTS];
+    (void)pthread_setname_np(pthread_self(), "kt-ingest");
     while (!atomic_load(&loop->stop)) {
         const int timeout = loop->sessions ? TICK_US / 1000 : -1;
         const int n = epoll_wait(loop->epoll_fd, events, EVENTS, timeout);

@@ -121,6 +121,7 @@ static void serve(kt_resolver *r, kt_lookup *lookup)
 static void *resolver_main(void *user)
 {
     kt_resolver *r = user;
+    (void)pthread_setname_np(pthread_self(), "kt-resolver");
     pthread_mutex_lock(&r->lock);
     while (!r->stop) {
         int n;

@@ -431,6 +431,7 @@ static void *run(void *user)
 {
     kt_alerts *a = user;
     int running = 0;
+    (void)pthread_setname_np(pthread_self(), "kt-alerts");
     restore(a);
     while (!tell_stats(a)) {
         empty_inbox(a);

@@ -269,6 +269,7 @@ static void *run(void *user)
     const int64_t listen_until = job->net.n ? start + job->listen_ms * INT64_C(1000) : start;
     int64_t probe_at = start;
     int running = 0;
+    (void)pthread_setname_np(pthread_self(), "kt-onvif");
     for (;;) {
         const int64_t now = kt_clock_mono_us();
         if (job->net.n && now >= probe_at && probe_at < start + 2 * PROBE_AGAIN_US) {

@@ -213,6 +213,7 @@ static void finish(kt_catalog *c, struct job *list)
 static void *writer(void *arg)
 {
     kt_catalog *c = arg;
+    (void)pthread_setname_np(pthread_self(), "kt-catalog");
     pthread_mutex_lock(&c->lock);
     for (struct job *list; (list = take(c));) {
         pthread_mutex_unlock(&c->lock);

@@ -136,6 +136,7 @@ static void *run(void *arg)
 {
     struct scrub s = { .ring = arg };
     bool go_on = true;
+    (void)pthread_setname_np(pthread_self(), "kt-scrub");
     while (go_on) {
         for (uint32_t i = 0; i < s.ring->ix->n_slabs && go_on; i++)
             go_on = scrub_slab(&s, i);

@@ -465,6 +465,7 @@ static void *run(void *arg)
     kt_ring *ring = arg;
     int64_t next_us = 0;
     bool stop = false;
+    (void)pthread_setname_np(pthread_self(), "kt-ring");
     while (!stop) {
         pthread_mutex_lock(&ring->lock);
         wait_for_work(ring, next_us);

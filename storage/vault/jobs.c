@@ -303,6 +303,7 @@ static void wait_for_work(struct kt_vault_jobs *j)
 static void *work(void *arg)
 {
     struct kt_vault_jobs *j = arg;
+    (void)pthread_setname_np(pthread_self(), "kt-vault");
     while (!stopping(j))
         if (!next_hold(j) && !next_export(j))
             wait_for_work(j);

@@ -65,6 +65,22 @@ def switches(pids):
     return total
 
 
+def threads(pids):
+    """{name of thread: [user seconds, system seconds]}"""
+    found = {}
+    for p in pids:
+        for stat in pathlib.Path(f"/proc/{p}/task").glob("*/stat"):
+            try:
+                head, rest = stat.read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            of = found.setdefault(head.split("(", 1)[1], [0, 0])
+            user, system = rest.split()[11:13]
+            of[0] += int(user) / TICK
+            of[1] += int(system) / TICK
+    return found
+
+
 def machine_busy_seconds():
     """What all processors did so far, idle and waiting for the disk left out."""
     fields = [int(f) for f in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -75,7 +91,7 @@ def measure(pids, helpers, seconds, windows):
     """WINDOWS of SECONDS each. HELPERS are the simulator and the clients: with PIDS they
     are what should run on this machine; the rest is told as `others`."""
     cpu, switch, others = [], [], []
-    wrote, start = bytes_written(pids), time.monotonic()
+    wrote, by_thread, start = bytes_written(pids), threads(pids), time.monotonic()
     for _ in range(windows):
         c0, h0, s0 = cpu_seconds(pids), cpu_seconds(helpers), switches(pids)
         m0, t0 = machine_busy_seconds(), time.monotonic()
@@ -86,6 +102,8 @@ def measure(pids, helpers, seconds, windows):
         others.append(100 * max(0, machine_busy_seconds() - m0 - ours - theirs) / span)
         switch.append((switches(pids) - s0) / span)
     span = time.monotonic() - start
+    spent = {name: [round(100 * (now - was) / span, 2) for now, was in zip(new, by_thread.get(name, [0, 0]))]
+             for name, new in threads(pids).items()}
     return {
         "cpu": round(statistics.median(cpu), 2),
         "cpu_windows": [round(c, 2) for c in cpu],
@@ -94,5 +112,6 @@ def measure(pids, helpers, seconds, windows):
         "pss_mb": round(pss_mb(pids), 1),
         "switches_per_s": round(statistics.median(switch)),
         "written_kib_per_s": round((bytes_written(pids) - wrote) / 1024 / span),
+        "threads": {name: cpu for name, cpu in spent.items() if sum(cpu) >= 0.05},
         "span_s": round(span, 1),
     }

@@ -32,7 +32,7 @@ def free_port():
 
 def first_line(*command):
     out = subprocess.run(command, capture_output=True, text=True)
-    return (out.stdout + out.stderr).strip().splitlines()[0].split(",")[0]
+    return (out.stdout + out.stderr).strip().splitlines()[0].split(",")[0].split(" Copyright")[0]
 
 
 class Program:
@@ -238,6 +238,7 @@ class Kentongan(Program):
                      "intervals": sum(r.get("lost_intervals", 0) for r in system["rings"]),
                      "not_recording": sum(not c["recording"] for c in cameras),
                      "frames": self.missing_frames(was["time"] + 2, now["time"] - 3)},
+            "shed_load": system.get("analysis", {}).get("degraded", False),
             "timeline_ms": self.median_ms(10, self.timeline),
             "seek_ms": self.median_ms(10, self.seek),
         }

@@ -11,8 +11,8 @@ Written by `./run bench`; `./run bench --help` tells how to choose cases. {machi
 
 All programs get the same streams over RTSP/TCP from the same simulator on the same machine, one after
 the other. The scene: people over a static background about 15 % of the time (Debian's `vtest.avi`), sensor
-noise, 1080p15 with at most 2 Mbit/s as main and 640×360@10 with 300 kbit/s as sub, rate-controlled H.264, each camera with a
-phase of its own. CPU is user and system time in per cent of **one** core, the median of the windows, with
+noise, rate-controlled H.264, 1080p15 with 2 Mbit/s as main and 640×360@10 with 300 kbit/s as sub, each camera
+with a phase of its own. CPU is user and system time in per cent of **one** core, the median of the windows, with
 the least and the most of them. "Others" is what else ran on the machine meanwhile, beside the program, the
 simulator and the viewers: where it is not small, compare with care. Memory is PSS. Ratios count, not
 seconds: this machine is not yours.
@@ -92,12 +92,25 @@ def costs(cases):
             continue
         spread = f" ({min(r['cpu_windows']):.1f}–{max(r['cpu_windows']):.1f})" if len(r["cpu_windows"]) > 1 else ""
         missing = lost(r)
-        rows.append((f"`{case}`", f"{r['cpu']:.1f}{spread}", f"{r['cpu'] / cameras_of(case):.2f}", f"{r['pss_mb']:.0f}",
+        shed = " †" if r.get("shed_load") else ""
+        rows.append((f"`{case}`{shed}", f"{r['cpu']:.1f}{spread}", f"{r['cpu'] / cameras_of(case):.2f}", f"{r['pss_mb']:.0f}",
                      r["switches_per_s"], r.get("fsyncs_per_s", ""), r.get("written_per_payload", ""),
                      "" if missing is None else missing, r["others_cpu"]))
     return ["## What each costs", ""] + \
         table(("case@cameras", "CPU %", "a camera", "PSS MB", "switches/s", "fsyncs/s", "bytes written per payload",
-               "lost", "others %"), rows)
+               "lost", "others %"), rows) + \
+        (["† The machine was too busy: analysis looked at less than it was asked to.", ""]
+         if any(r.get("shed_load") for r in cases.values()) else [])
+
+
+def by_thread(cases):
+    """Of the cases with forty cameras and Kentongan: which thread took how much."""
+    chosen = [(c, r["threads"]) for c, r in sorted(cases.items(), key=order)
+              if "kentongan" in c and "@40" in c and r.get("threads")]
+    names = sorted({n for _, t in chosen for n in t}, key=lambda n: -max(sum(t.get(n, [0])) for _, t in chosen))
+    rows = [(f"`{n}`", *("" if n not in t else "{:.1f} + {:.1f}".format(*t[n]) for _, t in chosen)) for n in names]
+    return ["## Which thread", "", "User + system time in per cent of one core.", ""] + \
+        table(("thread", *(f"`{c}`" for c, _ in chosen)), rows) if rows else []
 
 
 def viewers(cases):
@@ -167,7 +180,7 @@ def write(results, docs):
     good = {i: r for i, r in programs.items() if "failed" not in r}
     lines = [INTRO.format(machine=results["machine"]), "Versions: " + "; ".join(versions) + ".", "", ZONEMINDER,
              *limits(good), *costs(programs), "![CPU by number of cameras](bench-cpu.svg)", "",
-             "![Memory by number of cameras](bench-memory.svg)", "", *viewers(good), *answers(good),
+             "![Memory by number of cameras](bench-memory.svg)", "", *by_thread(good), *viewers(good), *answers(good),
              *ring(others.get("ring", {})), *chromium(others.get("chromium", {})), (HERE / "where.md").read_text()]
     (docs / "bench.md").write_text("\n".join(lines))
     plot(good, "cpu", "CPU, % of one core", docs / "bench-cpu.svg")

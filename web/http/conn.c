@@ -192,6 +192,7 @@ void web_conn_upgraded(struct web_request *r)
 static void *reap(void *arg)
 {
     struct kt_web *web = arg;
+    (void)pthread_setname_np(pthread_self(), "kt-reaper");
     pthread_mutex_lock(&web->lock);
     while (!web->stop) {
         const struct timespec deadline = kt_clock_deadline(REAP_US);

@@ -478,6 +478,7 @@ static void *run(void *arg)
     struct kt_hub *hub = arg;
     struct epoll_event events[MAX_EVENTS];
     int64_t next_tick_us = kt_clock_mono_us() + TICK_US;
+    (void)pthread_setname_np(pthread_self(), "kt-live");
     for (;;) {
         const int64_t wait_us = next_tick_us - kt_clock_mono_us();
         const int n = epoll_wait(hub->epoll_fd, events, MAX_EVENTS,
