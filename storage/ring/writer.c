@@ -117,6 +117,8 @@ static void seal(struct kt_commit *c)
         slab->sealed = true;
         kt_toc_unref(&slab->toc);
         pthread_rwlock_unlock(&ring->ix->lock);
+        /* Hardly anybody asks for it soon: leave the memory to what is read again. */
+        (void)posix_fadvise(w->fd, 0, 0, POSIX_FADV_DONTNEED);
     } else {
         kt_warn("ring", "%s: slab %" PRIu64 " could not be sealed: %s", ring->name, w->slab_seq,
                 kt_strerror(ret));
