@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEEP (64 << 10)             /* room for most frames; a key frame's is given back */
+
 void kt_depay_init(struct kt_depay *d, const struct kt_sdp_media *media)
 {
     d->codec = media->codec;
@@ -49,6 +51,8 @@ void kt_depay_emit(struct kt_depay *d)
     if (d->size && !d->useless)
         d->on_frame(d->user, &frame);
     d->size = 0;
+    if (d->cap > KEEP)
+        kt_depay_free(d);
     d->damaged = d->useless = d->key = false;
 }
 

@@ -44,7 +44,7 @@ struct kt_background {
     uint8_t *typical;
     struct kt_noise noise;
     uint8_t reach[KT_NOISE_BANDS];
-    uint8_t *raw, *half;            /* foreground before voting; between the two votes */
+    uint8_t *half;                  /* between the two votes */
     uint8_t *barred, *hold, *nothing;       /* one row each; NOTHING is all 0 */
     uint8_t *count_block, *count;   /* votes by column, with room at both ends */
     uint8_t *random;
@@ -121,14 +121,13 @@ int kt_background_create(kt_background **out, int w, int h, const struct kt_kern
         plane_create(&bg->colour, (w + 1) / 2, (h + 1) / 2, COLOUR_SAMPLES, true) < 0)
         return -ENOMEM;
     bg->typical = calloc(n, 1);
-    bg->raw = calloc(n, 1);
     bg->half = calloc(n, 1);
     bg->barred = calloc(row, 1);
     bg->nothing = calloc(row, 1);
     bg->hold = calloc(row, 1);
     bg->count_block = calloc(row, 1);
     bg->random = malloc(RANDOM_BYTES + row);
-    if (!bg->typical || !bg->raw || !bg->half || !bg->barred || !bg->nothing || !bg->hold ||
+    if (!bg->typical || !bg->half || !bg->barred || !bg->nothing || !bg->hold ||
         !bg->count_block || !bg->random)
         return -ENOMEM;
     bg->count = bg->count_block + 16;
@@ -156,7 +155,6 @@ void kt_background_destroy(kt_background **pbg)
     plane_destroy(&bg->colour);
     drop_learnt(bg);
     free(bg->typical);
-    free(bg->raw);
     free(bg->half);
     free(bg->barred);
     free(bg->nothing);

@@ -32,7 +32,7 @@ import time
 
 import measure
 import report
-from programs import BUILD, PROGRAMS, ROOT, Failed, Kentongan, Playbacks, available
+from programs import BUILD, PROGRAMS, ROOT, Failed, Kentongan, KentonganMonth, Playbacks, available
 
 MEDIA = pathlib.Path(os.environ.get("KT_BENCH_MEDIA", ROOT / "demo" / "bench"))
 RESULTS = ROOT / "docs" / "bench.json"
@@ -48,7 +48,7 @@ main/kentongan-adaptive@40
 sub/kentongan-adaptive@40+50x4+4p sub/kentongan-adaptive@40+16x16
 record/ffmpeg@10 record/kentongan@10 sub/motion@10 sub/plain@10 sub/kentongan-adaptive@10
 main/motion@4 main/plain@4 main/kentongan-adaptive@4
-ring chromium
+month ring chromium
 """.split()
 QUICK = ["record/ffmpeg@10", "record/kentongan@10", "sub/plain@10", "sub/kentongan-adaptive@10"]
 
@@ -60,7 +60,7 @@ def full():
         ids += [f"{p}@{n}" for p in PROGRAMS if not (p == "main/motion" and n > 10)]
         ids += [f"{p}@{n}+{v}+4p" for p in PROGRAMS if PROGRAMS[p].__name__.startswith("Kentongan")
                 for v in ("5x16", "50x4")]
-    return ids + ["sub/kentongan-adaptive@40+16x16", "ring", "chromium"]
+    return ids + ["sub/kentongan-adaptive@40+16x16", "month", "ring", "chromium"]
 
 
 # ------------------------------ one case ------------------------------
@@ -173,6 +173,17 @@ def measure_ring():
     return {"rows": rows}
 
 
+def measure_month():
+    with tempfile.TemporaryDirectory(prefix="month-", dir=BUILD / "bench") as folder:
+        program = KentonganMonth(folder)
+        try:
+            return program.figures()
+        except Failed as why:
+            return {"failed": str(why)}
+        finally:
+            program.stop()
+
+
 # The tests that tell how long pictures take, and those that bring the browser to where they begin.
 BROWSER_TESTS = ("right one opens", "over one WebSocket", "median latency", "first picture", "something moved",
                  "what was recorded", "playing an event", "a seek")
@@ -188,7 +199,8 @@ def measure_chromium():
     return {"notes": notes} if notes else {"failed": "no test told a latency: " + out.stdout[-200:]}
 
 
-OTHERS = {"ring": (measure_ring, RING_SECONDS + 60, lambda: "ring " + Kentongan.version()),
+OTHERS = {"month": (measure_month, 30, Kentongan.version),
+          "ring": (measure_ring, 2 * RING_SECONDS + 60, lambda: "ring " + Kentongan.version()),
           "chromium": (measure_chromium, 70, Kentongan.version)}
 
 
@@ -251,7 +263,7 @@ def plan(ids, args, results):
 def brief(result):
     if "failed" in result:
         return "FAILED: " + result["failed"]
-    return ", ".join(f"{k} {result[k]}" for k in ("cpu", "pss_mb", "others_cpu", "lost", "live", "rows", "notes")
+    return ", ".join(f"{k} {result[k]}" for k in ("cpu", "pss_mb", "others_cpu", "lost", "live", "timeline_ms", "rows", "notes")
                      if k in result)
 
 

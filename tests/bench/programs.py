@@ -280,6 +280,8 @@ class Kentongan(Program):
         base = f"/api/v1/cameras/{camera}/playlist.m3u8?" + self.range(begin, end)
         text = self.fetch(base).decode()
         here = f"http://127.0.0.1:{self.port}{base}"
+        if "#EXTINF" not in text:
+            raise Failed(f"no video of {camera} at {begin}")
         start = [line.split('"')[1] for line in text.splitlines() if line.startswith("#EXT-X-MAP")]
         parts = [line for line in text.splitlines() if line and line[0] != "#"]
         return [urllib.parse.urljoin(here, u).split(str(self.port), 1)[1] for u in start[:1] + parts]
@@ -305,6 +307,27 @@ class KentonganMainAdaptive(Kentongan):
 
 class KentonganMainFull(Kentongan):
     analysis = "full"
+
+
+class KentonganMonth(Kentongan):
+    """Forty cameras that are away, and the month that they recorded; see history.c."""
+
+    def __init__(self, folder):
+        super().__init__(40, "rtsp://127.0.0.1:9", folder)
+        subprocess.run([str(BUILD / "tests/bench/history"), f"{folder}/video", str(1 << 30), f"{folder}/catalog.db",
+                        str(self.cameras), "30"], check=True, capture_output=True)
+
+    def figures(self):
+        start_ms = 1000 * self.start()
+        self.login()
+        ids = ",".join(f"cam{c:02d}" for c in range(1, self.cameras + 1))
+        now = time.time()
+        return {"start_ms": round(start_ms), "timeline_ms": {
+            str(days): self.median_ms(15, lambda i: self.fetch(f"/api/v1/timeline?camera={ids}&buckets=720&"
+                                                          + self.range(now - days * 86400, now)))
+            for days in (1, 7, 30)},
+            "old_list_ms": self.median_ms(15, lambda i: self.segments(f"cam{1 + i:02d}", now - 10 * 86400 - 600 * i,
+                                                                     now - 10 * 86400 - 600 * i + 60))}
 
 
 class Playbacks:
