@@ -10,6 +10,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/daemon_private.h"
+#include "server/disk.h"
 #include "server/tryout.h"
 
 #define LOAD_WINDOW_US (5 * KT_SECOND_US)
@@ -124,6 +125,24 @@ void kt_daemon_measure_load(kt_daemon *d)
     d->load_cpu_us = cpu;
 }
 
+/* The disks under the rings, in the order of the rings. */
+static json_t *disks_json(const kt_daemon *d)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && d->rings && i < d->rings->n; i++) {
+        struct kt_disk disk;
+        if (kt_disk_look(&disk, d->rings->config[i].path, "/sys") < 0)
+            continue;
+        (void)json_array_append_new(list, json_pack(
+            "{s:s,s:s,s:s,s:I,s:I,s:s,s:o,s:o}", "ring", d->rings->config[i].name, "device", disk.device,
+            "model", disk.model, "total_bytes", (json_int_t)disk.total_bytes, "free_bytes",
+            (json_int_t)disk.free_bytes, "kind", !disk.known_kind ? "unknown" : disk.rotates ? "hdd" : "flash",
+            "temperature", disk.known_temperature ? json_integer(disk.temperature_c) : json_null(),
+            "errors", disk.errors >= 0 ? json_integer((json_int_t)disk.errors) : json_null()));
+    }
+    return list;
+}
+
 static char *site_system(void *user)
 {
     kt_daemon *d = user;
@@ -146,6 +165,8 @@ static char *site_system(void *user)
                           (json_int_t)memory_bytes(), "cores", get_nprocs(),
                           "analysis", "dropped_frames", (json_int_t)dropped, "degraded", degraded,
                           "clock", "synchronised", synced, "max_error_us", (json_int_t)max_error_us);
+    if (o)
+        (void)json_object_set_new(o, "disks", disks_json(d));
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;

@@ -443,6 +443,28 @@ test('the audit log tells in plain words who did what, and is whole', async () =
   await has(page, 'Tidak ada catatan');
 });
 
+/* ------------------------------ storage and log ------------------------------ */
+
+test('the storage page says how long recordings last, how the disk is and what the vault holds', async () => {
+  await visit(page, '#/admin/system');
+  await has(page, 'Mulai ditimpa');
+  await page.waitForSelector('dd:has-text("kosong dari")');
+  await page.waitForSelector('h2:has-text("Brankas bukti")');
+  const { disks, rings } = await server.api('GET', '/system');
+  check(disks.length === rings.length && disks[0].ring === 'video' && disks[0].total_bytes > 0, JSON.stringify(disks));
+});
+
+test('the log is told in words, with the recorder’s own line below', async () => {
+  const p = await browser.page();
+  await enter(p, server, '#/admin/logs');
+  await has(p, 'Gerbang Utara: gambar masuk');
+  await p.fill('input[type=search]', 'listening on port');
+  await has(p, 'Perekam mulai dengan 4 kamera');
+  check(await p.locator('.raw').count() === 1, 'the search did not narrow the lines');
+  check(p.problems.length === 0, p.problems.join('\n'));
+  await p.context().close();
+});
+
 /* ------------------------------ trouble ------------------------------ */
 
 test('an ended session leads back to the incident; a server that is away is said', async () => {
@@ -505,7 +527,7 @@ test('the first start leads through password, disk and cameras', async () => {
 /* ------------------------------ for everybody ------------------------------ */
 
 const routes = () => ['#/incidents', '#/incidents/new', `#/incidents/${incident}`, '#/packages', `#/packages/${pack}`, '#/account',
-  '#/admin/users', '#/admin/audit', '#/setup', '#/more'];
+  '#/admin/users', '#/admin/audit', '#/admin/system', '#/admin/logs', '#/setup', '#/more'];
 
 /** Controls that a thumb does not hit: smaller than 44 px, but for links inside text. */
 const smallTargets = (p) => p.evaluate(() => [...document.querySelectorAll('.content button, .content a[href], .content select, .content input, .bar .btn')]
@@ -548,7 +570,7 @@ async function takeScreens(folder) {
   await server.api('PATCH', `/incidents/${incident}`, { title: 'Motor hilang di Gang Melati' });
   const { path } = await server.api('POST', `/exports/${pack}/shares`, { days: 7, max_downloads: 3, note: 'Bripka Hadi, Polsek Kemang' });
   const places = [['incidents', '#/incidents'], ['incident', `#/incidents/${incident}`], ['incident-new', '#/incidents/new'], ['packages', '#/packages'],
-    ['package', `#/packages/${pack}`], ['account', '#/account'], ['users', '#/admin/users'], ['audit', '#/admin/audit'], ['setup', '#/setup']];
+    ['package', `#/packages/${pack}`], ['account', '#/account'], ['users', '#/admin/users'], ['audit', '#/admin/audit'], ['system', '#/admin/system'], ['logs', '#/admin/logs'], ['setup', '#/setup']];
   for (const language of ['id', 'en'])
     for (const [size, room] of Object.entries({ desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 800 } })) {
       const scheme = size === 'phone' && language === 'en' ? 'light' : 'dark';

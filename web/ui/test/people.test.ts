@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import type { AuditRow, Export, Hold, JobState } from '../src/api/people';
 import { learnPeopleWords, setLanguage } from '../src/i18n';
 import { ACTIONS, auditSentence } from '../src/pages/audit-words';
+import { logText } from '../src/pages/log-words';
+import { diskWord, overwriteAt } from '../src/pages/storage-words';
 import { grouped, heldCameras, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
 
 const FROM = '2026-11-24T19:00:00.000Z';
@@ -70,4 +72,29 @@ test('rows of the audit log are sentences, in both languages, and unknown ones k
   assert.equal(row('live', 'gerbang'), 'watched live: Gerbang Utara');
   for (const action of ACTIONS.flatMap((g) => g.actions)) assert.ok(!row(action, null).startsWith('did.'), action);
   await setLanguage('id').catch(() => undefined);
+});
+
+test('lines of the log are said in words, and kept as they are where there are none', async () => {
+  await learnPeopleWords();
+  const name = (id: string): string => (id === 'gerbang' ? 'Gerbang Utara' : id);
+  assert.equal(logText('gerbang/main: streaming', name), 'Gerbang Utara: gambar masuk');
+  assert.match(logText('gerbang/main: offline: nothing answers at this address: connection refused', name)!, /^Gerbang Utara: Kamera tidak tersambung\. \S/);
+  assert.equal(logText('ring: video: NOT RECORDING: the disk is gone', name), 'TIDAK MEREKAM ke ruang “video”: the disk is gone');
+  assert.equal(logText('kentongan: 8 cameras, listening on port 8080', name), 'Perekam mulai dengan 8 kamera');
+  assert.equal(logText('something nobody foresaw', name), null);
+});
+
+test('of a disk the worst is said, and when recordings are overwritten', () => {
+  const disk = { ring: 'video', device: 'sda1', model: '', total_bytes: 1000, free_bytes: 500, kind: 'hdd' as const, temperature: 40, errors: 0 };
+  const ring = { state: 'ok' as const, lost_intervals: 0, corrupt_records: 0 };
+  assert.equal(diskWord(disk, ring), 'disk.good');
+  assert.equal(diskWord({ ...disk, free_bytes: 10 }, ring), 'disk.otherFull');
+  assert.equal(diskWord({ ...disk, temperature: 58, free_bytes: 10 }, ring), 'disk.hot');
+  assert.equal(diskWord({ ...disk, temperature: 58, errors: 1 }, ring), 'disk.errors');
+  assert.equal(diskWord(disk, { ...ring, lost_intervals: 2 }), 'disk.errors');
+  assert.equal(diskWord({ ...disk, device: '', temperature: null, errors: null }, ring), 'disk.unknown');
+  const now = Date.parse('2026-11-24T00:00:00Z');
+  assert.equal(overwriteAt({ days: null, oldest: null }, now), null);
+  assert.equal(overwriteAt({ days: 10, oldest: '2026-11-20T00:00:00Z' }, now), Date.parse('2026-11-30T00:00:00Z'));
+  assert.equal(overwriteAt({ days: 3, oldest: '2026-11-20T00:00:00Z' }, now), 'now');
 });

@@ -38,7 +38,7 @@ function sources(dir: string): string[] {
 test('no word is unused and none is asked for that is missing', () => {
   const text = sources(join(UI_ROOT, 'src')).filter((f) => !f.includes('i18n') || f.endsWith('why.ts')).map((f) => readFileSync(f, 'utf8')).join('\n')
     + readFileSync(join(UI_ROOT, 'src/i18n/index.ts'), 'utf8');
-  const computed = /^(error|camera|why|advice|find\.needs|gap|event|role|roleIs|analysis|level|theme|span|wall\.mode|nav|rules|held|hold\.state|package|link\.state|link\.use|did)\./;
+  const computed = /^(error|camera|why|advice|find\.needs|gap|event|role|roleIs|analysis|level|theme|span|wall\.mode|nav|rules|held|hold\.state|package|link\.state|link\.use|did|disk)\./;
   const all = { ...id, ...peopleId };
   for (const key of Object.keys(all)) if (!computed.test(key)) assert.ok(text.includes(`'${key}'`) || key.startsWith('timeline.'), `unused: ${key}`);
   for (const m of text.matchAll(/\bt\('([\w.-]+)'/g)) assert.ok(m[1]! in all, `missing: ${m[1]}`);

@@ -1240,6 +1240,22 @@ export interface components {
                 dropped_chunks?: number;
                 corrupt_records?: number;
             }[];
+            /** @description what the kernel says of the disks under the rings */
+            disks?: {
+                ring: string;
+                /** @description sda1; empty where it is no disk of this machine */
+                device: string;
+                model: string;
+                /** @description of the file system */
+                total_bytes: number;
+                free_bytes: number;
+                /** @enum {string} */
+                kind: "hdd" | "flash" | "unknown";
+                /** @description degrees Celsius */
+                temperature: number | null;
+                /** @description that the file system counted */
+                errors: number | null;
+            }[];
             viewers: {
                 count: number;
                 tiles: number;

@@ -156,7 +156,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
         <form class="panel" onSubmit={(e) => void submit(e)}>
           <h2>{c ? c.name : t('cameras.add')}</h2>
           {c?.provisioned && <p class="dim">{t('cameras.fileHint')}</p>}
-          <Field label={t('cameras.name')}>{(id) => <input id={id} name="name" type="text" maxLength={127} required value={c?.name ?? q.get('name') ?? ''} disabled={locked} />}</Field>
+          <Field label={t('cameras.name')}>{(id) => <input id={id} name="name" type="text" maxLength={127} required defaultValue={c?.name ?? q.get('name') ?? ''} disabled={locked} />}</Field>
           <UrlField name="main" label={t('cameras.main')} hint={t('cameras.mainHint')} value={c?.main ?? q.get('url') ?? ''} camera={c?.id ?? ''} disabled={locked} />
           <UrlField name="sub" label={t('cameras.sub')} hint={t('cameras.subHint')} value={c?.sub ?? ''} camera={c?.id ?? ''} disabled={locked} />
           <UrlField name="snapshot" label={t('cameras.snapshot')} hint={t('cameras.snapshotHint')} value={c?.snapshot ?? ''} camera={c?.id ?? ''} disabled={locked} />

@@ -4,7 +4,9 @@ import { useEffect } from 'preact/hooks';
 import { api, ms } from '../api/client';
 import { t, zone } from '../i18n';
 import { Empty, Failed, Field, Loading, useInterval } from '../parts/basics';
+import { cameraName } from '../state/cameras';
 import { serverNow } from '../time/server-clock';
+import { logText } from './log-words';
 
 interface Line {
   time: string;
@@ -13,6 +15,12 @@ interface Line {
 }
 
 const LEVELS = ['error', 'warning', 'info', 'debug'];
+
+/** In the person's words first; the recorder's own line stays for whoever searches for it. */
+function Text({ line }: { line: Line }) {
+  const said = logText(line.text, cameraName);
+  return said === null ? <>{line.text}</> : <>{said}<div class="dim raw" lang="en">{line.text}</div></>;
+}
 
 export function LogPanel() {
   const lines = useSignal<Line[] | null>(null);
@@ -26,7 +34,8 @@ export function LogPanel() {
   useInterval(() => { if (!document.hidden) load(); }, 5000);
   if (!lines.value) return error.value ? <Failed error={error.value} retry={load} /> : <Loading />;
   const words = find.value.toLowerCase();
-  const shown = lines.value.filter((l) => LEVELS.indexOf(l.level) <= LEVELS.indexOf(least.value) && l.text.toLowerCase().includes(words)).reverse();
+  const shown = lines.value.filter((l) => LEVELS.indexOf(l.level) <= LEVELS.indexOf(least.value) && 
+    `${l.text} ${logText(l.text, cameraName) ?? ''}`.toLowerCase().includes(words)).reverse();
   return (
     <>
       <div class="row">
@@ -43,7 +52,7 @@ export function LogPanel() {
             {shown.slice(0, 500).map((l, i) => (
               <tr key={i}><td class="nowrap dim">{zone.value.relative(ms(l.time), serverNow())}</td>
                 <td><span class={`badge ${l.level === 'error' ? 'bad' : l.level === 'warning' ? 'warn' : 'plain'}`}>{t(`level.${l.level as 'error'}`)}</span></td>
-                <td style="width:100%;overflow-wrap:anywhere">{l.text}</td></tr>
+                <td style="width:100%;overflow-wrap:anywhere"><Text line={l} /></td></tr>
             ))}
           </tbody></table>
         </div>

@@ -2,11 +2,15 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { api, ms, msOr, type Ring, type System } from '../api/client';
+import { people } from '../api/people';
 import { bytes, duration, number, t, zone } from '../i18n';
 import { Failed, Loading, useInterval } from '../parts/basics';
+import { useLoad } from '../parts/use-load';
 import { cameras } from '../state/cameras';
+import { atLeast } from '../state/session';
 import { serverNow } from '../time/server-clock';
 import { DAY } from '../time/zone';
+import { type Disk, diskWord, overwriteAt } from './storage-words';
 
 const PERIOD = 5000;
 
@@ -24,7 +28,42 @@ function purpose(r: Ring): string {
   return parts.join(' · ');
 }
 
-function RingPanel({ ring: r }: { ring: Ring }) {
+function forecast(r: Ring): string {
+  const at = overwriteAt(r, serverNow());
+  if (at === null) return t('storage.forecastUnknown');
+  return at === 'now' ? t('storage.forecastNow') : t('storage.forecastAt', { time: zone.value.full(at) });
+}
+
+function DiskFacts({ disk: d, ring }: { disk: Disk; ring: Ring }) {
+  const word = diskWord(d, ring);
+  const facts = [d.model || d.device, d.kind === 'unknown' ? '' : t(`disk.${d.kind}`), d.temperature === null ? '' : `${number(d.temperature)} °C`].filter(Boolean).join(' · ');
+  return (
+    <>
+      <dt>{t('disk.title')}</dt>
+      <dd><span class={`badge ${word === 'disk.good' ? 'ok' : word === 'disk.unknown' ? 'plain' : 'bad'}`}>{word === 'disk.good' && <i class="dot" />}{t(word)}</span>{facts && ` ${facts}`}
+        <div class="dim">{t('disk.room', { free: bytes(d.free_bytes), total: bytes(d.total_bytes) })}{d.errors ? ` · ${t('disk.fsErrors', { n: number(d.errors) })}` : ''}</div>
+        {word !== 'disk.good' && word !== 'disk.unknown' && <p class="form-error" style="margin:4px 0 0">{t(`${word}Do`)}</p>}</dd>
+    </>
+  );
+}
+
+function VaultPanel() {
+  const { value } = useLoad('holds', () => people.holds(), () => 15_000);
+  const v = value.value?.vault;
+  if (!v || v.max_bytes === 0) return null;
+  const share = Math.min(1, v.used_bytes / v.max_bytes);
+  return (
+    <section class="panel">
+      <h2>{t('vault.title')}</h2>
+      <div class={`meter${share > 0.9 ? ' full' : ''}`} role="img" aria-label={t('vault.share', { percent: number(share * 100) })}><i style={{ width: `${share * 100}%` }} /></div>
+      <p class="dim" style="margin-top:6px">{t('vault.used', { used: bytes(v.used_bytes), max: bytes(v.max_bytes) })}</p>
+      {share > 0.9 && <p class="form-error">{t('vault.nearlyFull')}</p>}
+      <a class="btn tall" href="#/incidents">{t('incidents.title')}</a>
+    </section>
+  );
+}
+
+function RingPanel({ ring: r, disk }: { ring: Ring; disk: Disk | undefined }) {
   const oldest = msOr(r.oldest);
   const kept = oldest === null ? 0 : serverNow() - oldest;
   const full = r.days ? Math.min(1, kept / (r.days * DAY)) : 0;
@@ -40,9 +79,11 @@ function RingPanel({ ring: r }: { ring: Ring }) {
         <dt>{t('storage.for')}</dt><dd>{purpose(r)}</dd>
         <dt>{t('storage.held')}</dt><dd>{r.days_held ? duration(r.days_held * DAY) : '–'}</dd>
         <dt>{t('storage.oldest')}</dt><dd>{oldest === null ? '–' : zone.value.full(oldest)}</dd>
+        <dt>{t('storage.forecast')}</dt><dd>{forecast(r)}</dd>
         <dt>{t('storage.rate')}</dt><dd>{r.bytes_per_second ? `${bytes(r.bytes_per_second)}/s · ${bytes(r.bytes_per_second * 86400)} ${t('storage.perDay')}` : '–'}</dd>
         {r.path && <><dt>{t('storage.path')}</dt><dd>{r.path}</dd></>}
         <dt>{t('storage.trouble')}</dt><dd>{trouble === 0 ? t('storage.noTrouble') : t('storage.troubles', { lost: r.lost_intervals ?? 0, bad: r.corrupt_records ?? 0, dropped: r.dropped_chunks ?? 0 })}</dd>
+        {disk && <DiskFacts disk={disk} ring={r} />}
       </dl>
     </section>
   );
@@ -79,7 +120,8 @@ export function SystemPanel() {
       {!s.recording && <p class="notice" role="alert" style="margin-bottom:12px"><strong>{t('notice.notRecording')}</strong></p>}
       <Overview s={s} />
       {s.analysis?.degraded && <p class="notice warn">{t('system.degraded')}</p>}
-      {s.rings.map((r) => <RingPanel key={r.name} ring={r} />)}
+      {s.rings.map((r) => <RingPanel key={r.name} ring={r} disk={s.disks?.find((d) => d.ring === r.name)} />)}
+      {atLeast('head') && <VaultPanel />}
       <section class="panel">
         <h2>{t('system.machine')}</h2>
         <dl class="kv num">

@@ -1,8 +1,7 @@
 /* password-form.tsx - replacing one's own password. */
 import { useSignal } from '@preact/signals';
-import { api } from '../api/client';
 import { t } from '../i18n';
-import { refreshSession, session } from '../state/session';
+import { changePassword, refreshSession, session } from '../state/session';
 import { errorText, Field, toast } from './basics';
 
 export function PasswordForm({ onDone }: { onDone: () => void }) {
@@ -20,7 +19,7 @@ export function PasswordForm({ onDone }: { onDone: () => void }) {
     }
     busy.value = true;
     try {
-      await api.changePassword(String(f.get('old')), next);
+      await changePassword(String(f.get('old')), next);
       toast(t('password.changed'));
       form.reset();
       await refreshSession();

@@ -31,7 +31,7 @@ export function TimeField({ label, value, onChange, step, disabled }: TimeFieldP
     <Field label={`${label} (${zone.value.label})`} hint={bad.value ? t('jump.bad') : undefined}>
       {(id) => (
         <div class="row time-field">
-          <input id={id} class="num" type="text" key={text} value={text} aria-invalid={bad.value} disabled={disabled} onChange={change} />
+          <input id={id} class="num" type="text" key={text} defaultValue={text} aria-invalid={bad.value} disabled={disabled} onChange={change} />
           {step !== undefined && <>{nudge(-step)}{nudge(step)}</>}
         </div>
       )}

@@ -19,8 +19,10 @@ export const watches = (): boolean => session.value !== null && session.value.ro
 const RANK: Record<Role, number> = { volunteer: 0, police: 1, head: 2, admin: 3 };
 export const atLeast = (role: Role): boolean => RANK[session.value?.role ?? 'volunteer'] >= RANK[role];
 
+let replacing = false; // between the old session and the new one, 401 says nothing
+
 whenUnauthorized(() => {
-  if (sessionState.value !== 'in') return;
+  if (sessionState.value !== 'in' || replacing) return;
   expired.value = true;
   session.value = null;
   sessionState.value = 'out';
@@ -95,6 +97,16 @@ export async function logout(): Promise<void> {
     await api.logout();
   } finally {
     left();
+  }
+}
+
+/** Replace the password: all sessions end, and this browser gets a new one with the answer. */
+export async function changePassword(old: string, next: string): Promise<void> {
+  replacing = true;
+  try {
+    await api.changePassword(old, next);
+  } finally {
+    replacing = false;
   }
 }
 
