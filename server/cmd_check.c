@@ -15,6 +15,7 @@
 #include "storage/ring/ring.h"
 
 #define DEFAULT_SECONDS 8
+#define PICTURE_WIDTH 64
 
 static void usage(FILE *to)
 {
@@ -68,6 +69,7 @@ static size_t fill_probes(const kt_config *config, kt_ingest_loop *loop, struct 
             snprintf(probes[n].name, sizeof(probes[n].name), "%s/%s", c->id, k ? "sub" : "main");
             probes[n].url = urls[k];
             probes[n].transport = c->transport;
+            probes[n].picture_width = PICTURE_WIDTH;    /* says how large the stream is */
             probes[n].only_main = !c->sub_url[0] && c->analysis != KT_ANALYSIS_OFF;
             /* As the recorder will do it. */
             probes[n++].loop = strcmp(c->transport, "libav") == 0 ? NULL : loop;
@@ -86,6 +88,7 @@ static int check_cameras(struct kt_probe *probes, size_t n, int seconds)
         return ret;
     for (size_t i = 0; i < n; i++) {
         print_probe(&probes[i], seconds);
+        free(probes[i].jpeg);
         if (!probes[i].ok)
             ret = -EIO;
     }

@@ -9,6 +9,8 @@
 #include "decoders/decode/decode.h"
 #include "server/base/clock.h"
 
+#define SETTLE_US (KT_SECOND_US * 3 / 2)
+
 struct listener {
     struct kt_probe *probe;
     kt_ingest *ingest;
@@ -16,7 +18,7 @@ struct listener {
     pthread_mutex_t lock;
     /* --- protected by lock --- */
     uint64_t frames, bytes;
-    int64_t first_us, last_us, key_us;
+    int64_t began_us, first_us, last_us, key_us;
     AVCodecParameters *codec;           /* for the picture, like key */
     AVRational time_base;
     AVPacket *key;
@@ -56,11 +58,15 @@ static void on_packet(void *user, const AVPacket *pkt, int64_t arrival_us)
         l->key_us = arrival_us;
         p->ok = true;
     }
-    if (!l->first_us)
-        l->first_us = arrival_us;
-    l->last_us = arrival_us;
-    l->frames++;
-    l->bytes += (uint64_t)pkt->size;
+    if (!l->began_us)
+        l->began_us = arrival_us;
+    /* Cameras send their last seconds at once when one connects: no rate to measure. */
+    if (arrival_us - l->began_us >= SETTLE_US) {
+        l->first_us = l->first_us ? l->first_us : arrival_us;
+        l->last_us = arrival_us;
+        l->frames++;
+        l->bytes += (uint64_t)pkt->size;
+    }
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -115,7 +121,7 @@ static void finish(struct listener *l)
     if (p->ok)
         p->why[0] = '\0';
     else if (!p->why[0])
-        snprintf(p->why, sizeof(p->why), "%s", l->frames ? "frames came, but no key frame" :
+        snprintf(p->why, sizeof(p->why), "%s", l->began_us ? "frames came, but no key frame" :
                                                            "no frame came");
     take_picture(l);
     av_packet_free(&l->key);
