@@ -3,7 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
+
+/* What a ring of events takes is on disk in another ring already: one commit for several seconds. */
+#define EVENTS_COMMIT_US (5 * KT_SECOND_US)
 
 static void setting_key(char out[80], const char *ring)
 {
@@ -38,7 +42,8 @@ static int open_one(struct kt_ring_set *set, size_t i, kt_catalog *catalog, cons
         return kt_error_set(err, ret, "catalog: %s", kt_strerror(ret));
 
     const struct kt_ring_params p = { .name = c->name, .path = c->path, .size_bytes = c->size_bytes,
-                                      .create = !known };
+                                      .create = !known,
+                                      .commit_interval_us = c->only == KT_RING_ONLY_EVENTS ? EVENTS_COMMIT_US : 0 };
     kt_ring *ring = NULL;
     ret = kt_ring_open(&ring, &p, &set->whys[i]);
     if (ret == 0)

@@ -5,7 +5,7 @@
  * them in one transaction (each in a savepoint of its own, so that one that fails
  * takes no other along), commits, and only then tells who waits. Queued jobs
  * alone are gathered for KT_DB_GATHER_US first: forty cameras' activity is one
- * fsync a second.
+ * fsync in three seconds.
  *
  * Readers borrow one of a few read-only connections, and wait for one.
  */
@@ -16,7 +16,7 @@
 
 #include "storage/catalog/catalog.h"
 
-#define KT_DB_GATHER_US (1000 * 1000)
+#define KT_DB_GATHER_US (3 * 1000 * 1000)
 #define KT_DB_QUEUE_MAX 4096
 
 /* Runs on the writer thread inside a transaction. 0 or negative errno: rolled back. */
