@@ -421,11 +421,19 @@ test('events are filtered and marked as seen', async () => {
 });
 
 test('the roll is gone through by keys, and a card moves under the focus', async () => {
+  await visit(page, '#/events');
   await page.waitForSelector('.card a.open');
   await page.evaluate(() => document.activeElement?.blur());
   await page.keyboard.press('j');
-  const id = await page.evaluate(() => document.activeElement?.closest('.card')?.dataset.event);
-  check(id, 'J focuses no event');
+  const focused = () => page.evaluate(() => document.activeElement?.closest('.card')?.dataset.event);
+  const first = await focused();
+  check(first, 'J focuses no event');
+  await page.keyboard.press('j');
+  check((await focused()) !== first, 'J does not go on');
+  await page.keyboard.press('k');
+  check((await focused()) === first, 'K does not go back');
+  const id = String(event.id); // one that is over: the newest may still go on
+  await page.focus(`.card[data-event="${id}"] a.open`);
   await page.waitForSelector(`.card[data-event="${id}"] video`);
   await until('the preview moves', 8, () => page.evaluate((i) => {
     const v = document.querySelector(`.card[data-event="${i}"] video`);
@@ -709,6 +717,26 @@ test('the first view is at most 60 kB, and nothing comes from elsewhere', async 
   note(`first view: ${(total / 1024).toFixed(1)} kB over the network`);
   check(total > 5000 && total <= 60 * 1024, `${total} bytes`);
   check(p.foreign.length === 0 && page.foreign.length === 0, `foreign: ${[...p.foreign, ...page.foreign]}`);
+  await p.context().close();
+});
+
+test('it can be installed as an app, and says so when the recorder cannot be reached', async () => {
+  const p = await browser.page({ width: 390, height: 844 });
+  const cdp = await p.context().newCDPSession(p);
+  await enter(p, server, '#/events');
+  await p.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+  const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+  const other = installabilityErrors.filter((e) => e.errorId !== 'in-incognito'); // so are the contexts of tests
+  check(other.length === 0, JSON.stringify(other));
+  const { url, errors } = await cdp.send('Page.getAppManifest');
+  check(url.endsWith('manifest.webmanifest') && errors.length === 0, JSON.stringify(errors));
+  await p.reload(); // from here on the worker answers
+  await p.waitForSelector('.shell');
+  await p.context().setOffline(true);
+  await p.reload();
+  await p.waitForSelector('text=/tidak dapat dihubungi|Menyambung kembali/', { timeout: 8000 });
+  await p.context().setOffline(false);
+  await p.waitForSelector('.shell', { timeout: 20_000 });
   await p.context().close();
 });
 

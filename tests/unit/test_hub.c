@@ -328,22 +328,34 @@ END_TEST
 
 START_TEST(still_tile_gets_the_newest_still_only)
 {
-    kt_hub_publish_still(hub, "gate", "jpeg1", 5, 1000000);
-    kt_hub_publish_still(hub, "gate", "jpeg2", 5, 2000000);
+    kt_hub_publish_still(hub, "gate", "jpeg1", 5, kt_clock_wall_us());
+    kt_hub_publish_still(hub, "gate", "jpeg2", 5, kt_clock_wall_us());
     say("{\"op\":\"subscribe\",\"tile\":3,\"camera\":\"gate\",\"stream\":\"still\"}");
     expect_binary(3, 3, true, 2, "jpeg2", 5);
-    kt_hub_publish_still(hub, "gate", "jpeg3", 5, 3000000);
+    kt_hub_publish_still(hub, "gate", "jpeg3", 5, kt_clock_wall_us());
     expect_binary(3, 3, true, 3, "jpeg3", 5);
     say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
     expect_binary(3, 4, true, 3, "jpeg3", 5);
     say("{\"op\":\"unsubscribe\",\"tile\":3}");
     settle();
-    kt_hub_publish_still(hub, "gate", "jpeg4", 5, 4000000);
+    kt_hub_publish_still(hub, "gate", "jpeg4", 5, kt_clock_wall_us());
     ck_assert(!next_within(&client, &msg, 100));
     /* Another pace for the same tile: what is due comes, nothing comes twice. */
     say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\"}");
     expect_binary(3, 4, true, 4, "jpeg4", 5);
     say("{\"op\":\"subscribe\",\"tile\":4,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
+    ck_assert(!next_within(&client, &msg, 100));
+}
+END_TEST
+
+START_TEST(old_still_is_shown_at_once_and_replaced_as_soon_as_there_is_another)
+{
+    kt_hub_publish_still(hub, "gate", "long ago", 8, 1000000);
+    say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
+    expect_binary(3, 1, true, 1, "long ago", 8);
+    kt_hub_publish_still(hub, "gate", "now", 3, kt_clock_wall_us());
+    expect_binary(3, 1, true, 2, "now", 3);
+    kt_hub_publish_still(hub, "gate", "then", 4, kt_clock_wall_us());
     ck_assert(!next_within(&client, &msg, 100));
 }
 END_TEST
@@ -401,7 +413,7 @@ END_TEST
 
 START_TEST(still_tile_hears_only_of_beginning_and_end_of_motion)
 {
-    kt_hub_publish_still(hub, "gate", "jpeg", 4, 1000000);
+    kt_hub_publish_still(hub, "gate", "jpeg", 4, kt_clock_wall_us());
     say("{\"op\":\"subscribe\",\"tile\":1,\"camera\":\"gate\",\"stream\":\"still\",\"every\":3600}");
     expect_binary(3, 1, true, 1, "jpeg", 4);
     for (int round = 0; round < 2; round++) {
@@ -560,6 +572,7 @@ int main(void)
     tcase_add_test(tc, slow_viewer_skips_to_the_newest_key_frame_and_is_told);
     tcase_add_test(tc, endless_group_keeps_its_key_frame_and_its_end);
     tcase_add_test(tc, still_tile_gets_the_newest_still_only);
+    tcase_add_test(tc, old_still_is_shown_at_once_and_replaced_as_soon_as_there_is_another);
     tcase_add_test(tc, motion_is_told_to_those_who_look_and_kept_for_those_who_come);
     tcase_add_test(tc, slow_viewer_hears_only_the_newest_motion);
     tcase_add_test(tc, still_tile_hears_only_of_beginning_and_end_of_motion);

@@ -98,6 +98,7 @@ struct tile {
     uint64_t run;                       /* of the last init segment sent, 0: none yet */
     uint8_t init_hash[KT_INIT_HASH_SIZE];
     int64_t still_every_us, still_next_us;
+    uint64_t stills_sent;               /* chunks, in fact: only of stills it matters */
     uint64_t motion_seq;                /* of the last motion message sent, 0: none yet */
 };
 

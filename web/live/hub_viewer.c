@@ -23,6 +23,7 @@
 #define SILENT_US (70 * KT_SECOND_US)
 #define STUCK_US (20 * KT_SECOND_US)    /* something to send and not a byte taken */
 #define CHECK_US (5 * KT_SECOND_US)
+#define STILL_STALE_US (2 * KT_SECOND_US)
 #define CLOSE_US (2 * KT_SECOND_US)
 
 /* ------------------------------ sending ------------------------------ */
@@ -218,7 +219,10 @@ static size_t choose(struct viewer *v, struct tile *t)
     }
     if (!chunk)
         return 0;
-    if (t->still_every_us > 0)      /* a still that is a little early is on time */
+    /* A still that is a little early is on time. The first may be from when somebody last
+     * looked: then the next one does not wait for its turn. */
+    const bool stale = t->stills_sent++ == 0 && kt_clock_wall_us() - chunk->wall_us > STILL_STALE_US;
+    if (t->still_every_us > 0 && !stale)
         t->still_next_us = kt_clock_mono_us() + t->still_every_us * 7 / 8;
     const size_t size = chunk->size;
     send_chunk(v, t, chunk, seq);

@@ -114,8 +114,8 @@ export function ClipPage() {
   return (
     <>
       <div class="bar"><h1 class="grow">{t('clip.title')}</h1>
-        <a class="btn" href={href(['timeline'], { cam: c.cams.slice(0, 4).join(','), t: iso(c.from), span: Math.max(60, Math.round(length / 500)), in: iso(c.from), out: iso(c.to) })}>
-          <Icon name="timeline" /><span>{t('clip.onTimeline')}</span></a>
+        <a class="btn" aria-label={t('clip.onTimeline')} title={t('clip.onTimeline')} href={href(['timeline'], { cam: c.cams.slice(0, 4).join(','), t: iso(c.from), span: Math.max(60, Math.round(length / 500)), in: iso(c.from), out: iso(c.to) })}>
+          <Icon name="timeline" /><span class="wide-only">{t('clip.onTimeline')}</span></a>
         <ShareLink label={t('clip.share')} />
       </div>
       <div class="content">
