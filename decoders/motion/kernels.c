@@ -118,6 +118,9 @@ int kt_kernels_list(const struct kt_kernels *out[4])
 {
     int n = 0;
     out[n++] = &kt_kernels_c;
+#if KT_HAVE_SSE2
+    out[n++] = &kt_kernels_sse2;
+#endif
 #if KT_HAVE_AVX2
     if (__builtin_cpu_supports("avx2"))
         out[n++] = &kt_kernels_avx2;
