@@ -43,6 +43,7 @@ struct kt_analysis_camera {
     struct item *head, **tail;
     size_t packets, bytes;
     bool need_key;                      /* refusing until a key frame */
+    bool due;                           /* what waits shall be looked at now */
     bool queued;                        /* in the run queue */
     bool running;                       /* on a worker */
     kt_analysis_camera *next_run;
@@ -192,6 +193,7 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
     c->head = NULL;
     c->tail = &c->head;
     c->packets = c->bytes = 0;
+    c->due = false;
     c->running = true;
     enum kt_analyzer_load load = c->status.load;
     const int64_t lag = list ? kt_clock_mono_us() - list->queued_us : 0;
@@ -215,7 +217,7 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
     c->status.analyzer = stats;
     c->running = false;
     pthread_cond_broadcast(&p->idle);
-    if (c->head && kt_clock_mono_us() - c->head->queued_us >= BATCH_US)
+    if (c->head && (c->due || kt_clock_mono_us() - c->head->queued_us >= BATCH_US))
         schedule(c);
 }
 
@@ -374,6 +376,7 @@ static void enqueue(kt_analysis_camera *c, struct item *item, bool now)
     item->queued_us = kt_clock_mono_us();
     *c->tail = item;
     c->tail = &item->next;
+    c->due |= now;
     if (now || item->queued_us - c->head->queued_us >= BATCH_US)
         schedule(c);
 }

@@ -419,6 +419,9 @@ void kt_camera_state(kt_camera *c, struct kt_camera_state *out)
     struct kt_analysis_status a;
     kt_analysis_status(c->analysis, &a);
     out->decode_errors = a.analyzer.damaged;
+    out->analysis_load = (int)a.load;
+    out->analysis_lag_s = (double)a.lag_us / 1e6;
+    out->analysis_dropped = a.refused;
 }
 
 void kt_camera_analysis(kt_camera *c, struct kt_analysis_status *out)

@@ -198,10 +198,11 @@ static void list_boxes(const kt_motion *m, struct kt_motion_result *out)
     for (int i = 0; i < KT_TRACKS_MAX && out->n_boxes < KT_MOTION_MAX_BOXES; i++)
         if (list[i].id && !list[i].ended && list[i].seen) {
             struct kt_track t = list[i];
-            t.x0 += (float)m->shift.x;
-            t.x1 += (float)m->shift.x;
-            t.y0 += (float)m->shift.y;
-            t.y1 += (float)m->shift.y;
+            const float w = (float)m->w, h = (float)m->h;
+            t.x0 = fminf(fmaxf(t.x0 + (float)m->shift.x, 0), w - 1);
+            t.y0 = fminf(fmaxf(t.y0 + (float)m->shift.y, 0), h - 1);
+            t.x1 = fminf(fmaxf(t.x1 + (float)m->shift.x, t.x0 + 1), w);
+            t.y1 = fminf(fmaxf(t.y1 + (float)m->shift.y, t.y0 + 1), h);
             out->boxes[out->n_boxes++] = kt_events_box(m->events, &t);
         }
 }

@@ -42,6 +42,9 @@ static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
         list[i].recording = true;
         strcpy(list[i].codec, "h264");
         list[i].last_frame_us = 1700000000000000;
+        list[i].analysis_load = 2;
+        list[i].analysis_lag_s = 3.5;
+        list[i].analysis_dropped = 77;
     }
     *out = list;
     *n = n_cameras;
@@ -709,6 +712,9 @@ START_TEST(without_a_ring_it_says_not_recording)
     ck_assert_int_eq(get("/metrics", NULL), 200);
     ck_assert(has("kentongan_ring_ok{ring=\"video\"} 0") &&
               has("kentongan_camera_recording{camera=\"pos\"} 1"));
+    ck_assert(has("kentongan_camera_analysis_load{camera=\"pos\"} 2") &&
+              has("kentongan_camera_analysis_lag_seconds{camera=\"pos\"} 3.5") &&
+              has("kentongan_camera_analysis_dropped_packets_total{camera=\"pos\"} 77"));
 }
 END_TEST
 

@@ -134,6 +134,20 @@ static void camera_metrics(FILE *f, const struct kt_camera_state *list, size_t n
     for (size_t i = 0; i < n; i++)
         fprintf(f, "kentongan_camera_lost_packets_total{camera=\"%s\"} %" PRIu64 "\n",
                 list[i].config.id, list[i].lost_packets);
+    metric(f, "camera_analysis_load", "gauge",
+           "What motion detection gives up: 0 nothing, 1 some, 2 all but key frames, 3 most of these.");
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "kentongan_camera_analysis_load{camera=\"%s\"} %d\n", list[i].config.id,
+                list[i].analysis_load);
+    metric(f, "camera_analysis_lag_seconds", "gauge", "How long pictures wait for motion detection.");
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "kentongan_camera_analysis_lag_seconds{camera=\"%s\"} %g\n", list[i].config.id,
+                list[i].analysis_lag_s);
+    metric(f, "camera_analysis_dropped_packets_total", "counter",
+           "Packets that motion detection never looked at. They are recorded.");
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "kentongan_camera_analysis_dropped_packets_total{camera=\"%s\"} %" PRIu64 "\n",
+                list[i].config.id, list[i].analysis_dropped);
 }
 
 struct ring_metric {

@@ -38,6 +38,9 @@ struct kt_camera_state {
     size_t n_advice;
     bool has_sub;
     bool motion_now;
+    int analysis_load;              /* 0: all is looked at, up to 3: one key frame in 10 s */
+    double analysis_lag_s;          /* how long its pictures wait to be looked at */
+    uint64_t analysis_dropped;      /* packets that were never looked at */
 };
 
 /* What POST /cameras/discover asks for; each may be NULL. */
