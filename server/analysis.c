@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "decoders/decode/decode.h"
 #include "server/base/clock.h"
@@ -266,6 +267,19 @@ int kt_analysis_create(kt_analysis **out, int workers, const char *places)
     }
     *out = kt_steal_ptr(&p);
     return 0;
+}
+
+void kt_analysis_forget(kt_analysis *p, const char *name)
+{
+    kt_cleanup(kt_freep) char *path = NULL;
+    if (!p->places)
+        return;
+    if (asprintf(&path, "%s/%s", p->places, name) < 0) {
+        path = NULL;                /* undefined after a failed asprintf() */
+        return;
+    }
+    if (unlink(path) < 0 && errno != ENOENT)
+        kt_warn(name, "%s is not deleted: %s", path, strerror(errno));
 }
 
 void kt_analysis_destroy(kt_analysis **pp)

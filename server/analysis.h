@@ -30,6 +30,9 @@ typedef struct kt_analysis_camera kt_analysis_camera;
  */
 kt_must_check int kt_analysis_create(kt_analysis **out, int workers, const char *places);
 
+/* What the place of a camera that was removed for good looks like is deleted. */
+void kt_analysis_forget(kt_analysis *pool, const char *name);
+
 /* All cameras must have been removed. */
 void kt_analysis_destroy(kt_analysis **pool);
 

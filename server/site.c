@@ -90,6 +90,8 @@ static int site_camera_delete(void *user, const char *id, struct kt_error *err)
         ret = kt_catalog_camera_delete(d->catalog, id);
     if (ret == 0)
         ret = kt_fleet_reconcile(d);
+    if (ret == 0)
+        kt_analysis_forget(d->analysis, id);
     pthread_mutex_unlock(&d->change_lock);
     return ret;
 }

@@ -83,6 +83,9 @@ START_TEST(a_camera_leaves_its_place_for_the_next_start)
     run_camera(pool, &status);
     ck_assert_int_eq(stat(file, &st), 0);
     ck_assert(st.st_ino != before);             /* replaced as a whole */
+    kt_analysis_forget(pool, "cam");
+    ck_assert(stat(file, &st) < 0 && errno == ENOENT);
+    kt_analysis_forget(pool, "cam");            /* nothing to forget is no error */
     kt_analysis_destroy(&pool);
 }
 END_TEST
