@@ -411,8 +411,9 @@ static int wake(kt_analyzer *a, int64_t wall_us)
 static bool distrusted(const kt_analyzer *a, int64_t wall_us)
 {
     return wall_us < a->distrust_until_us ||
-           (a->n_group > 0 && wall_us - a->group[0].wall_us > SLOW_GOP_US &&
-            !kt_adaptive_useful(&a->sizes));
+           (!kt_adaptive_useful(&a->sizes) &&
+            (kt_motion_is_faint(a->motion) ||
+             (a->n_group > 0 && wall_us - a->group[0].wall_us > SLOW_GOP_US)));
 }
 
 static bool may_sleep(const kt_analyzer *a, int64_t wall_us)

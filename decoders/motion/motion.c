@@ -24,6 +24,8 @@
 #define ELSEWHERE_CHANGED 0.1       /* of the picture differs, and … */
 #define ELSEWHERE_SHARE 0.6         /* … of its parts do not show what they showed */
 #define KNOCKED_US (30 * KT_SECOND_US) /* the same shift for so long: it will not come back */
+#define FAINT 0.4                   /* contrast of the place, of the ordinary: hardly any */
+#define DIM 0.8                     /* contrast of the place, of the ordinary */
 #define MIN_AREA_SHARE 0.0006       /* of the picture; smaller blobs are noise */
 
 struct kt_motion {
@@ -416,6 +418,11 @@ static bool is_busy(const kt_motion *m)
     return false;
 }
 
+bool kt_motion_is_faint(const kt_motion *m)
+{
+    return m->background && kt_noise_contrast(kt_background_noise(m->background)) < FAINT;
+}
+
 bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *came, int64_t t_us)
 {
     struct kt_blob blob[KT_BLOBS_MAX];
@@ -423,7 +430,9 @@ bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *came, int6
         return false;
     const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     const struct kt_track *list = kt_tracks_list(m->tracks);
-    const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE / 2, blob);
+    /* Where contrast is small, of a thing only pieces are seen. */
+    const bool dim = kt_noise_contrast(kt_background_noise(m->background)) < DIM;
+    const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE / (dim ? 6 : 2), blob);
     for (int i = 0; i < n; i++) {
         bool known = false;
         for (int k = 0; k < KT_TRACKS_MAX && !known; k++) {

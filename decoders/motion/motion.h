@@ -84,6 +84,9 @@ kt_must_check int kt_motion_picture(kt_motion *m, const struct kt_motion_picture
  */
 bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *pic, int64_t t_us);
 
+/* Is there so little contrast (fog, a thermal camera) that single pictures say little? */
+bool kt_motion_is_faint(const kt_motion *m);
+
 /*
  * Learn what the place looks like, before the first kt_motion_picture(), from
  * up to KT_MOTION_LEARN_MAX pictures: the same ones that will follow, or ones

@@ -423,7 +423,7 @@ START_TEST(a_trembling_or_turned_camera_is_no_visitor)
         const int dx = i < 200 ? (i % 4 < 2 ? i % 4 : 2 - i % 4) * 3 : 30;
         for (int y = 0; y < H; y++)
             for (int x = 0; x < W; x++)
-                place[y * W + x] = wide[y * W + (x + dx) % W];
+                place[y * W + x] = wide[y * W + (x + dx + W) % W];
         show_empty(m, 1, &t);
     }
     draw_place();
