@@ -28,6 +28,8 @@ them, and wants monitors entered into that database and services of the system s
 this to a stranger's machine is not what somebody expects of a benchmark.
 """
 
+PLOTS = ["![CPU by number of cameras](bench-cpu.svg)", "", "![Memory by number of cameras](bench-memory.svg)", ""]
+
 # What design section 11 asks of forty cameras: text, the most, unit, how to find it in the results.
 LIMITS = (
     ("CPU, record only", 4, "%", lambda c: c["record/kentongan@40"]["cpu"]),
@@ -36,7 +38,7 @@ LIMITS = (
     ("CPU, record and analyse 1080p main streams, adaptive", 80, "%",
      lambda c: c["main/kentongan-adaptive@40"]["cpu"]),
     ("memory, sub-streams analysed", 250, "MB", lambda c: c["sub/kentongan-adaptive@40"]["pss_mb"]),
-    ("frames lost, all cases", 0, "", lambda c: sum(lost(r) or 0 for i, r in c.items() if "@" in i)),
+    ("frames lost, all cases", 0, "", lambda c: sum_lost(c)),
     ("live: camera to socket, median", 300, "ms", lambda c: live(c)["late_p50_ms"]),
     ("live: first picture of a tile, median", 300, "ms", lambda c: live(c)["first_p50_ms"]),
     ("timeline of 40 cameras, 30 days asked for", 100, "ms", lambda c: c["month"]["timeline_ms"]["30"]),
@@ -59,6 +61,13 @@ def lost(result):
 
 def cameras_of(case):
     return int(case.split("@")[1].split("+")[0])
+
+
+def sum_lost(cases):
+    known = [n for n in map(lost, cases.values()) if n is not None]
+    if not known:
+        raise KeyError("lost")
+    return sum(known)
 
 
 def order(item):
@@ -194,13 +203,15 @@ def write(results, docs):
     versions = sorted({r["version"] for r in programs.values() if "failed" not in r})
     others = results["cases"]
     good = {i: r for i, r in programs.items() if "failed" not in r}
-    lines = [INTRO.format(machine=results["machine"]), "Versions: " + "; ".join(versions) + ".", "", ZONEMINDER,
-             *limits({**others, **good}), *costs(programs), "![CPU by number of cameras](bench-cpu.svg)", "",
-             "![Memory by number of cameras](bench-memory.svg)", "", *by_thread(good), *viewers(good), *answers(good), *month(others.get("month", {})),
+    told = "Versions: " + "; ".join(versions) + "." if versions else "Nothing is measured yet on this machine."
+    lines = [INTRO.format(machine=results["machine"]), told, "", ZONEMINDER,
+             *limits({**others, **good}), *(costs(programs) if programs else []), *(PLOTS if good else []),
+             *by_thread(good), *viewers(good), *answers(good), *month(others.get("month", {})),
              *ring(others.get("ring", {})), *chromium(others.get("chromium", {})), (HERE / "where.md").read_text()]
     (docs / "bench.md").write_text("\n".join(lines))
-    plot(good, "cpu", "CPU, % of one core", docs / "bench-cpu.svg")
-    plot(good, "pss_mb", "PSS, MB", docs / "bench-memory.svg")
+    if good:
+        plot(good, "cpu", "CPU, % of one core", docs / "bench-cpu.svg")
+        plot(good, "pss_mb", "PSS, MB", docs / "bench-memory.svg")
     print(f"bench: wrote {docs}/bench.md")
 
 
