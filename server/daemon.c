@@ -304,6 +304,7 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_web_stop(&d->web);
     kt_fleet_stop(d);
     free(d->cameras);
+    free(d->wanted);
     kt_ingest_loop_destroy(&d->loop);
     kt_snapshots_destroy(&d->snapshots);
     kt_analysis_destroy(&d->analysis);

@@ -47,6 +47,8 @@ struct kt_daemon {
     /* --- protected by lock --- */
     kt_camera **cameras;
     size_t n_cameras;
+    struct kt_camera_config *wanted;    /* all that should run, in the order of the pages */
+    size_t n_wanted;
     double cpu_percent;                 /* of one core, over the last seconds */
 };
 

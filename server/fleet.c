@@ -112,11 +112,16 @@ static int start_camera(kt_daemon *d, const struct kt_camera_config *config)
 
 int kt_fleet_reconcile(kt_daemon *d)
 {
-    kt_cleanup(kt_freep) struct kt_camera_config *want = NULL;
+    struct kt_camera_config *want = NULL;
     size_t n = 0;
     int ret = wanted_cameras(d, &want, &n);
     if (ret < 0)
         return ret;
+    pthread_mutex_lock(&d->lock);
+    free(d->wanted);
+    d->wanted = want;                   /* changed only here, so it is ours to read without the lock */
+    d->n_wanted = n;
+    pthread_mutex_unlock(&d->lock);
     stop_changed(d, want, n);
     for (size_t i = 0; i < n; i++)
         if (!kt_fleet_runs(d, want[i].id) && start_camera(d, &want[i]) < 0)

@@ -15,14 +15,31 @@
 
 #define LOAD_WINDOW_US (5 * KT_SECOND_US)
 
+/* The camera of ID that runs, or NULL. lock held. */
+static kt_camera *running(const kt_daemon *d, const char *id)
+{
+    for (size_t i = 0; i < d->n_cameras; i++)
+        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
+            return d->cameras[i];
+    return NULL;
+}
+
+/* All that should run: one that is between its old and its new settings is not gone. */
 static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
 {
     kt_daemon *d = user;
     pthread_mutex_lock(&d->lock);
-    struct kt_camera_state *list = calloc(d->n_cameras + 1, sizeof(*list));
-    for (size_t i = 0; list && i < d->n_cameras; i++)
-        kt_camera_state(d->cameras[i], &list[i]);
-    *n = d->n_cameras;
+    struct kt_camera_state *list = calloc(d->n_wanted + 1, sizeof(*list));
+    for (size_t i = 0; list && i < d->n_wanted; i++) {
+        kt_camera *camera = running(d, d->wanted[i].id);
+        if (camera) {
+            kt_camera_state(camera, &list[i]);
+        } else {
+            list[i].config = d->wanted[i];
+            strcpy(list[i].state, "connecting");
+        }
+    }
+    *n = d->n_wanted;
     pthread_mutex_unlock(&d->lock);
     if (!list)
         return -ENOMEM;
@@ -33,12 +50,9 @@ static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
 static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, int64_t *wall_us)
 {
     kt_daemon *d = user;
-    kt_camera *camera = NULL;
     pthread_rwlock_rdlock(&d->in_use);
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->n_cameras; i++)
-        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            camera = d->cameras[i];
+    kt_camera *camera = running(d, id);
     pthread_mutex_unlock(&d->lock);
     /* A picture takes long to make: nobody but the end of this camera waits for it. */
     const int ret = camera ? kt_camera_snapshot(camera, 0, out, n, wall_us) : -ENOENT;
