@@ -78,11 +78,9 @@ static void store(kt_keeper *e, struct kt_event *row, const struct kt_event_note
 {
     row->detail = n->detail[0] ? (char *)n->detail : NULL;      /* borrowed for the call */
     const bool had_thumbnail = row->has_thumbnail;
-    int ret = kt_catalog_event_put(e->params.catalog, row);
-    if (ret == 0 && n->jpeg) {
-        ret = kt_catalog_thumbnail_put(e->params.catalog, row->id, n->jpeg, n->jpeg_size);
-        row->has_thumbnail = had_thumbnail || ret == 0;
-    }
+    const bool fits = n->jpeg_size > 0 && n->jpeg_size <= KT_THUMBNAIL_MAX;
+    const int ret = kt_catalog_event_put_soon(e->params.catalog, row, fits ? n->jpeg : NULL,
+                                              n->jpeg_size);
     row->detail = NULL;
     if (ret < 0)
         kt_error_log("events", "%s: cannot store an event: %s", row->camera, kt_strerror(ret));

@@ -46,7 +46,8 @@ struct kt_keeper_params {
     kt_catalog *catalog;        /* borrowed, as all here */
     kt_hub *hub;
     void *user;
-    /* On the keeper's thread, after the row is on disk. CLOSED says that it is over. */
+    /* On the keeper's thread, when readers see the row; it is on disk KT_CATALOG_SOON_S later
+     * at the latest. CLOSED says that it is over. */
     void (*on_event)(void *user, const struct kt_event *event, bool closed,
                      const uint8_t *jpeg, size_t jpeg_size);
     /* Likewise, when an event that is not over got its first picture; may be NULL. */

@@ -7,7 +7,7 @@
  * PRAGMA user_version; opening migrates, and refuses a newer schema.
  *
  * Threads: any function from any thread. Functions that write wait until their
- * transaction is committed unless they say "queued".
+ * transaction is on disk unless they say "queued" or "soon".
  * Units:   *_us is UTC microseconds.
  * Errors:  0 or negative errno (-ENOENT no such row, -EEXIST taken, -EIO SQLite).
  * Lists:   *OUT is one malloc'd block that kt_..._free() frees.

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "server/base/clock.h"
+#include "server/base/log.h"
 
 #define READERS 4
 #define BUSY_TIMEOUT_MS 5000
@@ -26,6 +27,8 @@ struct job {
 struct kt_catalog {
     /* --- writer thread, after open --- */
     sqlite3 *writer;
+    bool unsynced;                      /* committed to the log, but not known to be on disk */
+    int64_t due_us;                     /* monotonic: when all that came must be on disk */
     int lock_fd;                        /* flock()ed while this process writes or checkpoints */
     pthread_t thread;
     bool started;
@@ -36,6 +39,7 @@ struct kt_catalog {
     struct job *head, **tail;
     size_t queued;                      /* owned jobs in the list */
     size_t waiting;                     /* jobs in the list that somebody waits for */
+    size_t durable;                     /* those of them that are done when on disk */
     uint64_t refused;
     bool stopping;
     int hashing;
@@ -160,11 +164,20 @@ static int lock_writer(kt_catalog *c, int how)
     return ret < 0 ? -errno : 0;
 }
 
-/* One transaction for all of LIST. */
-static void run_all(kt_catalog *c, struct job *list)
+static int pages_written(sqlite3 *db)
+{
+    int now = 0, highest;
+    (void)sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_WRITE, &now, &highest, 0);
+    return now;
+}
+
+/* One transaction for all of LIST. A commit in WAL mode syncs the log when synchronous is FULL
+ * and something was written. */
+static int run_transaction(kt_catalog *c, struct job *list, bool durable)
 {
     sqlite3 *db = c->writer;
-    int ret = lock_writer(c, LOCK_EX);
+    int ret = kt_db_run(db, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", "");
+    const int before = pages_written(db);
     if (ret == 0)
         ret = kt_db_run(db, "BEGIN IMMEDIATE", "");
     for (struct job *j = list; j && ret == 0; j = j->next)
@@ -173,25 +186,58 @@ static void run_all(kt_catalog *c, struct job *list)
         ret = kt_db_run(db, "COMMIT", "");      /* checkpoints, too */
     if (ret < 0)
         (void)kt_db_run(db, "ROLLBACK", "");
+    else if (pages_written(db) != before)
+        c->unsynced = !durable;
+    return ret;
+}
+
+static int sync_log(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log ||
+        !log->pMethods)
+        return -EIO;
+    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK ? 0 : -EIO;
+}
+
+/* All of LIST, which may be empty, and when DURABLE all that was committed before it is on disk. */
+static void run_all(kt_catalog *c, struct job *list, bool durable)
+{
+    int ret = lock_writer(c, LOCK_EX);
+    if (ret == 0 && list)
+        ret = run_transaction(c, list, durable);
+    if (durable && c->unsynced) {
+        /* After one that failed, another would say nothing about the same pages. */
+        const int synced = sync_log(c->writer);
+        c->unsynced = false;
+        if (synced < 0)
+            kt_error_log("catalog", "events of the last seconds may not be on disk: %s", kt_strerror(synced));
+        if (ret == 0)
+            ret = synced;
+    }
     (void)lock_writer(c, LOCK_UN);
     for (struct job *j = list; j && ret < 0; j = j->next)
         j->ret = ret;
 }
 
-/* The jobs that wait; lock held and given back held. */
-static struct job *take(kt_catalog *c)
+/* The jobs that wait, none when it is only time to sync; lock held and given back held. */
+static struct job *take(kt_catalog *c, bool *durable)
 {
-    while (!c->head && !c->stopping)
+    while (!c->head && !c->unsynced && !c->stopping)
         pthread_cond_wait(&c->work, &c->lock);
-    /* Nobody waits for queued jobs: let more of them come. */
-    const struct timespec deadline = kt_clock_deadline(KT_DB_GATHER_US);
-    int ret = 0;
-    while (c->head && !c->waiting && !c->stopping && ret == 0)
-        ret = pthread_cond_timedwait(&c->work, &c->lock, &deadline);
+    if (!c->unsynced)
+        c->due_us = kt_clock_mono_us() + KT_DB_GATHER_US;
+    /* Nobody waits for queued jobs, nor for the disk: let more come. */
+    int64_t left_us;
+    while ((left_us = c->due_us - kt_clock_mono_us()) > 0 && !c->waiting && !c->stopping) {
+        const struct timespec deadline = kt_clock_deadline(left_us);
+        (void)pthread_cond_timedwait(&c->work, &c->lock, &deadline);
+    }
+    *durable = c->durable || c->stopping || left_us <= 0;
     struct job *list = c->head;
     c->head = NULL;
     c->tail = &c->head;
-    c->queued = c->waiting = 0;
+    c->queued = c->waiting = c->durable = 0;
     return list;
 }
 
@@ -215,9 +261,11 @@ static void *writer(void *arg)
     kt_catalog *c = arg;
     (void)pthread_setname_np(pthread_self(), "kt-catalog");
     pthread_mutex_lock(&c->lock);
-    for (struct job *list; (list = take(c));) {
+    struct job *list;
+    bool durable;
+    while ((list = take(c, &durable)) || c->unsynced) {
         pthread_mutex_unlock(&c->lock);
-        run_all(c, list);
+        run_all(c, list, durable);
         pthread_mutex_lock(&c->lock);
         finish(c, list);
     }
@@ -232,16 +280,27 @@ static void append(kt_catalog *c, struct job *j)
     pthread_cond_signal(&c->work);
 }
 
-int kt_db_write(kt_catalog *c, kt_db_job run, void *arg)
+static int write_and_wait(kt_catalog *c, kt_db_job run, void *arg, bool durable)
 {
     struct job j = { .run = run, .arg = arg };
     pthread_mutex_lock(&c->lock);
     c->waiting++;
+    c->durable += durable;
     append(c, &j);
     while (!j.done)
         pthread_cond_wait(&c->finished, &c->lock);
     pthread_mutex_unlock(&c->lock);
     return j.ret;
+}
+
+int kt_db_write(kt_catalog *c, kt_db_job run, void *arg)
+{
+    return write_and_wait(c, run, arg, true);
+}
+
+int kt_db_write_soon(kt_catalog *c, kt_db_job run, void *arg)
+{
+    return write_and_wait(c, run, arg, false);
 }
 
 int kt_db_queue(kt_catalog *c, kt_db_job run, const void *arg, size_t size)

@@ -4,8 +4,8 @@
  * One thread owns the connection that writes. It takes all jobs that wait, runs
  * them in one transaction (each in a savepoint of its own, so that one that fails
  * takes no other along), commits, and only then tells who waits. Queued jobs
- * alone are gathered for KT_DB_GATHER_US first: forty cameras' activity is one
- * fsync in three seconds.
+ * alone are gathered for KT_DB_GATHER_US first, and jobs that come "soon" are committed
+ * at once, but share one fsync: forty cameras' activity and events are one in three seconds.
  *
  * Readers borrow one of a few read-only connections, and wait for one.
  */
@@ -24,6 +24,10 @@ typedef int (*kt_db_job)(sqlite3 *db, void *arg);
 
 /* Run JOB and wait until it is committed. */
 kt_must_check int kt_db_write(kt_catalog *c, kt_db_job job, void *arg);
+
+/* Run JOB and wait until readers see it; a killed process loses nothing. On disk after
+ * KT_DB_GATHER_US at the latest, and before any later job of kt_db_write(). */
+kt_must_check int kt_db_write_soon(kt_catalog *c, kt_db_job job, void *arg);
 
 /* Queue JOB with a copy of SIZE bytes of ARG. -EAGAIN: queue full, counted. */
 int kt_db_queue(kt_catalog *c, kt_db_job job, const void *arg, size_t size);

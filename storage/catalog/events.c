@@ -1,5 +1,6 @@
 #include "storage/catalog/events.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
@@ -324,10 +325,41 @@ static int put_thumbnail(sqlite3 *db, void *arg)
 
 int kt_catalog_thumbnail_put(kt_catalog *c, int64_t event, const void *jpeg, size_t n)
 {
-    if (n == 0 || n > (4u << 20))
+    if (n == 0 || n > KT_THUMBNAIL_MAX)
         return -EINVAL;
     struct thumbnail t = { event, jpeg, n };
     return kt_db_write(c, put_thumbnail, &t);
+}
+
+struct put_arg {
+    struct kt_event *ev;
+    const void *jpeg;
+    size_t n;
+};
+
+static int put_both(sqlite3 *db, void *arg)
+{
+    const struct put_arg *x = arg;
+    const int ret = put_event(db, x->ev);
+    if (ret < 0 || !x->jpeg)
+        return ret;
+    struct thumbnail t = { x->ev->id, x->jpeg, x->n };
+    return put_thumbnail(db, &t);
+}
+
+int kt_catalog_event_put_soon(kt_catalog *c, struct kt_event *ev, const void *jpeg, size_t n)
+{
+    static_assert(KT_DB_GATHER_US <= KT_CATALOG_SOON_S * 1000 * 1000, "events.h promises it");
+    if (jpeg && (n == 0 || n > KT_THUMBNAIL_MAX))
+        return -EINVAL;
+    const int64_t id = ev->id;
+    struct put_arg x = { ev, jpeg, n };
+    const int ret = kt_db_write_soon(c, put_both, &x);
+    if (ret < 0)
+        ev->id = id;                    /* the next put inserts it */
+    else if (jpeg)
+        ev->has_thumbnail = true;
+    return ret;
 }
 
 int kt_catalog_thumbnail_get(kt_catalog *c, int64_t event, uint8_t **out, size_t *n)

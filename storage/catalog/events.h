@@ -22,6 +22,17 @@ struct kt_event {
 
 /* Insert (id == 0, the new id is stored in EV) or replace. */
 kt_must_check int kt_catalog_event_put(kt_catalog *c, struct kt_event *ev);
+
+/*
+ * Likewise, with its thumbnail (JPEG may be NULL: that it had stays; the bytes are copied) in
+ * one transaction. Readers see it on return and a killed process loses nothing, but only within
+ * KT_CATALOG_SOON_S is it on disk: a power cut may take what is younger. Sets has_thumbnail.
+ * -EINVAL: a thumbnail above KT_THUMBNAIL_MAX.
+ */
+#define KT_CATALOG_SOON_S 3
+#define KT_THUMBNAIL_MAX (4u << 20)
+kt_must_check int kt_catalog_event_put_soon(kt_catalog *c, struct kt_event *ev, const void *jpeg,
+                                            size_t n);
 kt_must_check int kt_catalog_event_get(kt_catalog *c, int64_t id, struct kt_event **out);
 kt_must_check int kt_catalog_event_set_seen(kt_catalog *c, int64_t id, bool seen);
 

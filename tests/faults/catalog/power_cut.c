@@ -2,7 +2,8 @@
  * The power goes, at every place. A run of the catalog is recorded write by write, through SQLite's own
  * interface to the system; then its files are rebuilt as they may be found afterwards: all that was
  * synced, and of what was not any part of it, torn at any sector, files that were deleted there or not.
- * Each such catalog opens, is whole, and has every event that was acknowledged.
+ * Each such catalog opens, is whole, and has every event that was acknowledged. Events that come
+ * "soon" are there with the next that is waited for, or when the log was synced of itself.
  */
 #include <check.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "server/base/cleanup.h"
+#include "server/base/clock.h"
 #include "storage/catalog/audit.h"
 #include "storage/catalog/db.h"
 #include "storage/catalog/events.h"
@@ -167,6 +169,36 @@ static int checkpoint_often(sqlite3 *db, void *arg)
     return sqlite3_wal_autocheckpoint(db, CHECKPOINT_PAGES) == SQLITE_OK ? 0 : -1;
 }
 
+static size_t syncs_of_the_log(void)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&tape.lock);
+    for (size_t i = 0; i < tape.n; i++)
+        n += tape.ops[i].kind == OP_SYNC && tape.ops[i].file == LOG;
+    pthread_mutex_unlock(&tape.lock);
+    return n;
+}
+
+/* Until the log was synced more than BEFORE times; how long that took. */
+static int64_t wait_for_sync(size_t before)
+{
+    const int64_t t0 = kt_clock_mono_us();
+    while (syncs_of_the_log() == before && kt_clock_mono_us() - t0 < 10 * KT_SECOND_US)
+        usleep(2000);
+    return kt_clock_mono_us() - t0;
+}
+
+/* Event I; whether it was there for all readers at once. */
+static void put(kt_catalog *c, int i, bool soon)
+{
+    struct kt_event ev = { .camera = "gerbang", .type = "motion", .start_us = i + 1, .end_us = i + 2 }, *found = NULL;
+    ck_assert_int_eq(soon ? kt_catalog_event_put_soon(c, &ev, "\xff\xd8", 2) : kt_catalog_event_put(c, &ev), 0);
+    ck_assert_int_eq(kt_catalog_event_get(c, ev.id, &found), 0);
+    ck_assert(found->start_us == i + 1 && found->has_thumbnail == soon && ev.has_thumbnail == soon);
+    kt_event_list_free(&found, 1);
+    ids[i] = ev.id;
+}
+
 static void run_and_record(void)
 {
     struct kt_error err = { "" };
@@ -175,12 +207,14 @@ static void run_and_record(void)
     ck_assert_msg(kt_catalog_open(&c, path, &err) == 0, "%s", err.text);
     ck_assert_int_eq(kt_db_write(c, checkpoint_often, NULL), 0);
     for (int i = 0; i < EVENTS; i++) {
-        struct kt_event ev = { .camera = "gerbang", .type = "motion", .start_us = i + 1, .end_us = i + 2 };
+        const bool soon = i % 3 != 2 || i > EVENTS - 5;
         ck_assert_int_eq(kt_catalog_audit(c, "budi", NULL, "play", "gerbang", NULL), 0);
-        ck_assert_int_eq(kt_catalog_event_put(c, &ev), 0);
-        ids[i] = ev.id;
-        record(OP_ACK, DB, NULL, 0, i + 1);
+        put(c, i, soon);
+        if (!soon)
+            record(OP_ACK, DB, NULL, 0, i + 1);
     }
+    (void)wait_for_sync(syncs_of_the_log());
+    record(OP_ACK, DB, NULL, 0, EVENTS);
     kt_catalog_close(&c);
     leave_tape();
 }
@@ -332,6 +366,29 @@ START_TEST(every_cut_is_survived)
 }
 END_TEST
 
+START_TEST(events_that_come_soon_share_a_sync)
+{
+    struct kt_error err = { "" };
+    kt_catalog *c = NULL;
+    use_tape();
+    ck_assert_msg(kt_catalog_open(&c, path, &err) == 0, "%s", err.text);
+    const size_t before = syncs_of_the_log();
+    for (int i = 0; i < EVENTS; i++)
+        put(c, i, true);
+    ck_assert_uint_eq(syncs_of_the_log(), before);
+    ck_assert_int_le(wait_for_sync(before), KT_CATALOG_SOON_S * KT_SECOND_US + KT_SECOND_US);
+    ck_assert_uint_eq(syncs_of_the_log(), before + 1);
+
+    put(c, 0, false);                   /* waited for: at once, once, and nothing is left to do */
+    ck_assert_uint_eq(syncs_of_the_log(), before + 2);
+    put(c, 1, true);
+    ck_assert_int_eq(kt_catalog_flush(c), 0);
+    ck_assert_uint_eq(syncs_of_the_log(), before + 3);
+    kt_catalog_close(&c);
+    leave_tape();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("power_cut");
@@ -339,6 +396,7 @@ int main(void)
     tcase_set_timeout(t, 150);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, every_cut_is_survived);
+    tcase_add_test(t, events_that_come_soon_share_a_sync);
     suite_add_tcase(suite, t);
     return kt_run_suite(suite);
 }
