@@ -124,37 +124,58 @@ static int save(kt_clip *clip, const char *out)
     return ret;
 }
 
-/* The clip from the first ring that has it. */
-static int export_from(const kt_config *config, const struct request *r, struct kt_error *err)
+struct opened {
+    struct kt_clip_source sources[KT_CONFIG_MAX_RINGS];
+    size_t n;
+};
+
+static void close_all(struct opened *o)
 {
-    char name[KT_STREAM_NAME_MAX + 1];
-    snprintf(name, sizeof(name), "%s/%s", r->camera, r->stream);
-    int ret = kt_error_set(err, -ENOENT, "nothing of %s was recorded then", name);
+    while (o->n > 0)
+        kt_ring_close(&o->sources[--o->n].ring);
+}
+
+/* All rings that have the stream NAME. */
+static int open_all(const kt_config *config, const char *name, struct opened *o, struct kt_error *err)
+{
     for (size_t i = 0; i < config->n_rings; i++) {
         const struct kt_ring_params p = { .name = config->rings[i].name, .read_only = true,
                                           .path = config->rings[i].path };
-        kt_cleanup(kt_ring_close) kt_ring *ring = NULL;
-        int opened = kt_ring_open(&ring, &p, err);
-        if (opened < 0)
-            return opened;
-        uint32_t stream;
-        kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
-        if (kt_ring_find_stream(ring, name, &stream) < 0 ||
-            kt_clip_open(&clip, ring, stream, r->from_us, r->to_us) < 0)
-            continue;
-        ret = save(clip, r->out);
+        struct kt_clip_source *s = &o->sources[o->n];
+        const int ret = kt_ring_open(&s->ring, &p, err);
         if (ret < 0)
-            return kt_error_set(err, ret, "%s: %s", r->out, kt_strerror(ret));
-        struct kt_clip_info info;
-        kt_clip_info(clip, &info);
-        char start[KT_RFC3339_SIZE], end[KT_RFC3339_SIZE];
-        kt_rfc3339_format(start, info.start_us);
-        kt_rfc3339_format(end, info.end_us);
-        printf("%s: %u frames, %s to %s, from ring %s\n", r->out, info.frames, start, end,
-               config->rings[i].name);
-        return 0;
+            return ret;
+        if (kt_ring_find_stream(s->ring, name, &s->stream) == 0)
+            o->n++;
+        else
+            kt_ring_close(&s->ring);
     }
-    return ret;
+    return 0;
+}
+
+/* The clip, from as many rings as it takes. */
+static int export_from(const kt_config *config, const struct request *r, struct kt_error *err)
+{
+    char name[KT_STREAM_NAME_MAX + 1], start[KT_RFC3339_SIZE], end[KT_RFC3339_SIZE];
+    kt_cleanup(close_all) struct opened o = { .n = 0 };
+    kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
+    struct kt_clip_info info;
+    snprintf(name, sizeof(name), "%s/%s", r->camera, r->stream);
+    int ret = open_all(config, name, &o, err);
+    if (ret < 0)
+        return ret;
+    ret = kt_clip_open_sources(&clip, o.sources, o.n, r->from_us, r->to_us);
+    if (ret == -ENOENT)
+        return kt_error_set(err, ret, "nothing of %s was recorded then", name);
+    if (ret == 0)
+        ret = save(clip, r->out);
+    if (ret < 0)
+        return kt_error_set(err, ret, "%s: %s", r->out, kt_strerror(ret));
+    kt_clip_info(clip, &info);
+    kt_rfc3339_format(start, info.start_us);
+    kt_rfc3339_format(end, info.end_us);
+    printf("%s: %u frames, %s to %s\n", r->out, info.frames, start, end);
+    return 0;
 }
 
 int kt_cmd_export(int argc, char **argv)

@@ -15,7 +15,15 @@ struct parameters {                     /* one init segment of the clip */
     bool indexed;                       /* chunks must name their sample entry */
 };
 
+struct stretch {                        /* records of one ring that follow each other */
+    kt_ring *ring;
+    struct kt_record *list;             /* owned */
+    size_t skip, n;                     /* the first of them that count, and how many do */
+    int64_t to_us;
+};
+
 struct piece {                          /* one record of the clip */
+    kt_ring *ring;
     struct kt_record rec;
     uint64_t at;                        /* in the clip */
     uint32_t used;                      /* bytes of the record; less than all at the end */
@@ -25,7 +33,6 @@ struct piece {                          /* one record of the clip */
 };
 
 struct kt_clip {
-    kt_ring *ring;
     bool segment;                       /* HLS: chunks as they are */
     bool skip_damaged;
     uint8_t *head;                      /* the merged init segment; NULL in a segment */
@@ -76,7 +83,7 @@ static int64_t to_us(int64_t t90k)
 }
 
 /* The init segment of a record becomes part of the clip's head. */
-static int add_parameters(kt_clip *clip, const uint8_t hash[KT_HASH_SIZE], uint32_t *index)
+static int add_parameters(kt_clip *clip, kt_ring *ring, const uint8_t hash[KT_HASH_SIZE], uint32_t *index)
 {
     for (size_t i = 0; i < clip->n_parameters; i++) {
         if (memcmp(clip->parameters[i].hash, hash, KT_HASH_SIZE) == 0) {
@@ -92,7 +99,7 @@ static int add_parameters(kt_clip *clip, const uint8_t hash[KT_HASH_SIZE], uint3
     *p = (struct parameters){ .indexed = false };
     memcpy(p->hash, hash, KT_HASH_SIZE);
     struct kt_init *init = NULL;
-    int ret = kt_ring_init(clip->ring, hash, &init);
+    int ret = kt_ring_init(ring, hash, &init);
     if (ret < 0)
         return ret;
     if (clip->n_parameters == 0) {
@@ -121,7 +128,7 @@ static void place_in_time(kt_clip *clip)
     int64_t end_90k = 0;
     for (size_t i = 0; i < clip->n; i++) {
         struct piece *p = &clip->pieces[i];
-        if (i > 0 && p->rec.run == p[-1].rec.run) {
+        if (i > 0 && p->ring == p[-1].ring && p->rec.run == p[-1].rec.run) {
             p->shift_90k = p[-1].shift_90k;
         } else {
             int64_t start = to_90k(p->rec.start_us - clip->pieces[0].rec.start_us);
@@ -152,7 +159,7 @@ static void place_in_file(kt_clip *clip)
     }
 }
 
-/* Where in the last record the first frame at or behind TO begins. */
+/* Where in the last record of a stretch the first frame at or behind TO begins. */
 static int cut_record(const uint8_t *payload, const struct kt_tracks *tracks, int64_t to_us_,
                       struct piece *p)
 {
@@ -183,37 +190,51 @@ static int cut_record(const uint8_t *payload, const struct kt_tracks *tracks, in
     return more;
 }
 
-static int cut_last(kt_clip *clip, int64_t to_us_)
+static int cut(const kt_clip *clip, struct piece *p, int64_t to_us_)
 {
-    struct piece *p = &clip->pieces[clip->n - 1];
     if (p->rec.end_us <= to_us_)
         return 0;
     kt_cleanup(kt_freep) uint8_t *payload = malloc(p->rec.size);
     if (!payload)
         return -ENOMEM;
-    const int ret = kt_ring_read(clip->ring, &p->rec, payload);
+    const int ret = kt_ring_read(p->ring, &p->rec, payload);
     if (ret == -EBADMSG || ret == -ESTALE)
         return 0;                       /* found again, and told, when it is read */
     return ret < 0 ? ret : cut_record(payload, &clip->parameters[p->parameters].tracks, to_us_, p);
 }
 
-static int make_pieces(kt_clip *clip, const struct kt_record *recs, size_t n)
+static int add_pieces(kt_clip *clip, const struct stretch *s, uint32_t *largest)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct piece *p = &clip->pieces[clip->n];
+        p->ring = s->ring;
+        p->rec = s->list[s->skip + i];
+        p->used = p->rec.size;
+        *largest = p->used > *largest ? p->used : *largest;
+        const int ret = clip->segment ? 0 : add_parameters(clip, s->ring, p->rec.init, &p->parameters);
+        if (ret < 0)
+            return ret;
+        clip->n++;
+    }
+    return clip->segment ? 0 : cut(clip, &clip->pieces[clip->n - 1], s->to_us);
+}
+
+/* Of stretches from the newest to the oldest. */
+static int make_pieces(kt_clip *clip, const struct stretch *stretches, size_t n)
 {
     uint32_t largest = 0;
+    size_t records = 0;
+    for (size_t i = 0; i < n; i++)
+        records += stretches[i].n;
     clip->loaded = SIZE_MAX;
-    clip->pieces = calloc(n, sizeof(*clip->pieces));
+    clip->pieces = calloc(records, sizeof(*clip->pieces));
     if (!clip->pieces)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        struct piece *p = &clip->pieces[i];
-        p->rec = recs[i];
-        p->used = recs[i].size;
-        largest = recs[i].size > largest ? recs[i].size : largest;
-        const int ret = clip->segment ? 0 : add_parameters(clip, recs[i].init, &p->parameters);
+    for (size_t i = n; i-- > 0;) {
+        const int ret = add_pieces(clip, &stretches[i], &largest);
         if (ret < 0)
             return ret;
     }
-    clip->n = n;
     clip->raw = malloc(largest);
     clip->ready = malloc((size_t)largest + largest / 8 + 64);   /* a chunk has at least 32 bytes */
     return clip->raw && clip->ready ? 0 : -ENOMEM;
@@ -230,17 +251,13 @@ static size_t without_key(const struct kt_record *recs, size_t n)
     return i;
 }
 
-static int open_clip(kt_clip **out, kt_ring *ring, bool segment, const struct kt_record *recs,
-                     size_t n, int64_t to_us_)
+static int open_clip(kt_clip **out, bool segment, const struct stretch *stretches, size_t n)
 {
     kt_cleanup(kt_clip_close) kt_clip *clip = calloc(1, sizeof(*clip));
     if (!clip)
         return -ENOMEM;
-    clip->ring = ring;
     clip->segment = segment;
-    int ret = make_pieces(clip, recs, n);
-    if (ret == 0 && !segment)
-        ret = cut_last(clip, to_us_);
+    const int ret = make_pieces(clip, stretches, n);
     if (ret < 0)
         return ret;
     place_in_time(clip);
@@ -249,15 +266,50 @@ static int open_clip(kt_clip **out, kt_ring *ring, bool segment, const struct kt
     return 0;
 }
 
+/* What each source adds in front of the ones before it. */
+static int find_stretches(const struct kt_clip_source *sources, size_t n_sources, int64_t from_us, int64_t to_us_,
+                          struct stretch *stretches, size_t *n)
+{
+    for (size_t i = 0; i < n_sources && from_us < to_us_; i++) {
+        struct stretch *s = &stretches[*n];
+        size_t count = 0;
+        const int ret = kt_ring_query(sources[i].ring, sources[i].stream, from_us, to_us_, SIZE_MAX, &s->list,
+                                      &count);
+        if (ret < 0)
+            return ret;
+        s->skip = without_key(s->list, count);
+        if (s->skip == count) {
+            free(s->list);
+            s->list = NULL;
+            continue;
+        }
+        s->ring = sources[i].ring;
+        s->n = count - s->skip;
+        s->to_us = to_us_;
+        to_us_ = s->list[s->skip].start_us;
+        ++*n;
+    }
+    return 0;
+}
+
+int kt_clip_open_sources(kt_clip **out, const struct kt_clip_source *sources, size_t n_sources, int64_t from_us,
+                         int64_t to_us_)
+{
+    kt_cleanup(kt_freep) struct stretch *stretches = calloc(n_sources + 1, sizeof(*stretches));
+    size_t n = 0;
+    if (!stretches)
+        return -ENOMEM;
+    int ret = find_stretches(sources, n_sources, from_us, to_us_, stretches, &n);
+    if (ret == 0)
+        ret = n == 0 ? -ENOENT : open_clip(out, false, stretches, n);
+    for (size_t i = 0; i < n; i++)
+        free(stretches[i].list);
+    return ret;
+}
+
 int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us_)
 {
-    kt_cleanup(kt_freep) struct kt_record *recs = NULL;
-    size_t n;
-    const int ret = kt_ring_query(ring, stream, from_us, to_us_, SIZE_MAX, &recs, &n);
-    if (ret < 0)
-        return ret;
-    const size_t skip = without_key(recs, n);
-    return skip == n ? -ENOENT : open_clip(out, ring, false, recs + skip, n - skip, to_us_);
+    return kt_clip_open_sources(out, &(struct kt_clip_source){ ring, stream }, 1, from_us, to_us_);
 }
 
 static int open_seq(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq, uint64_t last_seq,
@@ -268,7 +320,8 @@ static int open_seq(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t firs
     const int ret = kt_ring_query_seq(ring, stream, first_seq, last_seq, &recs, &n);
     if (ret < 0)
         return ret;
-    return n == 0 ? -ENOENT : open_clip(out, ring, segment, recs, n, INT64_MAX);
+    const struct stretch s = { .ring = ring, .list = recs, .n = n, .to_us = INT64_MAX };
+    return n == 0 ? -ENOENT : open_clip(out, segment, &s, 1);
 }
 
 int kt_clip_open_records(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq, uint64_t last_seq)
@@ -290,7 +343,7 @@ static int load(kt_clip *clip, size_t i)
     if (clip->loaded == i)
         return 0;
     clip->loaded = SIZE_MAX;
-    int ret = kt_ring_read(clip->ring, &p->rec, clip->raw);
+    int ret = kt_ring_read(p->ring, &p->rec, clip->raw);
     if (ret == 0 && clip->segment) {
         memcpy(clip->ready, clip->raw, p->used);
     } else if (ret == 0) {

@@ -9,7 +9,7 @@
  * out). It starts at the key frame at or before FROM and ends with the
  * last frame that starts before TO.
  *
- * Threads: a clip belongs to one thread at a time. It borrows the ring.
+ * Threads: a clip belongs to one thread at a time. It borrows its rings.
  */
 #ifndef KT_RING_CLIP_H
 #define KT_RING_CLIP_H
@@ -32,6 +32,15 @@ struct kt_clip_info {
  */
 kt_must_check int kt_clip_open(kt_clip **out, kt_ring *ring, uint32_t stream, int64_t from_us,
                                int64_t to_us);
+
+/* The same of a stream that several rings keep: what the first does not have of the oldest part of
+ * the span comes from the next, and so on, with no frame twice. SOURCES is not kept. */
+struct kt_clip_source {
+    kt_ring *ring;
+    uint32_t stream;                /* its number in this ring */
+};
+kt_must_check int kt_clip_open_sources(kt_clip **out, const struct kt_clip_source *sources, size_t n_sources,
+                                       int64_t from_us, int64_t to_us);
 
 /* The same of whole records: FIRST_SEQ..LAST_SEQ of STREAM, as kt_clip_segments() gave them. */
 kt_must_check int kt_clip_open_records(kt_clip **out, kt_ring *ring, uint32_t stream, uint64_t first_seq,

@@ -74,6 +74,16 @@ def kept():
     assert held["gate-clips"]["oldest"] < events[-1]["start"]
 
 
+def whole_over_the_seam(path):
+    """Ten seconds that two rings have between them: from zero, without a hole, and every frame decodes."""
+    shown = tool("ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path)
+    times = sorted(float(t) for t in shown[0].decode().replace(",", "").split())
+    note(f"{path.name}: {len(times)} frames, {times[-1]:.2f} s")
+    assert times[0] < 0.001 and 9.5 < times[-1] < 13, times
+    assert max(b - a for a, b in zip(times, times[1:])) < 0.2, times
+    tool("ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "null", "-")
+
+
 @test("what the ring of the gate forgot is on the timeline, and is played from that of the events")
 def older():
     wait_for("the ring of the gate went round", 90, lambda: rings()["gate"]["written"] > 9.5e6, 1)
@@ -89,6 +99,17 @@ def older():
     assert all(a + i["duration"] <= b + 0.002 for a, b, i in zip(starts, starts[1:], items)), starts
     for item in items[0], items[order.index("gate")]:
         assert server.get("/" + item["url"]).body
+    playlist = server.get(server.range_path("cam01", "playlist.m3u8", first, now)).body.decode()
+    used_by_hls = re.findall("ring=([a-z-]+)", playlist)
+    assert used_by_hls == sorted(used_by_hls) and set(used_by_hls) == {"clips", "gate"}, playlist
+    assert "#EXT-X-DISCONTINUITY" in playlist[playlist.rindex("ring=clips"):playlist.index("ring=gate")], playlist
+    both = [server.folder / "both.mp4", server.folder / "exported.mp4"]
+    both[0].write_bytes(server.get(server.range_path("cam01", "clip.mp4", oldest - 5, oldest + 5)).body)
+    done = subprocess.run([KENTONGAN, "export", "-c", server.config, "--camera", "cam01", "--from", str(oldest - 5), "--to",
+                           str(oldest + 5), "-o", both[1]], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for path in both:
+        whole_over_the_seam(path)
 
 
 @test("a ring that is away costs its cameras only, and the recorder is not well")

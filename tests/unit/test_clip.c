@@ -193,6 +193,60 @@ START_TEST(gaps_keep_their_length_across_runs_and_parameters)
 }
 END_TEST
 
+/* Another ring beside the first, in a folder of its own. */
+static kt_ring *open_beside(void)
+{
+    kt_ring *beside = NULL;
+    struct kt_error err = { "" };
+    struct kt_ring_params p = kit_params();
+    char dir[80];
+    snprintf(dir, sizeof(dir), "%s/beside", kit_dir);
+    ck_assert_int_eq(mkdir(dir, 0700), 0);
+    p.path = dir;
+    ck_assert_msg(kt_ring_open(&beside, &p, &err) == 0, "%s", err.text);
+    return beside;
+}
+
+START_TEST(what_one_ring_forgot_comes_from_the_next_with_no_frame_twice)
+{
+    /* The ring beside keeps seconds 0 to 8; of the first, which has the same run number, the stream
+     * b/main begins 5.5 s later, in the middle of a record of the other. */
+    kt_ring *beside = open_beside();
+    uint32_t late, early;
+    kt_footage_append(beside, "b/main", small_mp4, 5, sec(0));
+    kit_flush(beside);
+    kt_footage_append(ring, "b/main", small_mp4, 5, sec(5.5));
+    kit_flush(ring);
+    ck_assert_int_eq(kt_ring_find_stream(ring, "b/main", &late), 0);
+    ck_assert_int_eq(kt_ring_find_stream(beside, "b/main", &early), 0);
+    const struct kt_clip_source sources[] = { { ring, late }, { beside, early } };
+
+    kt_clip *clip = NULL;
+    struct kt_clip_info info;
+    ck_assert_int_eq(kt_clip_open_sources(&clip, sources, 2, sec(0), sec(10)), 0);
+    kt_clip_info(clip, &info);
+    ck_assert(info.start_us == sec(0) && info.end_us == sec(10));
+    ck_assert_uint_eq(info.frames, 55 + 45);
+    save(clip);
+    kt_clip_close(&clip);
+    ck_assert_double_eq(frames(), 100);
+    ck_assert_double_eq(start_time(), 0);
+    ck_assert_double_eq_tol(last_pts(), 9.9, 1e-3);
+
+    ck_assert_int_eq(kt_clip_open_sources(&clip, sources, 2, sec(6.5), sec(8)), 0);
+    kt_clip_info(clip, &info);          /* all of it is in the first */
+    ck_assert(info.start_us == sec(6.5) && info.frames == 15);
+    kt_clip_close(&clip);
+    ck_assert_int_eq(kt_clip_open_sources(&clip, sources, 2, sec(1), sec(2)), 0);
+    kt_clip_info(clip, &info);          /* nothing of it */
+    ck_assert(info.start_us == sec(1) && info.frames == 10);
+    kt_clip_close(&clip);
+    ck_assert_int_eq(kt_clip_open_sources(&clip, sources, 2, sec(20), sec(21)), -ENOENT);
+    ck_assert_int_eq(kt_clip_open_sources(&clip, NULL, 0, sec(0), sec(1)), -ENOENT);
+    kt_ring_close(&beside);
+}
+END_TEST
+
 START_TEST(a_clip_of_nothing_is_not_there)
 {
     kt_clip *clip = NULL;
@@ -292,6 +346,7 @@ int main(void)
     tcase_add_test(t, it_starts_at_the_key_frame_and_ends_before_to);
     tcase_add_test(t, bytes_do_not_depend_on_how_they_are_read);
     tcase_add_test(t, gaps_keep_their_length_across_runs_and_parameters);
+    tcase_add_test(t, what_one_ring_forgot_comes_from_the_next_with_no_frame_twice);
     tcase_add_test(t, a_clip_of_nothing_is_not_there);
     tcase_add_test(t, segments_join_to_what_was_recorded);
     tcase_add_test(t, a_damaged_record_is_refused_or_skipped_never_served);

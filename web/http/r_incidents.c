@@ -293,18 +293,11 @@ void web_wake_jobs(struct web_request *r)
 /* Bytes that are recorded of CAMERA's STREAM; 0 for nothing. */
 static uint64_t size_of(struct web_request *r, const char *camera, const char *stream)
 {
-    const struct kt_web_params *p = &r->web->params;
     struct kt_clip_info info = { .size = 0 };
-    for (size_t i = 0; i < p->n_rings && info.size == 0; i++) {
-        struct kt_clip *clip = NULL;
-        uint32_t number;
-        if (!web_find_stream(p->rings[i].ring, camera, stream, &number) ||
-            kt_clip_open(&clip, p->rings[i].ring, number, r->incident->from_us,
-                         r->incident->to_us) < 0)
-            continue;
+    struct kt_clip *clip = NULL;
+    if (web_open_clip(r->web, camera, stream, r->incident->from_us, r->incident->to_us, &clip) == 0)
         kt_clip_info(clip, &info);
-        kt_clip_close(&clip);
-    }
+    kt_clip_close(&clip);
     return info.size;
 }
 

@@ -1,6 +1,6 @@
 /*
  * r_playback.c - recorded video, as the bytes on disk: playlists, segments, clips,
- * key frames. The first ring that has something answers.
+ * key frames. The first ring that has something answers; what it forgot the others give.
  */
 #include "web/http/web_private.h"
 
@@ -87,15 +87,15 @@ static int find_segments(struct web_request *r, const char *stream, int64_t from
 /* What the ring that is asked first forgot, the others may have: the oldest segments of the span, and
  * *END_US where to go on. */
 static int oldest_segments(struct web_request *r, const char *stream, int64_t from_us, int64_t *end_us,
-                           struct kt_segment **out, size_t *n, size_t *ring)
+                           int64_t target_us, struct kt_segment **out, size_t *n, size_t *ring)
 {
     *ring = 0;
-    int ret = find_segments(r, stream, from_us, *end_us, PLAYER_TARGET_US, out, n, ring);
+    int ret = find_segments(r, stream, from_us, *end_us, target_us, out, n, ring);
     while (ret == 0 && (*out)[0].start_us > from_us) {
         struct kt_segment *older = NULL;
         size_t n_older = 0, at = *ring + 1;
         const int64_t before_us = (*out)[0].start_us;
-        if (find_segments(r, stream, from_us, before_us, PLAYER_TARGET_US, &older, &n_older, &at) < 0)
+        if (find_segments(r, stream, from_us, before_us, target_us, &older, &n_older, &at) < 0)
             break;
         free(*out);
         *out = older;
@@ -118,16 +118,64 @@ static void write_segment(FILE *f, const struct kt_segment *s, const char *ring,
             s->first_seq, s->last_seq);
 }
 
-static void write_playlist(FILE *f, const struct kt_segment *list, size_t n, const char *ring,
-                           const char *stream)
+struct playlist {
+    struct kt_segment *list;
+    const char **rings;                 /* the name of each one's ring */
+    size_t n;
+};
+
+static void free_playlist(struct playlist *p)
 {
-    int64_t longest_us = KT_SECOND_US;
+    free(p->list);
+    free(p->rings);
+}
+
+static int add_to_playlist(struct playlist *p, const struct kt_segment *list, size_t n, const char *ring)
+{
+    struct kt_segment *segments = reallocarray(p->list, p->n + n, sizeof(*segments));
+    if (!segments)
+        return -ENOMEM;
+    p->list = segments;
+    const char **rings = reallocarray(p->rings, p->n + n, sizeof(*rings));
+    if (!rings)
+        return -ENOMEM;
+    p->rings = rings;
+    memcpy(segments + p->n, list, n * sizeof(*list));
     for (size_t i = 0; i < n; i++)
+        rings[p->n + i] = ring;
+    segments[p->n].discontinuity = p->n > 0;
+    p->n += n;
+    return 0;
+}
+
+/* All of the span, from as many rings as it takes. */
+static int make_playlist(struct web_request *r, const char *stream, int64_t from_us, int64_t to_us,
+                         struct playlist *p)
+{
+    int ret = 0;
+    while (ret == 0 && from_us < to_us) {
+        struct kt_segment *list = NULL;
+        size_t n = 0, ring = 0;
+        int64_t end_us = to_us;
+        ret = oldest_segments(r, stream, from_us, &end_us, HLS_TARGET_US, &list, &n, &ring);
+        if (ret == 0)
+            ret = add_to_playlist(p, list, n, r->web->params.rings[ring].name);
+        free(list);
+        from_us = end_us;
+    }
+    return ret == -ENOENT && p->n > 0 ? 0 : ret;
+}
+
+static void write_playlist(FILE *f, const struct playlist *p, const char *stream)
+{
+    const struct kt_segment *list = p->list;
+    int64_t longest_us = KT_SECOND_US;
+    for (size_t i = 0; i < p->n; i++)
         longest_us = list[i].duration_us > longest_us ? list[i].duration_us : longest_us;
     fprintf(f, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-PLAYLIST-TYPE:VOD\n"
             "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:%" PRId64 "\n"
             "#EXT-X-MEDIA-SEQUENCE:0\n", (longest_us + KT_SECOND_US - 1) / KT_SECOND_US);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < p->n; i++) {
         const bool new_init = i == 0 || memcmp(list[i].init, list[i - 1].init, KT_INIT_HASH_SIZE);
         const bool jump = i > 0 && (list[i].discontinuity || new_init);
         char hash[2 * KT_INIT_HASH_SIZE + 1];
@@ -136,7 +184,7 @@ static void write_playlist(FILE *f, const struct kt_segment *list, size_t n, con
             fputs("#EXT-X-DISCONTINUITY\n", f);
         if (new_init || jump)
             fprintf(f, "#EXT-X-MAP:URI=\"../../inits/%s.mp4\"\n", hash);
-        write_segment(f, &list[i], ring, stream);
+        write_segment(f, &list[i], p->rings[i], stream);
     }
     fputs("#EXT-X-ENDLIST\n", f);
 }
@@ -145,8 +193,8 @@ enum MHD_Result web_playlist(struct web_request *r)
 {
     int64_t from_us, to_us;
     enum MHD_Result result;
-    struct kt_segment *list = NULL;
-    size_t n = 0, ring = 0, size = 0;
+    kt_cleanup(free_playlist) struct playlist list = { .n = 0 };
+    size_t size = 0;
     char *text = NULL;
     const char *stream = stream_of(r, &result);
     if (!stream || !web_span(r, &from_us, &to_us, &result))
@@ -156,15 +204,14 @@ enum MHD_Result web_playlist(struct web_request *r)
     audit_play(r, r->params.value[0], from_us);
     if (to_us - from_us > PLAYLIST_MAX_US)
         return web_problem(r, 416, "bad-range", "at most two days at once");
-    const int ret = find_segments(r, stream, from_us, to_us, HLS_TARGET_US, &list, &n, &ring);
+    const int ret = make_playlist(r, stream, from_us, to_us, &list);
     if (ret == -ENOENT)
         return nothing_recorded(r);
     if (ret < 0)
         return web_problem_errno(r, ret);
     FILE *f = open_memstream(&text, &size);
     if (f)
-        write_playlist(f, list, n, r->web->params.rings[ring].name, stream);
-    free(list);
+        write_playlist(f, &list, stream);
     if (!f || fclose(f) != 0) {
         free(text);
         return web_problem_errno(r, -ENOMEM);
@@ -210,7 +257,7 @@ static int list_segments(struct web_request *r, const char *stream, int64_t *fro
         int64_t end_us = to_us - *from_us > WINDOW_US ? *from_us + WINDOW_US : to_us;
         struct kt_segment *list = NULL;
         size_t n = 0, ring = 0, i;
-        ret = oldest_segments(r, stream, *from_us, &end_us, &list, &n, &ring);
+        ret = oldest_segments(r, stream, *from_us, &end_us, PLAYER_TARGET_US, &list, &n, &ring);
         *from_us = end_us;
         if (ret == -ENOENT) {
             ret = 0;
@@ -338,25 +385,33 @@ static void clip_name(char out[128], const char *camera, const char *stream, int
              time + 8, time + 11, time + 14, time + 17);
 }
 
+int web_open_clip(struct kt_web *web, const char *camera, const char *stream, int64_t from_us, int64_t to_us,
+                  struct kt_clip **out)
+{
+    const size_t n_rings = web->params.n_rings;
+    kt_cleanup(kt_freep) struct kt_clip_source *sources = calloc(n_rings + 1, sizeof(*sources));
+    size_t n = 0;
+    if (!sources)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_rings; i++) {
+        sources[n].ring = web->params.rings[i].ring;
+        n += web_find_stream(sources[n].ring, camera, stream, &sources[n].stream);
+    }
+    return kt_clip_open_sources(out, sources, n, from_us, to_us);
+}
+
 enum MHD_Result web_send_clip(struct web_request *r, const char *camera, const char *stream,
                               int64_t from_us, int64_t to_us)
 {
     char name[128];
-    for (size_t i = 0; i < r->web->params.n_rings; i++) {
-        struct kt_clip *clip = NULL;
-        uint32_t number;
-        kt_ring *ring = r->web->params.rings[i].ring;
-        if (!web_find_stream(ring, camera, stream, &number))
-            continue;
-        const int ret = kt_clip_open(&clip, ring, number, from_us, to_us);
-        if (ret == -ENOENT)
-            continue;
-        if (ret < 0)
-            return web_problem_errno(r, ret);
-        clip_name(name, camera, stream, from_us);
-        return web_reply_clip(r, clip, name);
-    }
-    return nothing_recorded(r);
+    struct kt_clip *clip = NULL;
+    const int ret = web_open_clip(r->web, camera, stream, from_us, to_us, &clip);
+    if (ret == -ENOENT)
+        return nothing_recorded(r);
+    if (ret < 0)
+        return web_problem_errno(r, ret);
+    clip_name(name, camera, stream, from_us);
+    return web_reply_clip(r, clip, name);
 }
 
 enum MHD_Result web_clip(struct web_request *r)

@@ -201,7 +201,10 @@ void web_audit_look(struct kt_web *web, const char *who, const char *address, co
 /* Send clip bytes with Range. Takes CLIP over. */
 struct kt_clip;
 enum MHD_Result web_reply_clip(struct web_request *r, struct kt_clip *clip, const char *filename);
-/* Any stretch of CAMERA's STREAM as one MP4. */
+/* Any stretch of CAMERA's STREAM, of all the rings that it takes, as one clip. -ENOENT: nothing there. */
+kt_must_check int web_open_clip(struct kt_web *web, const char *camera, const char *stream, int64_t from_us,
+                                int64_t to_us, struct kt_clip **out);
+/* The same, sent. */
 enum MHD_Result web_send_clip(struct web_request *r, const char *camera, const char *stream,
                               int64_t from_us, int64_t to_us);
 /* The site's cameras. *OUT malloc'd. */
