@@ -139,6 +139,28 @@ def written_slabs(ring):
     return [path for _, path in sorted(found)]
 
 
+@test("what the disk lost of an old recording is found while the recorder runs, told, and costs nothing else")
+def scrubbed():
+    global server
+    slabs = written_slabs("gate-clips")
+    assert len(slabs) >= 2, slabs
+    size = slabs[0].stat().st_size
+    with slabs[0].open("r+b") as f:
+        for at in size // 4, size // 2, size * 3 // 4:
+            f.seek(at)
+            byte = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([byte ^ 0x10]))
+    server = ManyRings(camera_list(cameras, analysis="off"), folder=server.folder, port=server.port).start()
+    server.wait_recording(["cam01", "cam02", "cam03"], 10)
+    found = wait_for("the scrub came by", 30, lambda: rings()["gate-clips"]["corrupt_records"])
+    log = server.log()
+    assert found <= 3 and "gate-clips: damage on disk: slab " in log, (found, log)
+    assert all(r["corrupt_records"] == 0 for name, r in rings().items() if name != "gate-clips"), rings()
+    assert f'ring_corrupt_records_total{{ring="gate-clips"}}' in server.get("//metrics").body.decode()
+    server.stop()
+
+
 @test("another ring's slab, an emptied one and a cut one are named; the first is left as it is")
 def bad_slabs():
     global server
