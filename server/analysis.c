@@ -119,13 +119,33 @@ static void keep_frame(kt_analysis_camera *c)
     av_frame_free(&frame);
 }
 
+/* The file with the place of camera NAME, malloc'd; *OUT is NULL where places are not kept. */
+static int memory_path(const kt_analysis *p, const char *name, char **out)
+{
+    *out = NULL;
+    if (!p->places || asprintf(out, "%s/%s", p->places, name) >= 0)
+        return 0;
+    *out = NULL;                    /* undefined after a failed asprintf() */
+    return -ENOMEM;
+}
+
+int kt_analysis_recall(const kt_analysis *p, const char *name, kt_analyzer *analyzer)
+{
+    kt_cleanup(kt_freep) char *path = NULL;
+    int ret = memory_path(p, name, &path);
+    if (ret < 0 || !path)
+        return ret;
+    ret = kt_analyzer_load(analyzer, path);
+    if (ret < 0 && ret != -ENOENT)
+        kt_warn(name, "must learn its place anew: %s: %s", path, kt_strerror(ret));
+    return ret == -ENOMEM ? ret : 0;
+}
+
 /* A new analyzer starts from what an earlier one knew. */
 static void recall(kt_analysis_camera *c)
 {
     c->remembered_us = kt_clock_mono_us();
-    const int ret = c->memory ? kt_analyzer_load(c->analyzer, c->memory) : -ENOENT;
-    if (ret < 0 && ret != -ENOENT)
-        kt_warn(c->name, "must learn its place anew: %s: %s", c->memory, kt_strerror(ret));
+    (void)kt_analysis_recall(c->pool, c->name, c->analyzer);    /* else it learns */
 }
 
 static void remember(kt_analysis_camera *c)
@@ -272,12 +292,8 @@ int kt_analysis_create(kt_analysis **out, int workers, const char *places)
 void kt_analysis_forget(kt_analysis *p, const char *name)
 {
     kt_cleanup(kt_freep) char *path = NULL;
-    if (!p->places)
+    if (memory_path(p, name, &path) < 0 || !path)
         return;
-    if (asprintf(&path, "%s/%s", p->places, name) < 0) {
-        path = NULL;                /* undefined after a failed asprintf() */
-        return;
-    }
     if (unlink(path) < 0 && errno != ENOENT)
         kt_warn(name, "%s is not deleted: %s", path, strerror(errno));
 }
@@ -339,10 +355,8 @@ int kt_analysis_add(kt_analysis *pool, kt_analysis_camera **out, const char *nam
     c->rules = strdup(params->rules_json ? params->rules_json : "");
     if (!c->name || !c->rules)
         return kt_error_set(err, -ENOMEM, "out of memory");
-    if (pool->places && asprintf(&c->memory, "%s/%s", pool->places, name) < 0) {
-        c->memory = NULL;           /* undefined after a failed asprintf() */
+    if (memory_path(pool, name, &c->memory) < 0)
         return kt_error_set(err, -ENOMEM, "out of memory");
-    }
     c->params = *params;
     c->params.par = NULL;
     c->params.rules_json = c->rules;

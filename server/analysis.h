@@ -33,6 +33,10 @@ kt_must_check int kt_analysis_create(kt_analysis **out, int workers, const char 
 /* What the place of a camera that was removed for good looks like is deleted. */
 void kt_analysis_forget(kt_analysis *pool, const char *name);
 
+/* Let ANALYZER start from what the place of camera NAME looks like, where that is kept. Any
+ * thread. -ENOMEM. */
+int kt_analysis_recall(const kt_analysis *pool, const char *name, kt_analyzer *analyzer);
+
 /* All cameras must have been removed. */
 void kt_analysis_destroy(kt_analysis **pool);
 

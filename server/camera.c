@@ -204,8 +204,7 @@ static void on_main_gap(void *user)
 
 /* ----------------------------- life ----------------------------- */
 
-/* The catalog and the decoders do not know each other's words. */
-static enum kt_analyzer_mode analyzer_mode(enum kt_analysis_mode mode)
+enum kt_analyzer_mode kt_camera_analyzer_mode(enum kt_analysis_mode mode)
 {
     switch (mode) {
     case KT_ANALYSIS_OFF:
@@ -296,7 +295,7 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
     c->started_us = kt_clock_wall_us();
     if (config->enabled) {
         const struct kt_analyzer_params params = {
-            .mode = analyzer_mode(config->analysis), .rules_json = c->config.rules,
+            .mode = kt_camera_analyzer_mode(config->analysis), .rules_json = c->config.rules,
             .utc_offset_s = env->utc_offset_s, .user = c, .on_event = on_motion,
             .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
             .on_boxes = on_boxes,

@@ -36,6 +36,9 @@ kt_must_check int kt_camera_start(kt_camera **out, const struct kt_camera_config
 /* Stop many at once, quickly. Each pointer becomes NULL. */
 void kt_camera_stop_all(kt_camera **list[], size_t n);
 
+/* The catalog and the decoders do not know each other's words. */
+enum kt_analyzer_mode kt_camera_analyzer_mode(enum kt_analysis_mode mode);
+
 const struct kt_camera_config *kt_camera_config(const kt_camera *camera);
 void kt_camera_state(kt_camera *camera, struct kt_camera_state *out);
 

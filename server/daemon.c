@@ -202,6 +202,29 @@ static int utc_offset(const char *timezone)
     return (int)tm.tm_gmtoff;
 }
 
+/* Is any camera looked at less than it should be? */
+static bool analysis_is_behind(void *user)
+{
+    kt_daemon *d = user;
+    bool behind = false;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->n_cameras && !behind; i++) {
+        struct kt_analysis_status a;
+        kt_camera_analysis(d->cameras[i], &a);
+        behind = a.load != KT_LOAD_NORMAL;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return behind;
+}
+
+static int start_trials(kt_daemon *d, struct kt_error *err)
+{
+    const struct kt_trials_params p = { .rings = d->rings, .analysis = d->analysis, .utc_offset_s = d->utc_offset_s,
+                                        .behind = analysis_is_behind, .user = d };
+    const int ret = kt_trials_create(&d->trials, &p);
+    return ret < 0 ? kt_error_set(err, ret, "out of memory") : 0;
+}
+
 static void fill_env(kt_daemon *d)
 {
     d->env = (struct kt_camera_env){ .rings = d->rings, .hub = d->hub,
@@ -285,6 +308,8 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
     fill_env(d);
     ret = start_evidence(d, err);
     if (ret == 0)
+        ret = start_trials(d, err);
+    if (ret == 0)
         ret = start_web(d, err);
     if (ret < 0)
         return ret;
@@ -302,6 +327,7 @@ void kt_daemon_stop(kt_daemon **pd)
     if (!d)
         return;
     kt_web_stop(&d->web);
+    kt_trials_destroy(&d->trials);      /* asks cameras how they are */
     kt_fleet_stop(d);
     free(d->cameras);
     free(d->wanted);

@@ -15,6 +15,7 @@
 #include "server/net_guard.h"
 #include "server/ring_set.h"
 #include "server/snapshots.h"
+#include "server/trial.h"
 
 struct kt_daemon {
     /* --- constant after start --- */
@@ -30,6 +31,7 @@ struct kt_daemon {
     struct kt_net_guard guard;
     kt_clips *clips[KT_CONFIG_MAX_RINGS];   /* one for each ring of events, else NULL */
     kt_analysis *analysis;
+    kt_trials *trials;
     kt_ingest_loop *loop;
     kt_snapshots *snapshots;
     struct kt_evidence *evidence;

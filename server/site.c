@@ -240,12 +240,37 @@ static char *site_discover(void *user, const struct kt_discover_ask *ask, struct
     return kt_tryout_discover(ask, &d->guard, err);
 }
 
+static int site_trial_start(void *user, const struct kt_trial_ask *ask, struct kt_error *err)
+{
+    kt_daemon *d = user;
+    enum kt_analyzer_mode mode = KT_ANALYZE_OFF;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->n_cameras; i++)
+        if (strcmp(kt_camera_config(d->cameras[i])->id, ask->camera) == 0)
+            mode = kt_camera_analyzer_mode(kt_camera_config(d->cameras[i])->analysis);
+    pthread_mutex_unlock(&d->lock);
+    return kt_trials_start(d->trials, ask, mode == KT_ANALYZE_OFF ? KT_ANALYZE_ADAPTIVE : mode, err);
+}
+
+static char *site_trial_json(void *user, const char *camera, size_t skip)
+{
+    kt_daemon *d = user;
+    return kt_trials_json(d->trials, camera, skip);
+}
+
+static int site_trial_cancel(void *user, const char *camera)
+{
+    kt_daemon *d = user;
+    return kt_trials_cancel(d->trials, camera);
+}
+
 struct kt_site kt_daemon_site(kt_daemon *d)
 {
     return (struct kt_site){
         .user = d, .cameras = site_cameras, .snapshot = site_snapshot,
         .camera_put = site_camera_put, .camera_delete = site_camera_delete,
         .system_json = site_system, .probe_json = site_probe, .discover_json = site_discover,
-        .log_json = site_log,
+        .log_json = site_log, .trial_start = site_trial_start, .trial_json = site_trial_json,
+        .trial_cancel = site_trial_cancel,
     };
 }

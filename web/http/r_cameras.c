@@ -178,7 +178,7 @@ static bool copy_transport(char out[8], const json_t *value)
     return false;
 }
 
-static bool copy_rules(char out[8192], const json_t *value)
+bool web_rules_text(char out[8192], const json_t *value)
 {
     if (json_is_null(value)) {
         out[0] = '\0';
@@ -216,7 +216,7 @@ static bool apply(struct kt_camera_config *cam, json_t *body, const char **what)
         else if (strcmp(key, "enabled") == 0)
             ok = json_is_boolean(value) && (cam->enabled = json_is_true(value), true);
         else if (strcmp(key, "rules") == 0)
-            ok = copy_rules(cam->rules, value);
+            ok = web_rules_text(cam->rules, value);
         if (!ok)
             return false;
     }

@@ -49,6 +49,13 @@ struct kt_discover_ask {
     const char *user, *password;    /* of the cameras: read profiles and stream addresses */
 };
 
+/* What POST /cameras/{id}/rules/trial asks for. */
+struct kt_trial_ask {
+    const char *camera;
+    const char *rules;              /* as docs/motion.md; "": none */
+    int64_t from_us, to_us;         /* UTC */
+};
+
 struct kt_site {
     void *user;
     /* All cameras; *OUT one malloc'd block. */
@@ -69,6 +76,11 @@ struct kt_site {
                         struct kt_error *err);
     char *(*discover_json)(void *user, const struct kt_discover_ask *ask, struct kt_error *err);   /* the list "items" */
     char *(*log_json)(void *user, size_t limit);                /* the list "items" */
+    /* Rules tried on a recording; all NULL or none. Start: -EINVAL with ERR, -EBUSY, -ENOENT nothing
+     * recorded. JSON as docs/openapi.yaml's Trial, malloc'd. Cancel: -ENOENT none runs. */
+    int (*trial_start)(void *user, const struct kt_trial_ask *ask, struct kt_error *err);
+    char *(*trial_json)(void *user, const char *camera, size_t skip);
+    int (*trial_cancel)(void *user, const char *camera);
 };
 
 struct kt_web_ring {

@@ -209,6 +209,8 @@ enum MHD_Result web_send_clip(struct web_request *r, const char *camera, const c
                               int64_t from_us, int64_t to_us);
 /* The site's cameras. *OUT malloc'd. */
 int web_cameras(struct kt_web *web, struct kt_camera_state **out, size_t *n);
+/* Rules from a body as text, null as "". False: no object, or too long. */
+bool web_rules_text(char out[8192], const json_t *value);
 /* Time of CAMERA's oldest recording, 0: none. */
 int64_t web_oldest(struct kt_web *web, const char *camera);
 bool web_any_ring(const struct kt_web *web);
@@ -239,7 +241,8 @@ web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_se
     web_cancel_export, web_package, web_list_shares, web_add_share, web_revoke_share,
     web_share_log, web_share_page, web_share_pin, web_share_package, web_list_audit,
     web_audit_table, web_verify_audit, web_get_site_settings, web_put_site_settings,
-    web_list_own_sessions, web_end_own_session, web_drop_own_totp, web_paper;
+    web_list_own_sessions, web_end_own_session, web_drop_own_totp, web_paper, web_start_trial,
+    web_get_trial, web_cancel_trial;
 
 /* A path that is no route: a file of the browser app. */
 enum MHD_Result web_asset(struct web_request *r);

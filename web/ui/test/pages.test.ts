@@ -4,7 +4,7 @@ import type { Camera, EventItem } from '../src/api/client';
 import type { Found } from '../src/api/client';
 import { whyText } from '../src/i18n/why';
 import { candidates, placeOf, toCamera } from '../src/pages/find';
-import { addPoint, freeName, inSide, movePoint, newShape, place, readRules, removePoint, writeRules } from '../src/pages/rules';
+import { addPoint, freeName, inSide, lastNight, movePoint, newShape, place, readRules, removePoint, writeRules } from '../src/pages/rules';
 import { slug } from '../src/pages/camera-id';
 import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
 import { cellsToHex } from '../src/pages/grid';
@@ -127,6 +127,13 @@ test('months: right number of days, first weekday, neighbours', () => {
   assert.equal(m.end, Date.parse('2026-11-30T17:00:00Z'));
   assert.equal(shiftMonth(m, 1, wib).days.length, 31);
   assert.equal(shiftMonth(m, -1, wib).days[0], Date.parse('2026-09-30T17:00:00Z'));
+});
+
+test('last night is from ten to five at the site, and no later than now', () => {
+  const night = (now: string): string[] => lastNight(wib, Date.parse(now)).map((x) => new Date(x).toISOString());
+  assert.deepEqual(night('2026-11-25T03:00:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T22:00:00.000Z']); // ten in the morning
+  assert.deepEqual(night('2026-11-24T19:30:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T19:30:00.000Z']); // half past two at night
+  assert.deepEqual(night('2026-11-25T16:30:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T22:00:00.000Z']); // half past eleven in the evening
 });
 
 test('rules survive reading and writing, with what the editor does not know', () => {

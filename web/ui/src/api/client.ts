@@ -22,6 +22,7 @@ export type User = Schemas['User'];
 export type Role = Schemas['Role'];
 export type Probe = Schemas['Probe'];
 export type Found = operations['discoverCameras']['responses'][200]['content']['application/json']['items'][number];
+export type Trial = Schemas['Trial'];
 export type StreamName = 'main' | 'sub';
 
 export class ApiError extends Error {
@@ -145,6 +146,11 @@ export const api = {
   activity: (id: string, from: number, to: number, cells: string, signal?: AbortSignal) =>
     get<{ items: { start: string; end: string; score: number }[] }>(
       `${cam(id)}/activity`, { from: iso(from), to: iso(to), cells }, signal),
+
+  startTrial: (id: string, rules: Record<string, unknown> | null, from: number, to: number) =>
+    send<Trial>('POST', `${cam(id)}/rules/trial`, { rules, from: iso(from), to: iso(to) }),
+  trial: (id: string, skip: number) => get<Trial>(`${cam(id)}/rules/trial`, { skip }),
+  cancelTrial: (id: string) => send<void>('DELETE', `${cam(id)}/rules/trial`),
 
   events: (f: EventFilter, signal?: AbortSignal) => get<List<EventItem>>('events', { ...f }, signal),
   event: (id: number) => get<EventItem>(`events/${id}`),

@@ -337,6 +337,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/cameras/{id}/rules/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        /** @description The last trial since the recorder started, if it was of this camera. */
+        get: operations["getTrial"];
+        put?: never;
+        /** @description Run rules, saved or not, over what was recorded, exactly as live analysis would have. One at a time for the whole recorder, at the lowest priority. Nothing is stored. */
+        post: operations["startTrial"];
+        /** @description Stop it. What was found so far can still be asked for. */
+        delete: operations["cancelTrial"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/cameras/{id}/activity": {
         parameters: {
             query: {
@@ -1040,6 +1061,45 @@ export interface components {
             totp: boolean;
             /** @description the password is the generated one */
             must_change_password: boolean;
+        };
+        Trial: {
+            /** @enum {string} */
+            state: "none" | "running" | "done" | "failed" | "cancelled";
+            /** @description 0 to 1 */
+            progress: number;
+            /** @description it stands still because live analysis needs the machine */
+            waiting: boolean;
+            /** Format: date-time */
+            from?: string;
+            /** Format: date-time */
+            to?: string;
+            /** @enum {string} */
+            stream?: "main" | "sub";
+            /** @description how much of the span was recorded */
+            recorded_seconds?: number;
+            /** @description seconds of recording in a second */
+            speed?: number;
+            /** @description failed: why */
+            why?: string;
+            /** @description events so far; the first 2000 are kept */
+            total: number;
+            counts: {
+                type: string;
+                rule: string;
+                n: number;
+            }[];
+            /** @description in the order in which they ended */
+            events: {
+                type: string;
+                rule: string;
+                /** Format: date-time */
+                start: string;
+                /** Format: date-time */
+                end: string;
+                score: number;
+                /** @description where it was seen best: x, y, width, height from 0 to 1 */
+                box: number[];
+            }[];
         };
         LoginSession: {
             id: string;
@@ -2128,6 +2188,92 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
+        };
+    };
+    getTrial: {
+        parameters: {
+            query?: {
+                /** @description leave out so many events (those that are known) */
+                skip?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far it is, and what was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            404: components["responses"]["Problem"];
+        };
+    };
+    startTrial: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description as in docs/motion.md; null: the whole picture */
+                    rules: Record<string, never> | null;
+                    /** Format: date-time */
+                    from: string;
+                    /**
+                     * Format: date-time
+                     * @description at most 24 hours after from
+                     */
+                    to: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+        };
+    };
+    cancelTrial: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It stops */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
         };
     };
     searchActivity: {

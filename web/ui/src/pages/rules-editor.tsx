@@ -5,7 +5,9 @@ import { api, type Camera, type CameraChange } from '../api/client';
 import { t } from '../i18n';
 import { errorText, Field, toast, Tool } from '../parts/basics';
 import { Icon } from '../parts/icons';
+import { atLeast } from '../state/session';
 import { addPoint, freeName, inSide, MAX_SHAPES, movePoint, newShape, place, type Point, readRules, removePoint, type Rules, type Shape, writeRules } from './rules';
+import { RulesTrial } from './rules-trial';
 
 const STEP = 0.01;
 const COLOURS = { zone: '#4cc2a8', line: '#c9b3ff', ignore: '#ff8a7a' };
@@ -165,6 +167,7 @@ export function RulesEditor({ camera, locked }: { camera: Camera; locked: boolea
           <button type="button" class="btn primary" disabled={!changed.value} onClick={() => void save()}>{t('action.save')}</button>
         </>
       )}
+      {atLeast('admin') && <RulesTrial camera={camera.id} rules={() => writeRules(rules.value)} />}
     </section>
   );
 }

@@ -2,6 +2,7 @@
  * rules.ts - zones, lines and places to ignore, as docs/motion.md has them: version 1, points from
  * 0 to 1 from the top left corner. Editing never throws away what it does not know.
  */
+import { HOUR, type Zone } from '../time/zone';
 
 export type Point = [number, number];
 
@@ -104,4 +105,11 @@ export function inSide(s: Shape, length = 0.06): [Point, Point] | null {
   // On a screen y grows downwards: the right hand of (dx, dy) is (-dy, dx).
   const tip: Point = [mid[0] - ((b[1] - a[1]) / d) * length, mid[1] + ((b[0] - a[0]) / d) * length];
   return [mid, tip];
+}
+
+/** 22.00 to 05.00 at the site: the night that ended last, or the one that goes on at NOW. */
+export function lastNight(zone: Zone, now: number): [number, number] {
+  const today = zone.startOfDay(now);
+  return [zone.fromCivil({ ...zone.civil(today - HOUR), hour: 22, minute: 0, second: 0 }),
+    Math.min(now, zone.fromCivil({ ...zone.civil(today), hour: 5, minute: 0, second: 0 }))];
 }
