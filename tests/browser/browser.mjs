@@ -513,6 +513,23 @@ test('a camera is tested, added, changed and removed', async () => {
   await page.waitForURL(/#\/admin\/cameras$/);
 });
 
+test('rules are tried on the last hour, and what they would have told is one tap away', async () => {
+  const motion = await until('something moved', 60, async () => (await server.api('GET', '/events?type=motion')).items.find((e) => e.end));
+  await visit(page, `#/admin/cameras/${motion.camera}`);
+  const trial = page.locator('section[aria-label="Coba pada rekaman"]');
+  await trial.locator('select').selectOption('hour');
+  await trial.locator('button:has-text("Coba sekarang")').click();
+  await trial.locator('.menu-list a').first().waitFor({ timeout: 30_000 });
+  await trial.locator('button:has-text("Coba sekarang")').waitFor({ timeout: 30_000 });
+  check(!(await trial.locator('[role=alert]').innerText()), 'an error is shown');
+  const { total, events } = await server.api('GET', `/cameras/${motion.camera}/rules/trial`);
+  const shown = await trial.locator('.menu-list a').count();
+  check(shown === total && shown === events.length, `${shown} of ${total} events are shown`);
+  if (screens > 0) await trial.screenshot({ path: `${process.argv[screens + 1]}/trial-id-desktop.jpg`, type: 'jpeg', quality: 62 });
+  await trial.locator('.menu-list a').first().click();
+  await page.waitForURL(/#\/timeline\?cam=/);
+});
+
 test('forty cameras are found in an address range, looked at, and added at once with one password', async () => {
   const secret = 'kunci@malam/9';
   const many = await Cameras.start(40, ['--bind', '0.0.0.0', '--auth', `ronda:${secret}`]);

@@ -229,8 +229,10 @@ void kt_web_stop(kt_web **pweb)
         return;
     const int fd = MHD_quiesce_daemon(web->daemon);     /* nobody new */
     kt_hub_disconnect(web->params.hub);                 /* gives all upgraded sockets back */
-    web_tls_stop(&web->tls);
+    web_tls *tls = web->tls;            /* requests on their way still ask whether it is there */
+    web_tls_stop(&tls);
     MHD_stop_daemon(web->daemon);
+    web->tls = NULL;
     if (fd >= 0)
         (void)close(fd);
     web_reaper_stop(web);
