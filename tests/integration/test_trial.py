@@ -3,7 +3,7 @@
 import json
 import time
 
-from kt import Cameras, Server, camera_list, format_time, new_folder, note, parse_time, run, test, wait_for
+from kt import Cameras, Server, Skip, camera_list, format_time, new_folder, note, parse_time, run, test, wait_for
 
 RULES = {"version": 1, "zones": [{"name": "kiri", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}],
          "lines": [{"name": "tengah", "points": [[0.5, 0], [0.5, 1]], "count": True}]}
@@ -47,7 +47,7 @@ def enough():
 @test("a trial of the rules in force tells what live analysis told, in a fraction of the time")
 def agrees():
     wait_for("three events have been over for a while", 80, enough, every=1)
-    until, load = time.time() - 2, server.get("/system").json()["analysis"]
+    until = time.time() - 2
     compared = 0
     for camera in ids:
         told = [e for e in live(camera) if e[3] < until - 3]
@@ -56,9 +56,9 @@ def agrees():
         assert trial["stream"] == "sub" and trial["total"] == len(found), trial
         assert sum(c["n"] for c in trial["counts"]) == trial["total"], trial["counts"]
         for a, b in ((told, found), ([e for e in found if e[3] < until - 5], live(camera))):
-            if a is not told and (load["degraded"] or load["dropped_frames"]):
-                continue                # a machine that is too slow looked at less than was recorded
             for e in a:
+                if "analysis load" in server.log() or server.get("/system").json()["analysis"]["dropped_frames"]:
+                    raise Skip("the machine is too slow: live analysis looked at less than was recorded")
                 assert any(x[:2] == e[:2] and abs(x[2] - e[2]) < 0.5 and abs(x[3] - e[3]) < 0.5 for x in b), \
                     f"{camera}: {e} is only in one of them: live {told}, trial {found}"
         compared += len(told)
