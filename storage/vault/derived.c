@@ -38,6 +38,20 @@ bool kt_derived_wanted(const char *request)
     return yes;
 }
 
+/* Are copies of CAMERA asked for? Of every one where no "cameras" are named. */
+static bool wants_camera(const char *request, const char *camera)
+{
+    json_t *root = request ? json_loads(request, 0, NULL) : NULL;
+    const json_t *list = json_object_get(root, "cameras");
+    size_t i;
+    json_t *item;
+    bool yes = !list;
+    json_array_foreach(list, i, item)
+        yes = yes || (json_is_string(item) && strcmp(json_string_value(item), camera) == 0);
+    json_decref(root);
+    return yes;
+}
+
 static bool read_mask(const json_t *item, struct kt_mask *m)
 {
     const char *camera;
@@ -136,9 +150,12 @@ static int copy_one(struct making *m, const struct kt_package_camera *cam, const
 static int copy_all(struct making *m)
 {
     int ret = 0;
-    for (size_t i = 0; i < m->x->n_cameras && ret == 0; i++)
-        for (size_t k = 0; k < m->x->cameras[i].n_files && ret == 0; k++)
-            ret = copy_one(m, &m->x->cameras[i], &m->x->cameras[i].files[k]);
+    for (size_t i = 0; i < m->x->n_cameras && ret == 0; i++) {
+        const struct kt_package_camera *cam = &m->x->cameras[i];
+        const size_t n = wants_camera(m->x->request, cam->id) ? cam->n_files : 0;
+        for (size_t k = 0; k < n && ret == 0; k++)
+            ret = copy_one(m, cam, &cam->files[k]);
+    }
     return ret;
 }
 
@@ -229,11 +246,13 @@ static int prepare(struct making *m, uint64_t *room)
     const int ret = kt_masks_of(m->x->request, NULL, masks, &n_masks);
     if (ret < 0)
         return kt_error_set(m->err, ret, "the masks make no sense");
-    for (size_t i = 0; i < m->x->n_cameras; i++)
-        for (size_t k = 0; k < m->x->cameras[i].n_files; k++) {
-            m->total++;
-            *room += ROOM_FACTOR * m->x->cameras[i].files[k].size_bytes;
-        }
+    for (size_t i = 0; i < m->x->n_cameras; i++) {
+        const struct kt_package_camera *cam = &m->x->cameras[i];
+        const size_t n = wants_camera(m->x->request, cam->id) ? cam->n_files : 0;
+        m->total += n;
+        for (size_t k = 0; k < n; k++)
+            *room += ROOM_FACTOR * cam->files[k].size_bytes;
+    }
     if (m->total == 0)
         return kt_error_set(m->err, -ENOENT, "there is no video to make copies of");
     m->word = n_masks ? "SALINAN-DISAMARKAN" : "SALINAN-LIHAT";

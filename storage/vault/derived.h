@@ -51,7 +51,8 @@ kt_must_check int kt_masks_of(const char *request, const char *camera, struct kt
 /* Does REQUEST (may be NULL) ask for copies instead of a package? */
 bool kt_derived_wanted(const char *request);
 
-/* Make the ZIP in the vault's directory, whole or not at all; as kt_package_make(), of whose
+/* Make the ZIP in the vault's directory, whole or not at all; of the cameras in "cameras" of the
+ * request, of all where it has none (-ENOENT: no video of them). As kt_package_make(), of whose
  * PARAMS it takes incident, request, cameras, zone, exported_by, serial (a number for the name),
  * now_us, progress and user. OUT->manifest_sha256 is of SALINAN.json. */
 kt_must_check int kt_derived_make(kt_vault *vault, const struct kt_package_params *params, kt_derive_fn derive,

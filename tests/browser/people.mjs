@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, Browser, Cameras, check, enter, KENTONGAN, note, pause, run, Server, test, until, visit } from './kt.mjs';
 
@@ -24,6 +24,7 @@ let browser;
 let page; // the head, desktop, Indonesian: most tests go on where the last one was
 let incident; // ids that the tests find on the way
 let pack;
+let copy;
 
 async function setup() {
   browser = await Browser.start();
@@ -174,6 +175,104 @@ test('a package that waits is cancelled, and made again on request', async () =>
   await page.waitForSelector('a:has-text("Unduh paket")', { timeout: 45_000 });
   const { request } = await server.api('GET', `/exports/${await idIn(page, 'packages')}`);
   check(request.officer === 'Aipda Rini', 'the request was not taken over');
+});
+
+/* ------------------------------ copies for looking at ------------------------------ */
+
+const shownIn = async (p) => p.evaluate(() => [...document.querySelectorAll('.sides input')].map((i) => Number(i.value)));
+const BOX = [[0.5, 0.25], [0.9, 0.75]]; // what is dragged: corners
+
+test('a copy for looking at: cameras are chosen, boxes dragged, moved by keys and typed; it is never called evidence', async () => {
+  await visit(page, `#/incidents/${incident}`);
+  await page.click('a:has-text("Buat salinan tontonan")');
+  await has(page, 'bukan bukti: videonya dikodekan ulang');
+  for (const name of ['Gerbang Utara', 'Gang Melati']) await page.uncheck(`label:has-text("${name}") input`);
+  await page.click('button:has-text("Buat salinan tontonan")');
+  await has(page, 'Pilih paling sedikit satu kamera');
+  await page.check('label:has-text("Gang Melati") input');
+  await page.locator('.draw').scrollIntoViewIfNeeded();
+  const r = await page.locator('.draw').boundingBox();
+  const at = ([x, y]) => [r.x + x * r.width, r.y + y * r.height];
+  await page.mouse.move(...at(BOX[0]));
+  await page.mouse.down();
+  await page.mouse.move(...at([0.7, 0.5]));
+  await page.mouse.move(...at(BOX[1]));
+  await page.mouse.up();
+  const drawn = await shownIn(page);
+  check(drawn.length === 4 && drawn.every((v, i) => Math.abs(v - [50, 25, 40, 50][i]) < 0.6), `dragged: ${drawn}`);
+  await page.click('button:has-text("Tambah kotak")'); // the second: by keys and numbers alone
+  await page.focus('.handle[aria-label="Sudut kiri atas"]');
+  for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowUp']) await page.keyboard.press(key);
+  const moved = await shownIn(page);
+  check(moved.join() === '33,34,32,31', `moved by keys: ${moved}`);
+  for (const [label, text] of [['Dari kiri', '2'], ['Dari atas', '80'], ['Lebar', '10'], ['Tinggi', '95']]) {
+    await page.fill(`.sides .field:has-text("${label}") input`, text);
+    await page.press(`.sides .field:has-text("${label}") input`, 'Tab');
+  }
+  check((await shownIn(page)).join() === '2,5,10,95', `what does not fit is moved inside: ${await shownIn(page)}`);
+  await page.keyboard.press('Tab');
+  await page.focus('.handle >> nth=1');
+  await page.keyboard.press('Delete');
+  await until('one box is left', 3, async () => (await page.locator('.draw svg rect').count()) === 1);
+  await page.click('button:has-text("Buat salinan tontonan")');
+  await page.waitForURL(/#\/packages\/\d+/);
+  copy = await idIn(page, 'packages');
+  await page.waitForSelector('a:has-text("Unduh salinan")', { timeout: 120_000 });
+  const { request, name } = await server.api('GET', `/exports/${copy}`);
+  check(request.kind === 'copy' && request.cameras.join() === 'cam02' && request.masks.length === 1 && name.startsWith('SALINAN-DISAMARKAN-'), JSON.stringify({ name, request }));
+  check(await page.locator('text=Cetak berita acara').count() === 0 && await page.locator('.finger').count() === 0, 'it looks like evidence');
+});
+
+test('its download plays, has the time in the picture, and what was boxed is black throughout', async () => {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('a:has-text("Unduh salinan")')]);
+  check(/^SALINAN-DISAMARKAN-.*\.zip$/.test(download.suggestedFilename()), download.suggestedFilename());
+  const path = join(server.folder, download.suggestedFilename());
+  await download.saveAs(path);
+  execFileSync('python3', ['-m', 'zipfile', '-e', path, join(server.folder, 'copy')]);
+  const folder = join(server.folder, 'copy', download.suggestedFilename().replace('.zip', ''));
+  const videos = readdirSync(folder).filter((f) => f.endsWith('.mp4'));
+  check(videos.length > 0 && videos.every((f) => f.startsWith('SALINAN-DISAMARKAN-cam02-')), `other cameras: ${videos}`);
+  for (const video of videos) {
+    const file = join(folder, video);
+    const probe = JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-count_frames', '-show_streams', '-of', 'json', file], { encoding: 'utf8' })).streams;
+    check(probe.length === 1 && probe[0].codec_name === 'h264' && Number(probe[0].nb_read_frames) > 10, JSON.stringify(probe));
+    const [W, H] = [160, 90];
+    const pixels = execFileSync('ffmpeg', ['-v', 'error', '-i', file, '-vf', `fps=2,scale=${W}:${H}`, '-f', 'rawvideo', '-pix_fmt', 'gray', '-'], { maxBuffer: 1 << 26 });
+    check(pixels.length >= W * H, 'no pictures');
+    for (let at = 0; at < pixels.length; at += W * H) {
+      let [inside, outside] = [0, 0]; // the brightest: in the box less its rim, and above and left of it
+      for (let y = 0; y < H; y++)
+        for (let x = 0; x < W; x++) {
+          const v = pixels[at + y * W + x];
+          if (x > 82 && x < 142 && y > 25 && y < 65) inside = Math.max(inside, v);
+          if (x < 76) outside = Math.max(outside, v);
+        }
+      check(inside < 24 && outside > 80, `picture ${at / W / H}: ${inside} inside, ${outside} outside`);
+    }
+  }
+  note(`${videos.length} video(s) of ${download.suggestedFilename()}`);
+});
+
+test('a copy is cancelled while it waits; the incident lists copies apart from evidence', async () => {
+  const made = await server.api('POST', '/incidents', { title: 'Salinan nanti', from: new Date(Date.now() - 8000).toISOString(), to: new Date(Date.now() + 600_000).toISOString(), cameras: ['cam04'] });
+  await visit(page, `#/incidents/${made.id}/copy`);
+  await has(page, 'Videonya belum diamankan');
+  await page.click('button:has-text("Buat salinan tontonan")');
+  await has(page, 'Menunggu video selesai diamankan');
+  await page.click('button:has-text("Batalkan")');
+  await page.click('dialog button.danger');
+  await has(page, 'Dibatalkan atau ditarik kembali');
+  await visit(page, `#/incidents/${incident}`);
+  const panel = (title) => page.locator('section.panel', { has: page.locator(`h2:text-is("${title}")`) });
+  await panel('Salinan tontonan').locator(`a[href="#/packages/${copy}"]`).waitFor();
+  check(await panel('Paket bukti').locator(`a[href="#/packages/${copy}"]`).count() === 0, 'a copy among the evidence');
+  const share = await server.api('POST', `/exports/${copy}/shares`, { days: 1 });
+  const witness = await browser.page({ width: 360, height: 800 });
+  await witness.goto(`${server.base}${share.path}`);
+  await witness.waitForSelector('h1:text-is("Salinan tontonan, bukan bukti")');
+  check(!/berita acara|Sidik jari|Rekaman asli kamera/.test(await witness.textContent('main')), 'the page of the link takes it for evidence');
+  check((await axe(witness, 'link of a copy')).length === 0 && witness.problems.length === 0, witness.problems.join('\n'));
+  await witness.context().close();
 });
 
 /* ------------------------------ links ------------------------------ */
@@ -526,7 +625,7 @@ test('the first start leads through password, disk and cameras', async () => {
 
 /* ------------------------------ for everybody ------------------------------ */
 
-const routes = () => ['#/incidents', '#/incidents/new', `#/incidents/${incident}`, '#/packages', `#/packages/${pack}`, '#/account',
+const routes = () => ['#/incidents', '#/incidents/new', `#/incidents/${incident}`, `#/incidents/${incident}/copy`, '#/packages', `#/packages/${pack}`, `#/packages/${copy}`, '#/account',
   '#/admin/users', '#/admin/audit', '#/admin/system', '#/admin/logs', '#/setup', '#/more'];
 
 /** Controls that a thumb does not hit: smaller than 44 px, but for links inside text. */
@@ -570,7 +669,7 @@ async function takeScreens(folder) {
   await server.api('PATCH', `/incidents/${incident}`, { title: 'Motor hilang di Gang Melati' });
   const { path } = await server.api('POST', `/exports/${pack}/shares`, { days: 7, max_downloads: 3, note: 'Bripka Hadi, Polsek Kemang' });
   const places = [['incidents', '#/incidents'], ['incident', `#/incidents/${incident}`], ['incident-new', '#/incidents/new'], ['packages', '#/packages'],
-    ['package', `#/packages/${pack}`], ['account', '#/account'], ['users', '#/admin/users'], ['audit', '#/admin/audit'], ['system', '#/admin/system'], ['logs', '#/admin/logs'], ['setup', '#/setup']];
+    ['package', `#/packages/${pack}`], ['copy', `#/packages/${copy}`], ['account', '#/account'], ['users', '#/admin/users'], ['audit', '#/admin/audit'], ['system', '#/admin/system'], ['logs', '#/admin/logs'], ['setup', '#/setup']];
   for (const language of ['id', 'en'])
     for (const [size, room] of Object.entries({ desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 800 } })) {
       const scheme = size === 'phone' && language === 'en' ? 'light' : 'dark';
@@ -588,6 +687,11 @@ async function takeScreens(folder) {
       await pause(400);
       await shot('link');
       await p.keyboard.press('Escape');
+      await visit(p, `#/incidents/${incident}/copy`);
+      await p.locator('.draw').first().waitFor();
+      await p.locator('button', { hasText: /Add a box|Tambah kotak/ }).first().click();
+      await pause(600);
+      await shot('copy-new');
       await visit(p, '#/account');
       await p.locator('button', { hasText: /Turn on the code|Aktifkan kode/ }).click();
       await pause(600);

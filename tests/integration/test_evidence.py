@@ -291,6 +291,11 @@ def copies():
     for wrong in ({**mask, "w": 0.6}, {**mask, "x": -0.1}, {**mask, "more": 1}, "all", {"camera": "cam01"}):
         post("/exports", {"incident": made["incident"], "kind": "copy", "masks": [wrong]}, 400)
     post("/exports", {"incident": made["incident"], "kind": "package", "masks": [mask]}, 400)
+    for wrong in ("cam01", [], [1], {"cam01": 1}):
+        post("/exports", {"incident": made["incident"], "kind": "copy", "cameras": wrong}, 400)
+    post("/exports", {"incident": made["incident"], "cameras": ["cam01"]}, 400)
+    nothing = post("/exports", {"incident": made["incident"], "kind": "copy", "cameras": ["cam99"]}, 202)["id"]
+    wait_for("it is refused", 20, lambda: server.get(f"/exports/{nothing}").json()["state"] == "failed")
     number = post("/exports", {"incident": made["incident"], "kind": "copy", "masks": [mask]}, 202)["id"]
     began = time.monotonic()
     wait_for("the copies are made", 120, lambda: server.get(f"/exports/{number}").json()["state"] not in ("waiting", "running"))

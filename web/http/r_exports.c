@@ -13,6 +13,7 @@
 
 #define SHARE_DAYS 7
 #define REQUEST_TEXT_MAX 500
+#define CAMERAS_MAX 1000
 
 /* ------------------------------ as JSON ------------------------------ */
 
@@ -73,9 +74,23 @@ enum MHD_Result web_list_exports(struct web_request *r)
 }
 
 static const char *const request_keys[] = { "incident", "agency", "officer", "officer_id", "letter",
-                                            "letter_date", "report", "purpose", "kind", "masks", NULL };
+                                            "letter_date", "report", "purpose", "kind", "cameras", "masks",
+                                            NULL };
 
-/* A package, or copies for looking at; only those have masks. */
+/* "cameras" of copies: names, at least one. */
+static bool are_names(const json_t *list)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > CAMERAS_MAX)
+        return false;
+    json_array_foreach(list, i, item)
+        if (!json_is_string(item))
+            return false;
+    return true;
+}
+
+/* A package, or copies for looking at; only those are of some cameras, and have masks. */
 static bool has_good_kind(const json_t *request)
 {
     struct kt_mask masks[KT_MASKS_MAX];
@@ -83,6 +98,9 @@ static bool has_good_kind(const json_t *request)
     const char *kind = json_string_value(json_object_get(request, "kind"));
     const bool copy = kind && strcmp(kind, "copy") == 0;
     if (kind && !copy && strcmp(kind, "package") != 0)
+        return false;
+    const json_t *cameras = json_object_get(request, "cameras");
+    if (cameras && (!copy || !are_names(cameras)))
         return false;
     if (!json_object_get(request, "masks"))
         return true;
@@ -96,7 +114,7 @@ static bool is_request(const json_t *request)
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)request, key, value)
-        if (strcmp(key, "masks") != 0 && (!json_is_string(value) || json_string_length(value) > REQUEST_TEXT_MAX))
+        if (strcmp(key, "masks") != 0 && strcmp(key, "cameras") != 0 && (!json_is_string(value) || json_string_length(value) > REQUEST_TEXT_MAX))
             return false;
     return has_good_kind(request);
 }

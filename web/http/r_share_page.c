@@ -14,6 +14,8 @@ struct words {
     const char *lang, *title, *what, *for_whom, *incident, *file, *size, *until, *left, *unlimited,
         *download, *pin, *pin_hint, *go_on, *wrong, *gone, *gone_hint, *finger, *finger_hint, *how,
         *step_open, *step_print, *step_check, *windows, *linux_way, *other_lang, *other_name;
+    /* of a copy for looking at; and before it is known which of them it is */
+    const char *copy_title, *copy_what, *any_title, *any_what;
     const char *months[12];
 };
 
@@ -35,6 +37,10 @@ static const struct words words_id = {
     .step_check = "Periksa keaslian bila perlu; petunjuknya di <b>BACA-SAYA.txt</b>:",
     .windows = "Windows, di dalam folder", .linux_way = "Linux atau macOS",
     .other_lang = "en", .other_name = "English",
+    .copy_title = "Salinan tontonan, bukan bukti",
+    .copy_what = "Video yang dikodekan ulang, dengan jam di dalam gambar; sebagian gambar mungkin disamarkan. "
+    "Yang dapat menjadi bukti hanya rekaman aslinya.",
+    .any_title = "Berkas rekaman", .any_what = "Video kamera lingkungan, diserahkan atas permintaan Anda.",
     .months = { "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus",
                 "September", "Oktober", "November", "Desember" },
 };
@@ -57,6 +63,10 @@ static const struct words words_en = {
     .step_check = "Check that nothing was changed where needed; <b>README.txt</b> says how:",
     .windows = "Windows, inside the folder", .linux_way = "Linux or macOS",
     .other_lang = "id", .other_name = "Bahasa Indonesia",
+    .copy_title = "Viewing copy, not evidence",
+    .copy_what = "Video that was encoded anew, with the time in the picture; parts of it may be covered. "
+    "Only the original recording can be evidence.",
+    .any_title = "Recording", .any_what = "Video of neighbourhood cameras, handed over at your request.",
     .months = { "January", "February", "March", "April", "May", "June", "July", "August",
                 "September", "October", "November", "December" },
 };
@@ -116,9 +126,13 @@ static void put_html(FILE *out, const char *text)
     }
 }
 
-static bool begin(struct page *p, struct web_request *r)
+enum content { CONTENT_ANY, CONTENT_PACKAGE, CONTENT_COPY };
+
+static bool begin(struct page *p, struct web_request *r, enum content content)
 {
     *p = (struct page){ .r = r, .w = words_of(r) };
+    const char *title = content == CONTENT_PACKAGE ? p->w->title :
+                        content == CONTENT_COPY ? p->w->copy_title : p->w->any_title;
     p->out = open_memstream(&p->text, &p->size);
     if (!p->out)
         return false;
@@ -127,8 +141,8 @@ static bool begin(struct page *p, struct web_request *r)
             /* With no-referrer, browsers send the form of the PIN with "Origin: null". */
             "<meta name=\"referrer\" content=\"same-origin\">"
             "<title>%s</title><style>%s</style></head><body><main><header><span>Kentongan</span>"
-            "<a href=\"?lang=%s\" lang=\"%s\">%s</a></header><h1>%s</h1>", p->w->lang, p->w->title, style,
-            p->w->other_lang, p->w->other_lang, p->w->other_name, p->w->title);
+            "<a href=\"?lang=%s\" lang=\"%s\">%s</a></header><h1>%s</h1>", p->w->lang, title, style,
+            p->w->other_lang, p->w->other_lang, p->w->other_name, title);
     return true;
 }
 
@@ -181,7 +195,7 @@ static void put_grouped(FILE *out, const char *hex)
 static enum MHD_Result gone_page(struct web_request *r, bool was)
 {
     struct page p;
-    if (!begin(&p, r))
+    if (!begin(&p, r, CONTENT_ANY))
         return MHD_NO;
     fprintf(p.out, "<section><h2>%s</h2><p class=\"dim\">%s</p></section>", p.w->gone, p.w->gone_hint);
     return finish(&p, was ? 410 : 404);
@@ -191,12 +205,12 @@ static enum MHD_Result pin_page(struct web_request *r, bool wrong)
 {
     const bool for_file = r->route->handle == web_share_package;
     struct page p;
-    if (!begin(&p, r))
+    if (!begin(&p, r, CONTENT_ANY))
         return MHD_NO;
     fprintf(p.out, "<p>%s</p><section><form method=\"post\" action=\"%s%s?lang=%s\"><label for=\"pin\">%s</label>"
             "<p class=\"dim\" id=\"hint\">%s</p>%s%s%s<p><input id=\"pin\" name=\"pin\" inputmode=\"numeric\" "
             "pattern=\"[0-9]*\" autocomplete=\"off\" maxlength=\"12\" aria-describedby=\"hint\" required "
-            "autofocus></p><button class=\"go\">%s</button></form></section>", p.w->what, for_file ? "../" : "",
+            "autofocus></p><button class=\"go\">%s</button></form></section>", p.w->any_what, for_file ? "../" : "",
             r->params.value[0], p.w->lang, p.w->pin,
             p.w->pin_hint, wrong ? "<p class=\"bad\" role=\"alert\">" : "", wrong ? p.w->wrong : "",
             wrong ? "</p>" : "", p.w->go_on);
@@ -229,27 +243,38 @@ static void put_facts(struct page *p, const struct kt_share *share, const struct
     fputs("</dl>", p->out);
 }
 
+/* What to do with a package: compare, print, check. */
+static void put_checking(struct page *p, const struct kt_export *e)
+{
+    fprintf(p->out, "<section><h2>%s</h2><code>", p->w->finger);
+    put_grouped(p->out, e->manifest_sha256);
+    fprintf(p->out, "</code><p class=\"dim\" style=\"margin:0\">%s</p></section><section><h2>%s</h2><ol><li>%s"
+            "<li>%s<li>%s<p class=\"dim\" style=\"margin:8px 0 0\">%s</p><code>certutil -hashfile manifest.json "
+            "SHA256</code><p class=\"dim\" style=\"margin:8px 0 0\">%s</p><code>sha256sum -c SHA256SUMS</code>"
+            "</ol></section>", p->w->finger_hint, p->w->how, p->w->step_open, p->w->step_print, p->w->step_check,
+            p->w->windows, p->w->linux_way);
+}
+
 static enum MHD_Result download_page(struct web_request *r, const struct kt_share *share)
 {
     struct kt_export *e = NULL;
     struct page p;
     if (kt_catalog_export_get(r->web->params.catalog, share->export_id, &e) < 0)
         return web_problem_errno(r, -ENOENT);
-    if (!begin(&p, r)) {
+    const bool copy = kt_derived_wanted(e->request);
+    if (!begin(&p, r, copy ? CONTENT_COPY : CONTENT_PACKAGE)) {
         kt_export_list_free(&e, 1);
         return MHD_NO;
     }
     /* Relative, as the pages of the app: the proxy may serve it below a path. */
-    fprintf(p.out, "<p>%s</p><section>", p.w->what);
+    fprintf(p.out, "<p>%s</p><section>", copy ? p.w->copy_what : p.w->what);
     put_facts(&p, share, e);
-    fprintf(p.out, "<p style=\"margin:18px 0 0\"><a class=\"go\" href=\"%s/package.zip\">%s</a></p></section>"
-            "<section><h2>%s</h2><code>", r->params.value[0], p.w->download, p.w->finger);
-    put_grouped(p.out, e->manifest_sha256);
-    fprintf(p.out, "</code><p class=\"dim\" style=\"margin:0\">%s</p></section><section><h2>%s</h2><ol><li>%s"
-            "<li>%s<li>%s<p class=\"dim\" style=\"margin:8px 0 0\">%s</p><code>certutil -hashfile manifest.json "
-            "SHA256</code><p class=\"dim\" style=\"margin:8px 0 0\">%s</p><code>sha256sum -c SHA256SUMS</code>"
-            "</ol></section>", p.w->finger_hint, p.w->how, p.w->step_open, p.w->step_print, p.w->step_check,
-            p.w->windows, p.w->linux_way);
+    fprintf(p.out, "<p style=\"margin:18px 0 0\"><a class=\"go\" href=\"%s/package.zip\">%s</a></p></section>",
+            r->params.value[0], p.w->download);
+    if (copy)
+        fprintf(p.out, "<section><h2>%s</h2><p style=\"margin:0\">%s</p></section>", p.w->how, p.w->step_open);
+    else
+        put_checking(&p, e);
     kt_export_list_free(&e, 1);
     return finish(&p, 200);
 }

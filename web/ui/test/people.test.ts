@@ -5,7 +5,8 @@ import { learnPeopleWords, setLanguage } from '../src/i18n';
 import { ACTIONS, auditSentence } from '../src/pages/audit-words';
 import { logText } from '../src/pages/log-words';
 import { diskWord, overwriteAt } from '../src/pages/storage-words';
-import { grouped, heldCameras, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
+import { grouped, heldCameras, isCopy, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
+import { asRequest, between, corners, fit, moveCorner, typeSide } from '../src/pages/copy-masks';
 
 const FROM = '2026-11-24T19:00:00.000Z';
 const TO = '2026-11-24T19:10:00.000Z';
@@ -97,4 +98,42 @@ test('of a disk the worst is said, and when recordings are overwritten', () => {
   assert.equal(overwriteAt({ days: null, oldest: null }, now), null);
   assert.equal(overwriteAt({ days: 10, oldest: '2026-11-20T00:00:00Z' }, now), Date.parse('2026-11-30T00:00:00Z'));
   assert.equal(overwriteAt({ days: 3, oldest: '2026-11-20T00:00:00Z' }, now), 'now');
+});
+
+test('a copy for looking at is told from a package, also in the audit log', async () => {
+  await learnPeopleWords();
+  const asked = (request: object): Export => ({ ...pack('done'), request: request as Export['request'] });
+  assert.equal(isCopy(pack('done')), false);
+  assert.equal(isCopy(asked({ kind: 'package' })), false);
+  assert.equal(isCopy(asked({ kind: 'copy', masks: [] })), true);
+  const row = (detail: object): string => auditSentence({ action: 'export', object: '3', detail: detail as AuditRow['detail'] }, (c) => c);
+  assert.equal(row({ kind: 'copy' }), 'membuat salinan tontonan (bukan bukti): #3');
+  assert.equal(row({ officer: 'Hadi' }), 'membuat paket bukti: #3, Hadi');
+});
+
+test('masks stay inside the picture, and their corners do not cross', () => {
+  assert.deepEqual(between([0.8, 0.6], [0.2, 0.1]), { x: 0.2, y: 0.1, w: 0.6, h: 0.5 });
+  assert.deepEqual(fit({ x: 0.9, y: -1, w: 0.4, h: 3 }), { x: 0.6, y: 0, w: 0.4, h: 1 });
+  const m = { x: 0.2, y: 0.2, w: 0.4, h: 0.4 };
+  assert.deepEqual(corners(m), [[0.2, 0.2], [0.2 + 0.4, 0.2 + 0.4]]);
+  assert.deepEqual(moveCorner(m, 0, [0.1, 0.3]), { x: 0.1, y: 0.3, w: 0.5, h: 0.3 });
+  assert.deepEqual(moveCorner(m, 1, [2, 0.5]), { x: 0.2, y: 0.2, w: 0.8, h: 0.3 });
+  assert.deepEqual(moveCorner(m, 1, [0, 0]), { x: 0.2, y: 0.2, w: 0.01, h: 0.01 });
+  assert.deepEqual(moveCorner(m, 0, [1, 1]), { x: 0.59, y: 0.59, w: 0.01, h: 0.01 });
+  for (let n = 0; n < 2000; n++) { // what is sent is what the server takes
+    const r = moveCorner(between([Math.random(), Math.random()], [Math.random(), Math.random()]), n % 2, [Math.random() * 3 - 1, Math.random() * 3 - 1]);
+    assert.ok(r.x >= 0 && r.y >= 0 && r.w > 0 && r.h > 0 && r.x + r.w <= 1.0001 && r.y + r.h <= 1.0001, JSON.stringify(r));
+  }
+});
+
+test('typed sides of a mask: percentages, and nonsense changes nothing', () => {
+  const m = { x: 0.2, y: 0.2, w: 0.4, h: 0.4 };
+  assert.deepEqual(typeSide(m, 'w', '25.5'), { x: 0.2, y: 0.2, w: 0.255, h: 0.4 });
+  assert.deepEqual(typeSide(m, 'x', '90'), { x: 0.6, y: 0.2, w: 0.4, h: 0.4 });
+  for (const wrong of ['', ' ', 'x', 'NaN', '1e999']) assert.deepEqual(typeSide(m, 'h', wrong), m, wrong);
+});
+
+test('only masks of chosen cameras are asked for', () => {
+  const m = { x: 0.2, y: 0.2, w: 0.4, h: 0.4 };
+  assert.deepEqual(asRequest({ a: [m, m], b: [m] }, ['b', 'c']), [{ camera: 'b', ...m }]);
 });

@@ -3297,6 +3297,8 @@ export interface operations {
                      * @enum {string}
                      */
                     kind?: "package" | "copy";
+                    /** @description With kind copy: only of these; all of the incident where it is not there */
+                    cameras?: string[];
                     /** @description With kind copy: what is painted over, in shares of width and height */
                     masks?: {
                         camera: string;

@@ -28,7 +28,8 @@ const text = (detail: AuditRow['detail'], key: string): string => {
 /** What was done, to follow the name of who did it: "menonton langsung: Gerbang Utara". */
 export function auditSentence(row: Pick<AuditRow, 'action' | 'object' | 'detail'>, cameraName: (id: string) => string): string {
   if (!KNOWN.has(row.action)) return [row.action, row.object].filter(Boolean).join(': ');
-  const did = t(`did.${row.action as DidName}`);
+  const copy = row.action === 'export' && text(row.detail, 'kind') === 'copy';
+  const did = t(copy ? 'did.export-copy' : `did.${row.action as DidName}`);
   const object = row.object ?? '';
   const named = OF_CAMERA.has(row.action) && object ? cameraName(object) : BY_NUMBER.has(row.action) && object ? `#${object}` : object;
   const more = text(row.detail, 'title') || text(row.detail, 'with') || text(row.detail, 'note') || text(row.detail, 'officer');

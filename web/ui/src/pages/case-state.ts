@@ -33,6 +33,9 @@ export function progressOf(jobs: { state: string; done_bytes: number; total_byte
 
 export const isBusy = (x: { state: string }): boolean => x.state === 'waiting' || x.state === 'running';
 
+/** A copy for looking at is made and shared like a package, and is none. */
+export const isCopy = (e: Pick<Export, 'request'>): boolean => (e.request as { kind?: unknown } | null)?.kind === 'copy';
+
 /** The step that comes next: hold the video, make the package, hand it over, nothing. */
 export function nextStep(summary: HoldSummary, packages: Export[]): 'hold' | 'package' | 'hand-over' | 'wait' {
   if (packages.some((p) => p.state === 'done')) return 'hand-over';

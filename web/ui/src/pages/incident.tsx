@@ -11,7 +11,7 @@ import { useLoad } from '../parts/use-load';
 import { go, href } from '../router';
 import { cameraById, cameraName } from '../state/cameras';
 import { atLeast } from '../state/session';
-import { heldCameras, type HoldSummary, isBusy, nextStep, summariseHolds } from './case-state';
+import { heldCameras, type HoldSummary, isBusy, isCopy, nextStep, summariseHolds } from './case-state';
 import { IncidentEvents } from './incident-events';
 import { IncidentForm } from './incident-form';
 import { IncidentSharing } from './incident-sharing';
@@ -133,6 +133,20 @@ function Packages({ list, incident, summary, primary, onChanged }: { list: Expor
   );
 }
 
+/** Copies for looking at: beside the evidence, and named so that nobody takes them for it. */
+function Copies({ list, incident }: { list: Export[]; incident: IncidentDetail }) {
+  const makes = atLeast('head') && !incident.closed;
+  if (!makes && list.length === 0) return null;
+  return (
+    <section class="panel">
+      <div class="row head"><h2 class="grow">{t('viewing.title')}</h2><span class="badge plain">{t('viewing.not')}</span></div>
+      <p class="dim">{t('viewing.what')}</p>
+      {list.length > 0 ? <div class="cases">{list.map((p) => <PackageRow key={p.id} item={p} />)}</div> : <p class="dim">{t('viewing.none')}</p>}
+      {makes && <a class="btn tall" href={`#/incidents/${incident.id}/copy`}><Icon name="eye" />{t('viewing.make')}</a>}
+    </section>
+  );
+}
+
 function Ending({ incident: i, onChanged }: { incident: IncidentDetail; onChanged: () => void }) {
   const asking = useSignal(false);
   const close = (): void => { people.changeIncident(i.id, { closed: !i.closed }).then(onChanged, toastError); };
@@ -160,7 +174,8 @@ export function IncidentDetailPage({ id }: { id: number }) {
   const editing = useSignal(false);
   const answer = value.value;
   if (!answer) return error.value ? <Failed error={error.value} retry={reload} /> : <Loading />;
-  const { incident: i, packages } = answer;
+  const { incident: i } = answer;
+  const packages = answer.packages.filter((p) => !isCopy(p));
   if (editing.value) return <IncidentForm incident={i} onCancel={() => { editing.value = false; }} onDone={() => { editing.value = false; reload(); }} />;
   const head = atLeast('head');
   const summary = summariseHolds(i, i.holds ?? []);
@@ -176,6 +191,7 @@ export function IncidentDetailPage({ id }: { id: number }) {
             {head && <Video incident={i} summary={summary} primary={next === 'hold'} onChanged={reload} />}
             {!head && <Facts incident={i} onEdit={() => undefined} />}
             <Packages list={packages} incident={i} summary={summary} primary={next === 'package'} onChanged={reload} />
+            <Copies list={answer.packages.filter(isCopy)} incident={i} />
             {head && <IncidentEvents incident={i} onChanged={(changed) => { value.value = { ...answer, incident: { ...i, events: changed.events } }; }} />}
           </div>
           {head && <div>

@@ -10,6 +10,7 @@ import { route } from '../router';
 import { cameraName } from '../state/cameras';
 import { atLeast, watches } from '../state/session';
 import { type HoldSummary, isBusy, progressOf, summariseHolds } from './case-state';
+import { CopyPage } from './copy-page';
 import { IncidentForm } from './incident-form';
 import { IncidentDetailPage } from './incident';
 
@@ -91,5 +92,6 @@ function IncidentList() {
 export function IncidentsPage() {
   const id = route.value.path[0] === 'incidents' ? route.value.path[1] : undefined;
   if (id === 'new') return <IncidentForm incident={null} onDone={(i) => { location.hash = `#/incidents/${i.id}`; }} />;
+  if (id !== undefined && route.value.path[2] === 'copy') return <CopyPage id={Number(id)} />;
   return id === undefined ? <IncidentList /> : <IncidentDetailPage id={Number(id)} />;
 }

@@ -5,23 +5,34 @@ import { bytes, t, zone } from '../i18n';
 import { Empty, Failed, Loading } from '../parts/basics';
 import { JobBadge, JobProgress } from '../parts/job';
 import { useLoad } from '../parts/use-load';
+import { cameraName } from '../state/cameras';
 import { watches } from '../state/session';
-import { isBusy } from './case-state';
+import { isBusy, isCopy } from './case-state';
 import { CaseTabs } from './incidents';
 
 /** The words that were given when it was asked for. */
 export const wishOf = (item: Export): Record<string, string> => (item.request ?? {}) as Record<string, string>;
 
+/** What of a copy is covered, and of which cameras it is. */
+export function copyWords(item: Export): string {
+  const w = (item.request ?? {}) as { masks?: unknown[]; cameras?: string[] };
+  const n = w.masks?.length ?? 0;
+  return [w.cameras?.map(cameraName).join(', '), n > 0 ? t('viewing.masked', { n }) : t('viewing.unmasked')].filter(Boolean).join(' · ');
+}
+
+export const exportName = (item: Export): string => item.name ?? t(isCopy(item) ? 'viewing.number' : 'package.number', { n: item.id });
+
 export function PackageRow({ item, title }: { item: Export; title?: string | undefined }) {
   const w = wishOf(item);
+  const copy = isCopy(item);
   const who = [w['officer'], w['agency']].filter(Boolean).join(', ');
   return (
     <a class="case" href={`#/packages/${item.id}`}>
-      <span class="case-head"><strong class="anywhere">{item.name ?? t('package.number', { n: item.id })}</strong><JobBadge state={item.state} what="package" /></span>
+      <span class="case-head"><strong class="anywhere">{exportName(item)}</strong>{copy && <span class="badge plain">{t('viewing.not')}</span>}<JobBadge state={item.state} what="package" /></span>
       {title && <span>{title}</span>}
-      <span class="dim">{[who, w['letter'] && t('package.letterNo', { no: w['letter'] })].filter(Boolean).join(' · ') || t('package.noRequest')}</span>
+      <span class="dim">{copy ? copyWords(item) : [who, w['letter'] && t('package.letterNo', { no: w['letter'] })].filter(Boolean).join(' · ') || t('package.noRequest')}</span>
       <span class="dim num">{zone.value.full(ms(item.created))}{item.size > 0 ? ` · ${bytes(item.size)}` : ''}</span>
-      <JobProgress job={item} label={t('package.number', { n: item.id })} />
+      <JobProgress job={item} label={exportName(item)} in={copy ? 'share' : 'bytes'} />
     </a>
   );
 }

@@ -11,8 +11,8 @@ import { JobBadge, JobProgress } from '../parts/job';
 import { useLoad } from '../parts/use-load';
 import { go, route } from '../router';
 import { atLeast } from '../state/session';
-import { grouped, isBusy } from './case-state';
-import { PackageList, wishOf } from './package-list';
+import { grouped, isBusy, isCopy } from './case-state';
+import { copyWords, exportName, PackageList, wishOf } from './package-list';
 import { Shares } from './shares';
 
 const WISHES = ['officer', 'officer_id', 'agency', 'letter', 'letter_date', 'report', 'purpose'] as const;
@@ -36,26 +36,28 @@ async function again(item: Export): Promise<void> {
 function State({ item, onChanged }: { item: Export; onChanged: () => void }) {
   const asking = useSignal(false);
   const head = atLeast('head');
+  const copy = isCopy(item);
   return (
     <section class="panel">
+      {copy && <p class="notice warn rounded"><Icon name="warning" size={18} /> {t('viewing.notText')}</p>}
       <div class="row head"><h2 class="grow">{t('package.state')}</h2><JobBadge state={item.state} what="package" /></div>
       {item.state === 'waiting' && <p class="dim">{t('package.waits')}</p>}
       {item.state === 'cancelled' && <p class="dim">{t('package.wasCancelled')}</p>}
-      <JobProgress job={item} label={t('package.number', { n: item.id })} />
+      <JobProgress job={item} label={exportName(item)} in={copy ? 'share' : 'bytes'} />
       {item.state === 'done' && <>
         <div class="actions">
-          <a class="btn primary tall" href={people.packageUrl(item.id)} download={`${item.name}.zip`}><Icon name="download" />{t('package.download', { size: bytes(item.size) })}</a>
-          <a class="btn tall" href={people.paperUrl(item.id)} target="_blank" rel="noopener"><Icon name="print" />{t('package.paper')}</a>
+          <a class="btn primary tall" href={people.packageUrl(item.id)} download={`${item.name}.zip`}><Icon name="download" />{t(copy ? 'viewing.download' : 'package.download', { size: bytes(item.size) })}</a>
+          {!copy && <a class="btn tall" href={people.paperUrl(item.id)} target="_blank" rel="noopener"><Icon name="print" />{t('package.paper')}</a>}
         </div>
-        <p class="dim" style="margin:10px 0 0">{t('package.paperHint')}</p>
+        <p class="dim" style="margin:10px 0 0">{t(copy ? 'viewing.inside' : 'package.paperHint')}</p>
       </>}
       {head && <div class="row" style="margin-top:12px">
         {isBusy(item) && <button type="button" class="btn tall" onClick={() => { asking.value = true; }}><Icon name="close" />{t('package.cancel')}</button>}
-        {(item.state === 'failed' || item.state === 'cancelled') && <button type="button" class="btn primary tall" onClick={() => { again(item).catch(toastError); }}><Icon name="package" />{t('package.again')}</button>}
+        {(item.state === 'failed' || item.state === 'cancelled') && <button type="button" class="btn primary tall" onClick={() => { again(item).catch(toastError); }}><Icon name={copy ? 'eye' : 'package'} />{t('package.again')}</button>}
         {item.state === 'done' && <button type="button" class="btn danger tall" onClick={() => { asking.value = true; }}><Icon name="trash" />{t('package.withdraw')}</button>}
       </div>}
       {asking.value && (
-        <Confirm title={isBusy(item) ? t('package.cancelTitle') : t('package.withdrawTitle')} action={isBusy(item) ? t('package.cancel') : t('package.withdraw')}
+        <Confirm title={isBusy(item) ? t(copy ? 'viewing.cancelTitle' : 'package.cancelTitle') : t(copy ? 'viewing.withdrawTitle' : 'package.withdrawTitle')} action={isBusy(item) ? t('package.cancel') : t('package.withdraw')}
           onYes={() => people.cancelExport(item.id).then(onChanged)} onClose={() => { asking.value = false; }}>
           <p>{isBusy(item) ? t('package.cancelText') : t('package.withdrawText')}</p>
         </Confirm>
@@ -71,6 +73,7 @@ function Facts({ item, incident }: Answer) {
       <h2>{t('package.facts')}</h2>
       <dl class="kv num">
         <dt>{t('package.incident')}</dt><dd><a href={`#/incidents/${incident.id}`}>{incident.title}</a></dd>
+        {isCopy(item) && <><dt>{t('viewing.title')}</dt><dd>{copyWords(item)}</dd></>}
         {WISHES.map((name) => w[name] && <><dt>{t(`package.${name}`)}</dt><dd>{w[name]}</dd></>)}
         <dt>{t('package.madeBy')}</dt><dd>{item.created_by}, {zone.value.full(ms(item.created))}</dd>
         {item.finished && <><dt>{t('package.finished')}</dt><dd>{zone.value.full(ms(item.finished))}</dd></>}
@@ -111,7 +114,7 @@ function PackageDetail({ id }: { id: number }) {
   return (
     <>
       <div class="bar"><a class="btn quiet icon-only" href={`#/incidents/${incident.id}`} aria-label={t('action.back')} title={t('action.back')}><Icon name="back" /></a>
-        <h1 class="grow wrap anywhere">{item.name ?? t('package.number', { n: item.id })}</h1></div>
+        <h1 class="grow wrap anywhere">{exportName(item)}</h1></div>
       <div class="content">
         <div class="split wide">
           <div>
@@ -120,7 +123,7 @@ function PackageDetail({ id }: { id: number }) {
           </div>
           <div>
             <Facts item={item} incident={incident} />
-            {item.state === 'done' && <Checking item={item} />}
+            {item.state === 'done' && !isCopy(item) && <Checking item={item} />}
           </div>
         </div>
       </div>

@@ -4,12 +4,12 @@ import { useRef } from 'preact/hooks';
 import { api, type Camera, type CameraChange } from '../api/client';
 import { t } from '../i18n';
 import { errorText, Field, toast, Tool } from '../parts/basics';
+import { Handles } from '../parts/handles';
 import { Icon } from '../parts/icons';
 import { atLeast } from '../state/session';
 import { addPoint, freeName, inSide, MAX_SHAPES, movePoint, newShape, place, type Point, readRules, removePoint, type Rules, type Shape, writeRules } from './rules';
 import { RulesTrial } from './rules-trial';
 
-const STEP = 0.01;
 const COLOURS = { zone: '#4cc2a8', line: '#c9b3ff', ignore: '#ff8a7a' };
 
 interface CanvasProps {
@@ -35,29 +35,6 @@ function Outline({ shape: s, on, onChoose }: { shape: Shape; on: boolean; onChoo
   );
 }
 
-/* Handles are buttons: they take the focus, and arrow keys move them. */
-function Handles({ shape, onChange, toPoint }: { shape: Shape; onChange: (s: Shape) => void; toPoint: (e: PointerEvent) => Point }) {
-  const keys = (i: number) => (e: KeyboardEvent): void => {
-    const by: Record<string, Point> = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-    const move = by[e.key];
-    const p = shape.points[i]!;
-    if (move) onChange(movePoint(shape, i, place(p[0] + move[0], p[1] + move[1])));
-    else if (e.key === 'Delete') onChange(removePoint(shape, i));
-    else return;
-    e.preventDefault();
-  };
-  return (
-    <>
-      {shape.points.map((p, i) => (
-        <button key={i} type="button" class="handle" style={{ left: `${p[0] * 100}%`, top: `${p[1] * 100}%` }} aria-label={t('rules.point', { n: i + 1 })}
-          onKeyDown={keys(i)}
-          onPointerDown={(e) => (e.currentTarget as HTMLElement).setPointerCapture(e.pointerId)}
-          onPointerMove={(e) => { if ((e.currentTarget as HTMLElement).hasPointerCapture(e.pointerId)) onChange(movePoint(shape, i, toPoint(e))); }} />
-      ))}
-    </>
-  );
-}
-
 function DrawingBoard({ camera, picture, shapes, chosen, onChoose, onChange }: CanvasProps) {
   const box = useRef<HTMLDivElement>(null);
   const toPoint = (e: PointerEvent): Point => {
@@ -72,7 +49,8 @@ function DrawingBoard({ camera, picture, shapes, chosen, onChoose, onChange }: C
         <defs><marker id="tip" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="4" markerHeight="4" orient="auto"><path d="M0 0L10 5L0 10z" fill={COLOURS.line} /></marker></defs>
         {shapes.map((s, i) => <Outline key={i} shape={s} on={i === chosen} onChoose={() => onChoose(i)} />)}
       </svg>
-      {active && <Handles shape={active} onChange={onChange} toPoint={toPoint} />}
+      {active && <Handles points={active.points} label={(i) => t('rules.point', { n: i + 1 })} toPoint={toPoint}
+        onMove={(i, p) => onChange(movePoint(active, i, place(p[0], p[1])))} onDelete={(i) => onChange(removePoint(active, i))} />}
     </div>
   );
 }

@@ -10,7 +10,7 @@ import { Icon } from '../parts/icons';
 import { Qr } from '../parts/qr';
 import { useLoad } from '../parts/use-load';
 import { serverNow } from '../time/server-clock';
-import { makePin } from './case-state';
+import { isCopy, makePin } from './case-state';
 
 const DAYS = [1, 3, 7, 14, 30];
 const TIMES = [1, 3, 10, 0];
@@ -59,9 +59,9 @@ function MakeLink({ item, onMade, onClose }: { item: Export; onMade: (m: Made) =
 }
 
 /** Shown once: only a hash of it is kept. */
-function ShowLink({ made, onClose }: { made: Made; onClose: () => void }) {
+function ShowLink({ made, copy, onClose }: { made: Made; copy: boolean; onClose: () => void }) {
   const url = serverUrl(made.share.path ?? '');
-  const text = t('link.message', { url, until: zone.value.full(ms(made.share.expires)) });
+  const text = t(copy ? 'viewing.message' : 'link.message', { url, until: zone.value.full(ms(made.share.expires)) });
   const send = (): void => {
     if (typeof navigator.share === 'function') navigator.share({ text }).catch(() => undefined);
     else void copyText(text);
@@ -124,13 +124,13 @@ export function Shares({ item }: { item: Export }) {
   const list = value.value?.items;
   return (
     <section class="panel">
-      <h2>{t('link.title')}</h2>
+      <h2>{t(isCopy(item) ? 'viewing.links' : 'link.title')}</h2>
       <p class="dim">{t('link.what')}</p>
       {!list ? (error.value ? <Failed error={error.value} retry={reload} /> : <Loading />)
         : list.length > 0 && <ul class="plain-list">{list.map((s) => <Row key={s.id} share={s} onChanged={reload} />)}</ul>}
       <button type="button" class="btn primary tall" onClick={() => { making.value = true; }}><Icon name="link" />{t('link.make')}</button>
       {making.value && <MakeLink item={item} onClose={() => { making.value = false; }} onMade={(m) => { making.value = false; made.value = m; reload(); }} />}
-      {made.value && <ShowLink made={made.value} onClose={() => { made.value = null; }} />}
+      {made.value && <ShowLink made={made.value} copy={isCopy(item)} onClose={() => { made.value = null; }} />}
     </section>
   );
 }

@@ -15,7 +15,8 @@ export function JobBadge({ state, what }: { state: JobState; what: 'hold' | 'pac
   return <span class={`badge ${LOOKS[state]}`}>{state === 'done' && <i class="dot" />}{tCode(`${what}.state`, state)}</span>;
 }
 
-export function JobProgress({ job, label }: { job: Job; label: string }) {
+/** IN: what done_bytes counts; a copy for looking at counts thousandths of the work. */
+export function JobProgress({ job, label, in: unit = 'bytes' }: { job: Job; label: string; in?: 'bytes' | 'share' }) {
   if (job.state === 'failed') return <p class="form-error" style="margin:4px 0 0">{job.why || t('job.noReason')}</p>;
   if (job.state !== 'running') return null;
   const share = job.total_bytes > 0 ? Math.min(1, job.done_bytes / job.total_bytes) : 0;
@@ -24,7 +25,7 @@ export function JobProgress({ job, label }: { job: Job; label: string }) {
       <div class="meter" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)}>
         <i style={{ width: `${share * 100}%` }} />
       </div>
-      <span class="dim num">{job.total_bytes > 0 ? `${number(share * 100)} % · ${bytes(job.done_bytes)} / ${bytes(job.total_bytes)}` : t('job.starting')}</span>
+      <span class="dim num">{job.total_bytes <= 0 ? t('job.starting') : `${number(share * 100)} %${unit === 'bytes' ? ` · ${bytes(job.done_bytes)} / ${bytes(job.total_bytes)}` : ''}`}</span>
     </div>
   );
 }
