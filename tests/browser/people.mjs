@@ -564,6 +564,30 @@ test('the log is told in words, with the recorder’s own line below', async () 
   await p.context().close();
 });
 
+/* ------------------------------ zones ------------------------------ */
+
+test('corners of a zone are moved by keys and by the pointer, and stored', async () => {
+  const id = 'lapangan';
+  await server.api('POST', '/cameras', { id, name: 'Lapangan', main: cameras.url(0, 'main'), enabled: false });
+  const p = await browser.page();
+  await enter(p, server, `#/admin/cameras/${id}`);
+  await p.click('button:has-text("Daerah")');
+  await p.focus('.handle[aria-label="Titik 1"]');
+  for (const key of ['ArrowLeft', 'ArrowUp']) await p.keyboard.press(key); // 0.3, 0.3 to begin with
+  const board = await p.locator('.draw').boundingBox();
+  const corner = await p.locator('.handle >> nth=2').boundingBox();
+  await p.mouse.move(corner.x + corner.width / 2, corner.y + corner.height / 2);
+  await p.mouse.down();
+  await p.mouse.move(board.x + board.width * 0.9, board.y + board.height * 0.8, { steps: 4 });
+  await p.mouse.up();
+  await p.locator('section', { has: p.locator('.draw') }).locator('button:has-text("Simpan")').click();
+  const points = await until('stored', 5, async () => (await server.api('GET', `/cameras/${id}`)).rules?.zones?.[0]?.points);
+  check(points[0].join() === '0.29,0.29' && Math.abs(points[2][0] - 0.9) < 0.01 && Math.abs(points[2][1] - 0.8) < 0.01, JSON.stringify(points));
+  await server.api('DELETE', `/cameras/${id}`);
+  check(p.problems.length === 0, p.problems.join('\n'));
+  await p.context().close();
+});
+
 /* ------------------------------ trouble ------------------------------ */
 
 test('an ended session leads back to the incident; a server that is away is said', async () => {

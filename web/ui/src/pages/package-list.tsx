@@ -28,7 +28,7 @@ export function PackageRow({ item, title }: { item: Export; title?: string | und
   const who = [w['officer'], w['agency']].filter(Boolean).join(', ');
   return (
     <a class="case" href={`#/packages/${item.id}`}>
-      <span class="case-head"><strong class="anywhere">{exportName(item)}</strong>{copy && <span class="badge plain">{t('viewing.not')}</span>}<JobBadge state={item.state} what="package" /></span>
+      <span class="case-head"><strong class="anywhere">{exportName(item)}</strong><span class="badges">{copy && <span class="badge plain">{t('viewing.not')}</span>}<JobBadge state={item.state} what="package" /></span></span>
       {title && <span>{title}</span>}
       <span class="dim">{copy ? copyWords(item) : [who, w['letter'] && t('package.letterNo', { no: w['letter'] })].filter(Boolean).join(' · ') || t('package.noRequest')}</span>
       <span class="dim num">{zone.value.full(ms(item.created))}{item.size > 0 ? ` · ${bytes(item.size)}` : ''}</span>
@@ -45,15 +45,21 @@ async function ask(): Promise<{ packages: Export[]; incidents: Incident[] }> {
 export function PackageList() {
   const { value, error, reload } = useLoad('packages', ask, (v) => (v?.packages.some(isBusy) ? 1000 : 30_000));
   const titles = new Map(value.value?.incidents.map((i) => [i.id, i.title]));
+  const all = value.value?.packages ?? [];
+  const copies = all.filter(isCopy);
+  const rows = (list: Export[]) => <div class="cases">{list.map((p) => <PackageRow key={p.id} item={p} title={titles.get(p.incident)} />)}</div>;
   return (
     <>
       <div class="bar"><h1 class="grow">{t('packages.title')}</h1></div>
       <div class="content">
         <CaseTabs here="packages" />
         {!value.value ? (error.value ? <Failed error={error.value} retry={reload} /> : <Loading />)
-          : value.value.packages.length === 0
+          : all.length === 0
             ? <Empty icon="package" title={t('packages.none')}><p>{t(watches() ? 'packages.noneHint' : 'incidents.noneSharedHint')}</p></Empty>
-            : <div class="cases narrow">{value.value.packages.map((p) => <PackageRow key={p.id} item={p} title={titles.get(p.incident)} />)}</div>}
+            : <div class="narrow">
+              {rows(all.filter((p) => !isCopy(p)))}
+              {copies.length > 0 && <><h2 class="row">{t('viewing.title')}<span class="badge plain">{t('viewing.not')}</span></h2>{rows(copies)}</>}
+            </div>}
       </div>
     </>
   );
