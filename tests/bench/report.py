@@ -23,8 +23,7 @@ seconds: this machine is not yours.
 """
 
 ZONEMINDER = """\
-ZoneMinder is not in the table: Debian's package brings 115 others, a database server and a web server among
-them, and wants monitors entered into that database and services of the system started. A script that does
+ZoneMinder is not in the table: it needs a database server and a web server beside it, and wants monitors entered into that database and services of the system started. A script that does
 this to a stranger's machine is not what somebody expects of a benchmark.
 """
 
