@@ -64,6 +64,7 @@ struct kt_analysis {
     pthread_t *threads;
     int n_threads;
     char *places;                       /* folder, NULL: none */
+    kt_pictures *pictures;
     pthread_mutex_t lock;               /* order: before frame_lock */
     pthread_cond_t work, idle;
     /* --- protected by lock --- */
@@ -168,6 +169,7 @@ static void change_format(kt_analysis_camera *c, const struct item *i)
         struct kt_analyzer_params p = c->params;
         p.par = i->par;
         p.time_base = i->time_base;
+        p.pictures = c->pool->pictures;
         ret = kt_analyzer_create(&c->analyzer, &p, &err);
         if (ret == 0)
             recall(c);
@@ -274,7 +276,7 @@ int kt_analysis_create(kt_analysis **out, int workers, const char *places)
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->idle, NULL);
     p->threads = calloc((size_t)n, sizeof(*p->threads));
-    if (!p->threads)
+    if (!p->threads || kt_pictures_create(&p->pictures) < 0)
         return -ENOMEM;
     if (places && mkdir(places, 0700) < 0 && errno != EEXIST)
         kt_warn("analysis", "what places look like is not kept: %s: %s", places, strerror(errno));
@@ -309,6 +311,7 @@ void kt_analysis_destroy(kt_analysis **pp)
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->n_threads; i++)
         pthread_join(p->threads[i], NULL);
+    kt_pictures_destroy(&p->pictures);
     free(p->threads);
     free(p->places);
     pthread_cond_destroy(&p->idle);

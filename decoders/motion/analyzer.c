@@ -183,6 +183,7 @@ int kt_analyzer_create(kt_analyzer **out, const struct kt_analyzer_params *param
     int ret = kt_decoder_create(&a->decoder, params->par, params->time_base);
     if (ret < 0)
         return kt_error_set(err, ret, "no decoder for %s", avcodec_get_name(params->par->codec_id));
+    kt_decoder_share(a->decoder, params->pictures);
     kt_decoder_set_fast(a->decoder, true);
     const struct kt_motion_params motion = { .rules_json = params->rules_json,
                                              .utc_offset_s = params->utc_offset_s, .user = a,
@@ -339,7 +340,7 @@ static int decode_alone(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
     int ret = decode(a, pkt, wall_us);
     if (ret == 0 && kt_decoder_send(a->decoder, NULL) == 0)
         ret = take_all(a);
-    kt_decoder_flush(a->decoder);
+    kt_decoder_rest(a->decoder);
     return ret;
 }
 
@@ -490,6 +491,9 @@ static int begin_group(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
         if (suspicious) {           /* now the key frame itself, after its group */
             kt_decoder_flush(a->decoder);
             a->decoder_lost = false;
+        } else {                    /* perhaps for long: its group is decoded from the start if need be */
+            kt_decoder_rest(a->decoder);
+            a->decoder_lost = true;
         }
     }
     clear_group(a);
@@ -595,6 +599,7 @@ int kt_analyzer_restart(kt_analyzer *a, const AVCodecParameters *par, AVRational
     const int ret = kt_decoder_create(&fresh, par, time_base);
     if (ret < 0)
         return ret;
+    kt_decoder_share(fresh, a->params.pictures);
     kt_decoder_set_fast(fresh, true);
     kt_decoder_destroy(&a->decoder);
     a->decoder = fresh;

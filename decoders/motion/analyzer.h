@@ -23,6 +23,7 @@
 #include <libavutil/frame.h>
 #include <libavutil/rational.h>
 
+#include "decoders/decode/pictures.h"
 #include "decoders/motion/motion.h"
 
 #define KT_ANALYZER_WAIT_BYTES (4 << 20)
@@ -68,6 +69,7 @@ struct kt_analyzer_params {
     const char *rules_json;         /* as in motion.h; copied */
     int utc_offset_s;               /* of the site, for schedules in the rules */
     int thumbnail_width;            /* 0: 480 */
+    kt_pictures *pictures;          /* for decoded pictures, borrowed; NULL: memory of its own */
     void *user;
     /* As in motion.h; times are wall times. */
     void (*on_event)(void *user, enum kt_motion_event_phase phase,
