@@ -18,8 +18,9 @@
 #define STILL_WHEN_OFF_US (10 * KT_SECOND_US)   /* each costs decoding a key frame */
 #define PICTURE_OLD_US (45 * KT_SECOND_US)      /* then one is fetched by HTTP, if there is an address */
 #define BOXES_STEP_US (180 * 1000)      /* outlines: as often as analysis runs, not more */
-/* A main stream that begins so often within a window, while there is a sub-stream, is on trial without it. */
-#define BEGINS_MAX 3
+/* A main stream that begins again more often within a window, each time after it broke while the
+ * sub-stream did not, is on trial without it. */
+#define BEGINS_MAX 2
 #define BEGINS_WINDOW_US (60 * KT_SECOND_US)
 #define TRIAL_US (30 * KT_SECOND_US)
 #define NEXT_TRIAL_US (600 * KT_SECOND_US)
@@ -48,7 +49,8 @@ struct kt_camera {
     bool main_fed;                          /* analysis knows of it */
     /* --- supervisor thread --- */
     kt_stream *sub;                         /* NULL: none, or left alone */
-    uint64_t begins_seen, begins;
+    uint64_t sessions_seen, begins;
+    bool main_streamed, sub_held;           /* at the last tick; the sub-stream, when main broke */
     int64_t window_us, trial_us, no_trial_before_us;    /* monotonic */
     bool settled;                           /* without the sub-stream it works: that stays */
     char last_state[24];
@@ -525,8 +527,19 @@ static void watch_sub(kt_camera *c, int64_t now_us)
     if (!c->config.sub_url[0] || c->settled)
         return;
     kt_stream_status(c->main, &s);
-    c->begins += s.sessions - c->begins_seen;
-    c->begins_seen = s.sessions;
+    const bool streams = s.state == KT_INGEST_STREAMING;
+    if (c->sub && c->main_streamed && !streams) {
+        struct kt_stream_status other;      /* offline too: the camera was away, nobody's fault */
+        kt_stream_status(c->sub, &other);
+        c->sub_held = other.state != KT_INGEST_OFFLINE;
+    }
+    c->main_streamed = streams;
+    if (s.sessions > c->sessions_seen) {
+        if (c->sub_held || atomic_load(&c->sub_left))
+            c->begins += s.sessions - c->sessions_seen;
+        c->sessions_seen = s.sessions;
+        c->sub_held = false;
+    }
     if (atomic_load(&c->sub_left)) {
         if (c->begins > 1) {
             take_sub(c, now_us);
