@@ -69,9 +69,9 @@ static void camera_name(void *user, const char *id, char *out, size_t cap)
     kt_daemon *d = user;
     out[0] = '\0';
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->n_cameras; i++)
-        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            snprintf(out, cap, "%s", kt_camera_config(d->cameras[i])->name);
+    const kt_camera *camera = kt_fleet_running(d, id);
+    if (camera)
+        snprintf(out, cap, "%s", kt_camera_config(camera)->name);
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -59,7 +59,9 @@ struct kt_daemon {
 /* CONFIG of ID in LIST, borrowed, or NULL. */
 const struct kt_camera_config *kt_fleet_find(const struct kt_camera_config *list, size_t n,
                                              const char *id);
-bool kt_fleet_runs(kt_daemon *d, const char *id);
+
+/* The camera of ID that runs, borrowed, or NULL. lock or change_lock held. */
+kt_camera *kt_fleet_running(const kt_daemon *d, const char *id);
 
 /* Make the running cameras those that are wanted; the unchanged ones do not
  * notice. change_lock held. -EIO when one did not start. */

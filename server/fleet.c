@@ -79,12 +79,12 @@ static void stop_changed(kt_daemon *d, const struct kt_camera_config *want, size
     kt_camera_stop_all(list, n_gone);
 }
 
-bool kt_fleet_runs(kt_daemon *d, const char *id)
+kt_camera *kt_fleet_running(const kt_daemon *d, const char *id)
 {
     for (size_t i = 0; i < d->n_cameras; i++)
         if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            return true;
-    return false;
+            return d->cameras[i];
+    return NULL;
 }
 
 static int start_camera(kt_daemon *d, const struct kt_camera_config *config)
@@ -124,7 +124,7 @@ int kt_fleet_reconcile(kt_daemon *d)
     pthread_mutex_unlock(&d->lock);
     stop_changed(d, want, n);
     for (size_t i = 0; i < n; i++)
-        if (!kt_fleet_runs(d, want[i].id) && start_camera(d, &want[i]) < 0)
+        if (!kt_fleet_running(d, want[i].id) && start_camera(d, &want[i]) < 0)
             ret = -EIO;
     return ret;
 }

@@ -15,15 +15,6 @@
 
 #define LOAD_WINDOW_US (5 * KT_SECOND_US)
 
-/* The camera of ID that runs, or NULL. lock held. */
-static kt_camera *running(const kt_daemon *d, const char *id)
-{
-    for (size_t i = 0; i < d->n_cameras; i++)
-        if (strcmp(kt_camera_config(d->cameras[i])->id, id) == 0)
-            return d->cameras[i];
-    return NULL;
-}
-
 /* All that should run: one that is between its old and its new settings is not gone. */
 static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
 {
@@ -31,7 +22,7 @@ static int site_cameras(void *user, struct kt_camera_state **out, size_t *n)
     pthread_mutex_lock(&d->lock);
     struct kt_camera_state *list = calloc(d->n_wanted + 1, sizeof(*list));
     for (size_t i = 0; list && i < d->n_wanted; i++) {
-        kt_camera *camera = running(d, d->wanted[i].id);
+        kt_camera *camera = kt_fleet_running(d, d->wanted[i].id);
         if (camera) {
             kt_camera_state(camera, &list[i]);
         } else {
@@ -52,7 +43,7 @@ static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, i
     kt_daemon *d = user;
     pthread_rwlock_rdlock(&d->in_use);
     pthread_mutex_lock(&d->lock);
-    kt_camera *camera = running(d, id);
+    kt_camera *camera = kt_fleet_running(d, id);
     pthread_mutex_unlock(&d->lock);
     /* A picture takes long to make: nobody but the end of this camera waits for it. */
     const int ret = camera ? kt_camera_snapshot(camera, 0, out, n, wall_us) : -ENOENT;
@@ -83,7 +74,7 @@ static int site_camera_put(void *user, const struct kt_camera_config *cam, bool 
     if (kt_fleet_find(d->config->cameras, d->config->n_cameras, cam->id))
         ret = kt_error_set(err, create ? -EEXIST : -EPERM,
                            "%s comes from the configuration file", cam->id);
-    else if (create && kt_fleet_runs(d, cam->id))
+    else if (create && kt_fleet_running(d, cam->id))
         ret = kt_error_set(err, -EEXIST, "there is a camera %s already", cam->id);
     if (ret == 0)
         ret = kt_catalog_camera_put(d->catalog, cam);

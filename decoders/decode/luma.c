@@ -14,16 +14,9 @@
 #include <string.h>
 
 #include "decoders/decode/luma.h"
+#include "server/base/cpu.h"
 
 #define MAX_SIDE 16384
-
-/* Picked at run time by the dynamic linker; sanitizers run before it can. */
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define FOR_EACH_CPU __attribute__((target_clones("avx2", "default"), optimize("O3")))
-#else
-#define FOR_EACH_CPU
-#endif
 
 /* How destination pixel i covers source pixels first .. first + n - 1. */
 struct span {
@@ -141,27 +134,27 @@ void kt_luma_size(int w, int h, int *out_w, int *out_h)
     *out_h = oh < 2 ? 1 : (int)(oh & ~1);
 }
 
-FOR_EACH_CPU static void row_set(uint16_t *restrict sum, const uint8_t *restrict src, int n,
+KT_FOR_EACH_CPU static void row_set(uint16_t *restrict sum, const uint8_t *restrict src, int n,
                                  unsigned weight)
 {
     for (int x = 0; x < n; x++)
         sum[x] = (uint16_t)(src[x] * weight);
 }
 
-FOR_EACH_CPU static void row_add(uint16_t *restrict sum, const uint8_t *restrict src, int n,
+KT_FOR_EACH_CPU static void row_add(uint16_t *restrict sum, const uint8_t *restrict src, int n,
                                  unsigned weight)
 {
     for (int x = 0; x < n; x++)
         sum[x] = (uint16_t)(sum[x] + src[x] * weight);
 }
 
-FOR_EACH_CPU static void row_halve(uint8_t *restrict dst, const uint16_t *restrict sum, int n)
+KT_FOR_EACH_CPU static void row_halve(uint8_t *restrict dst, const uint16_t *restrict sum, int n)
 {
     for (int x = 0; x < n; x++)
         dst[x] = (uint8_t)((sum[2 * x] + sum[2 * x + 1] + 256u) >> 9);
 }
 
-FOR_EACH_CPU static void pair_halve(uint8_t *restrict dst, const uint8_t *restrict a,
+KT_FOR_EACH_CPU static void pair_halve(uint8_t *restrict dst, const uint8_t *restrict a,
                                     const uint8_t *restrict b, int n)
 {
     for (int x = 0; x < n; x++)

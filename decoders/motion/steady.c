@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "decoders/motion/steady.h"
+#include "server/base/cpu.h"
 
 #define REACH KT_STEADY_REACH
 #define SMALLEST (8 * REACH)        /* pictures with a shorter side are left alone */
@@ -16,14 +17,6 @@
 #define EDGES 2                     /* … which are so much more than noise, squared */
 #define ALIKE 0.4                   /* correlation of the slopes of a cell that is as it was */
 #define BETTER 80                   /* percent of the difference that may remain */
-
-/* Picked at run time by the dynamic linker; sanitizers run before it can. */
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define FOR_EACH_CPU __attribute__((target_clones("avx2", "default"), optimize("O3")))
-#else
-#define FOR_EACH_CPU
-#endif
 
 struct kt_steady {
     int w, h;
@@ -62,13 +55,13 @@ void kt_steady_destroy(kt_steady **ps)
     free(s);
 }
 
-FOR_EACH_CPU static void add_row(int32_t *restrict sum, const uint8_t *restrict px, int n)
+KT_FOR_EACH_CPU static void add_row(int32_t *restrict sum, const uint8_t *restrict px, int n)
 {
     for (int x = 0; x < n; x++)
         sum[x] += px[x];
 }
 
-FOR_EACH_CPU static int32_t sum_row(const uint8_t *px, int n)
+KT_FOR_EACH_CPU static int32_t sum_row(const uint8_t *px, int n)
 {
     int32_t sum = 0;
     for (int x = 0; x < n; x++)
@@ -92,7 +85,7 @@ static void sum_rows(int32_t *sum, const uint8_t *px, int w, int h, int dx)
 }
 
 /* How much the slopes of two rows of sums differ. */
-FOR_EACH_CPU static int32_t unlikeness(const int32_t *now, const int32_t *before, int n)
+KT_FOR_EACH_CPU static int32_t unlikeness(const int32_t *now, const int32_t *before, int n)
 {
     int32_t sum = 0;
     for (int x = 0; x < n; x++)

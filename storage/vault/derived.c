@@ -90,15 +90,6 @@ static int on_share(void *user, double share)
     return m->x->progress ? m->x->progress(m->x->user, (uint64_t)(whole * 1000), 1000) : 0;
 }
 
-static void compact_time(int64_t us, char out[16])
-{
-    const time_t t = (time_t)(us / KT_SECOND_US);
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    if (strftime(out, 16, "%Y%m%dT%H%M%S", &tm) == 0)
-        out[0] = '\0';
-}
-
 static int describe(struct making *m, const struct kt_package_camera *cam, const struct kt_hold_file *f,
                     const struct kt_mask *masks, size_t n_masks)
 {
@@ -130,7 +121,7 @@ static int copy_one(struct making *m, const struct kt_package_camera *cam, const
         ret = kt_vault_check_file(m->vault, f, m->err);
     if (ret < 0)
         return ret;
-    compact_time(f->start_us, when);
+    kt_package_compact_time(f->start_us, when);
     snprintf(m->names[m->n], sizeof(m->names[0]), "%s-%s-%s-%s.%03dZ.mp4", m->word, cam->id, cam->stream, when,
              (int)(f->start_us % KT_SECOND_US / 1000));
     snprintf(m->parts[m->n], sizeof(m->parts[0]), "%s.part", m->names[m->n]);
@@ -256,7 +247,7 @@ static int prepare(struct making *m, uint64_t *room)
     if (m->total == 0)
         return kt_error_set(m->err, -ENOENT, "there is no video to make copies of");
     m->word = n_masks ? "SALINAN-DISAMARKAN" : "SALINAN-LIHAT";
-    compact_time(m->now_us, when);
+    kt_package_compact_time(m->now_us, when);
     snprintf(m->name, sizeof(m->name), "%s-%lld-%sZ-%04lld", m->word, (long long)m->x->incident->id, when,
              (long long)m->x->serial);
     m->copies = json_array();

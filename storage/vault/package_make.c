@@ -23,8 +23,7 @@ void kt_sha256_hex(const void *data, size_t size, char out[65])
     kt_hex(out, hash, sizeof(hash));
 }
 
-/* "20261124T010203" */
-static void compact_time(int64_t us, char out[16])
+void kt_package_compact_time(int64_t us, char out[16])
 {
     const time_t t = (time_t)(us / KT_SECOND_US);
     struct tm tm;
@@ -80,7 +79,7 @@ static void name_clip(struct kt_package_clip *clip)
 {
     char when[16];
     const bool is_main = strcmp(clip->camera->stream, "main") == 0;
-    compact_time(clip->file->start_us, when);
+    kt_package_compact_time(clip->file->start_us, when);
     snprintf(clip->name, sizeof(clip->name), "clip-%s%s%s-%s.%03dZ.mp4", clip->camera->id, is_main ? "" : "-",
              is_main ? "" : clip->camera->stream, when, (int)(clip->file->start_us % KT_SECOND_US / 1000));
     snprintf(clip->log_name, sizeof(clip->log_name), "log/%.*s", (int)strlen(clip->name) - 4, clip->name);
@@ -415,7 +414,7 @@ int kt_package_make(kt_vault *vault, const struct kt_package_params *params, str
 {
     struct kt_package p = { .params = params, .now_us = params->now_us ? params->now_us : kt_clock_wall_us() };
     char when[16];
-    compact_time(p.now_us, when);
+    kt_package_compact_time(p.now_us, when);
     snprintf(p.name, sizeof(p.name), "EV-%lld-%sZ-%04lld", (long long)params->incident->id, when,
              (long long)params->serial);
     *out = (struct kt_package_info){ 0 };

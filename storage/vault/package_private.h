@@ -54,6 +54,9 @@ kt_must_check int kt_package_publish(kt_vault *v, const char *part, const char *
 /* "2026-11-24T08:02:03.456+07:00" in the site's zone. */
 void kt_package_local(int64_t us, int offset_s, char *out, size_t cap);
 
+/* "20261124T010203", UTC, for names of files. */
+void kt_package_compact_time(int64_t us, char out[16]);
+
 /* package_manifest.c */
 json_t *kt_package_manifest(const struct kt_package *p);
 char *kt_canonical_json(const json_t *value);   /* malloc'd: sorted keys, two spaces, LF at the end */
