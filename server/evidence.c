@@ -14,7 +14,7 @@ static void choose_rings(struct kt_evidence *e, const struct kt_ring_set *set)
 {
     for (size_t i = 0; i < set->n && e->n_rings < KT_CONFIG_MAX_RINGS; i++)
         if (set->web[i].ring)
-            e->rings[e->n_rings++] = set->web[i].ring;
+            e->rings[e->n_rings++] = (struct kt_vault_ring){ set->web[i].ring, set->web[i].events_only };
 }
 
 static int open_vault(struct kt_evidence *e, const struct kt_evidence_params *p, struct kt_error *err)

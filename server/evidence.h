@@ -20,7 +20,7 @@ struct kt_evidence {
     kt_signer *signer;
     kt_vault_jobs *jobs;
     /* --- borrowed by the jobs --- */
-    kt_ring *rings[KT_CONFIG_MAX_RINGS];
+    struct kt_vault_ring rings[KT_CONFIG_MAX_RINGS];
     size_t n_rings;
     char host[256], zone[16];
 };

@@ -1,26 +1,26 @@
-/* hold.c - from a ring into the vault. */
+/* hold.c - from the rings into the vault. */
 #include <errno.h>
 #include <string.h>
 
 #include "server/base/clock.h"
-#include "storage/ring/clip.h"
 #include "storage/vault/export_box.h"
+#include "storage/vault/hold_plan.h"
 #include "storage/vault/hold_records.h"
 #include "storage/vault/mp4_hash.h"
 #include "storage/vault/vault_file.h"
 #include "storage/vault/vault_private.h"
 
-#define STRETCH_US (30 * 60 * KT_SECOND_US)     /* at most this much in one file */
 #define BOX_ROOM 8192                           /* more than names and addresses may take */
+#define MAX_STALE 8                             /* times that the rings may overtake the copy */
 
 struct copying {
     kt_vault *vault;
-    kt_ring *ring;
     const struct kt_hold *hold;
     const struct kt_vault_source *source;
-    uint32_t stream;
-    struct kt_segment *stretches;       /* what is still to be copied */
-    size_t n;
+    struct kt_hold_plan plan;           /* what is still to be copied */
+    struct kt_cover cover;              /* what is copied or planned */
+    struct kt_cover_span stale;         /* of which something was overwritten before it was copied */
+    int times_stale;
     uint64_t done, total;               /* bytes of video */
     uint64_t room, kept;                /* bytes beside it that may be, and whole files that are, written */
     kt_vault_progress progress;
@@ -30,57 +30,77 @@ struct copying {
 
 /* ------------------------------ what there is to do ------------------------------ */
 
-/* End of what was copied already: files of a hold are made in order of time. */
-static int copied_until(const struct copying *c, int64_t *until_us, uint64_t *bytes)
+static kt_ring *ring_of(const struct copying *c, const struct kt_hold_stretch *s)
+{
+    return c->plan.rings[s->ring].ring;
+}
+
+static int count_copied(struct copying *c)
 {
     struct kt_hold_file *files = NULL;
     size_t n = 0;
     const int ret = kt_catalog_hold_files(kt_vault_catalog(c->vault), c->hold->id, &files, &n);
-    for (size_t i = 0; i < n; i++) {
-        *until_us = files[i].end_us > *until_us ? files[i].end_us : *until_us;
-        *bytes += files[i].size_bytes;
-    }
+    c->done = 0;
+    for (size_t i = 0; i < n; i++)
+        c->done += files[i].size_bytes;
     kt_hold_file_list_free(&files, n);
     return ret;
 }
 
 /* Whole records: the last may end up to a second late, and is then what the ring hashed. */
-static int open_stretch(const struct copying *c, const struct kt_segment *s, kt_clip **out)
+static int open_stretch(const struct copying *c, const struct kt_hold_stretch *s, kt_clip **out)
 {
-    return kt_clip_open_records(out, c->ring, c->stream, s->first_seq, s->last_seq);
+    const int ret = kt_clip_open_records(out, ring_of(c, s), s->stream, s->records.first_seq,
+                                         s->records.last_seq);
+    return ret == -ENOENT ? -ESTALE : ret;
 }
 
-/* The bytes of all stretches. */
+/* The bytes of all stretches. What was overwritten since the plan was made is seen when it is copied. */
 static int measure(struct copying *c)
 {
-    for (size_t i = 0; i < c->n; i++) {
+    c->room = c->kept = 0;
+    for (size_t i = 0; i < c->plan.n; i++) {
         kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
         struct kt_clip_info info;
-        const int ret = open_stretch(c, &c->stretches[i], &clip);
+        const int ret = open_stretch(c, &c->plan.stretches[i], &clip);
+        if (ret == -ESTALE)
+            continue;
         if (ret < 0)
             return ret;
         kt_clip_info(clip, &info);
         c->total += info.size;
-        c->room += BOX_ROOM + kt_hold_chain_room(&c->stretches[i]);
+        c->room += BOX_ROOM + kt_hold_chain_room(&c->plan.stretches[i].records);
     }
     return 0;
 }
 
+/* What the files have, and all damage that is known. */
+static int look_at_files(struct copying *c)
+{
+    struct kt_cover_span *damage = c->cover.damage;     /* found in this call: stays known */
+    const size_t n_damage = c->cover.n_damage;
+    c->cover.damage = NULL;
+    kt_cover_free(&c->cover);
+    int ret = kt_vault_hold_cover(c->vault, c->hold, &c->cover);
+    for (size_t i = 0; ret == 0 && i < n_damage; i++)
+        ret = kt_cover_add_damage(&c->cover, damage[i].from_us, damage[i].to_us);
+    free(damage);
+    return ret;
+}
+
 static int plan(struct copying *c, struct kt_error *err)
 {
-    char name[KT_STREAM_NAME_MAX + 1];
-    snprintf(name, sizeof(name), "%s/%s", c->hold->camera, c->hold->stream);
-    int ret = kt_ring_find_stream(c->ring, name, &c->stream);
+    const char *name = c->plan.stream;
+    int ret = count_copied(c);
+    if (ret == 0)
+        ret = look_at_files(c);
+    if (ret == 0)
+        ret = kt_hold_plan_make(&c->plan, &c->cover);
     if (ret < 0)
-        return kt_error_set(err, -ENOENT, "nothing is recorded of %s", name);
-    int64_t from = c->hold->from_us;
-    ret = copied_until(c, &from, &c->done);
-    if (ret < 0 || from >= c->hold->to_us)
-        return ret;
-    ret = kt_clip_segments(c->ring, c->stream, from, c->hold->to_us, STRETCH_US, &c->stretches, &c->n);
-    if (ret < 0 && ret != -ENOENT)
         return kt_error_set(err, ret, "%s: %s", name, kt_strerror(ret));
-    if (c->n == 0 && c->done == 0)
+    if (!c->plan.known)
+        return kt_error_set(err, -ENOENT, "nothing is recorded of %s", name);
+    if (c->plan.n == 0 && c->done == 0)
         return kt_error_set(err, -ENOENT, "nothing is recorded of %s at that time", name);
     c->total = c->done;
     return measure(c);
@@ -145,15 +165,17 @@ static int put_bytes(struct copying *c, kt_clip *clip, kt_vault_file *file, kt_m
     }
 }
 
-static void name_file(const struct copying *c, int64_t start_us, char *out, size_t cap)
+static void name_file(const struct copying *c, int64_t start_us, size_t ring, char *out, size_t cap)
 {
     const time_t t = (time_t)(start_us / KT_SECOND_US);
     struct tm tm;
-    char when[32];
+    char when[32], from[24] = "";
     gmtime_r(&t, &tm);
     strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &tm);
-    snprintf(out, cap, "hold-%lld-%s-%s-%s.%03dZ.mp4", (long long)c->hold->id, c->hold->camera,
-             c->hold->stream, when, (int)(start_us % KT_SECOND_US / 1000));
+    /* Another ring may have the same GOP: it gets another name. */
+    snprintf(from, sizeof(from), ring > 0 ? "-%zu" : "", ring + 1);
+    snprintf(out, cap, "hold-%lld-%s-%s-%s.%03dZ%s.mp4", (long long)c->hold->id, c->hold->camera,
+             c->hold->stream, when, (int)(start_us % KT_SECOND_US / 1000), from);
 }
 
 /* Write the stretch to disk under its name, and then list it. */
@@ -184,7 +206,7 @@ static int copy_to_file(struct copying *c, kt_clip *clip, struct kt_hold_file *r
     return ret;
 }
 
-static int copy_stretch(struct copying *c, const struct kt_segment *s)
+static int copy_stretch(struct copying *c, const struct kt_hold_stretch *s)
 {
     kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
     struct kt_clip_info info;
@@ -192,13 +214,15 @@ static int copy_stretch(struct copying *c, const struct kt_segment *s)
     if (ret < 0)
         return ret;
     kt_clip_info(clip, &info);
+    if (info.start_us != s->records.start_us)
+        return -ESTALE;                 /* a part of it was overwritten */
     struct kt_hold_file row = { .hold = c->hold->id, .start_us = info.start_us, .end_us = info.end_us,
-                                .run = s->run };
+                                .run = s->records.run };
     snprintf(row.mime, sizeof(row.mime), "%s", info.mime);
-    name_file(c, info.start_us, row.name, sizeof(row.name));
+    name_file(c, info.start_us, s->ring, row.name, sizeof(row.name));
     kt_cleanup(kt_freep) char *records = NULL;
     uint64_t chain = 0;
-    ret = kt_hold_records_make(c->vault, c->ring, c->stream, s, row.name, &records, &chain);
+    ret = kt_hold_records_make(c->vault, ring_of(c, s), s->stream, &s->records, row.name, &records, &chain);
     row.records = records;
     if (ret == 0)
         ret = copy_to_file(c, clip, &row);
@@ -214,36 +238,76 @@ static int copy_stretch(struct copying *c, const struct kt_segment *s)
 
 /* ------------------------------ all of them ------------------------------ */
 
+/* Can the copy go on, after RET at stretch S, with a plan that is made anew? */
+static bool goes_around(struct copying *c, const struct kt_hold_stretch *s, int ret)
+{
+    const int64_t end_us = s->records.start_us + s->records.duration_us;
+    if (ret == -EBADMSG || ret == -EIO)
+        return kt_hold_plan_around(&c->plan, s, &c->cover) == 0;
+    if (ret != -ESTALE || c->times_stale++ >= MAX_STALE)
+        return false;
+    if (c->stale.to_us == 0 || s->records.start_us < c->stale.from_us)
+        c->stale.from_us = s->records.start_us;
+    c->stale.to_us = end_us > c->stale.to_us ? end_us : c->stale.to_us;
+    return true;
+}
+
+/* 1: plan anew. */
 static int copy_all(struct copying *c, struct kt_error *err)
 {
     const uint64_t needed = c->total - c->done + c->room;
+    size_t i = 0;
     int ret = kt_vault_reserve(c->vault, needed);
     if (ret < 0)
         return kt_error_set(err, ret, "the vault has no room for %.1f MB more: let go of something first",
                             (double)needed / 1e6);
-    for (size_t i = 0; ret == 0 && i < c->n; i++)
-        ret = copy_stretch(c, &c->stretches[i]);
+    while (ret == 0 && i < c->plan.n)
+        ret = copy_stretch(c, &c->plan.stretches[i++]);
     kt_vault_unreserve(c->vault, needed - (c->kept < needed ? c->kept : needed));
-    if (ret == -ESTALE)
-        (void)kt_error_set(err, ret, "the oldest part was overwritten before it could be copied");
-    else if (ret < 0)
-        (void)kt_error_set(err, ret, "copying stopped: %s", kt_strerror(ret));
-    return ret;
+    if (ret < 0 && goes_around(c, &c->plan.stretches[i - 1], ret))
+        return 1;
+    return ret < 0 ? kt_error_set(err, ret, "copying stopped: %s", kt_strerror(ret)) : 0;
 }
 
-int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
+/* Is all there of what was overwritten under the copy? Another ring may have had it. */
+static int judge_stale(const struct copying *c, struct kt_error *err)
+{
+    const int64_t from = c->stale.from_us > c->hold->from_us ? c->stale.from_us : c->hold->from_us;
+    const int64_t to = c->stale.to_us < c->hold->to_us ? c->stale.to_us : c->hold->to_us;
+    if (kt_cover_missing(&c->cover, from, to) < KT_COVER_SLACK_US)
+        return 0;
+    return kt_error_set(err, -ESTALE, "the oldest part was overwritten before it could be copied");
+}
+
+/* Also of what is not whole: a package can be made of it. */
+static int note_gaps(struct copying *c)
+{
+    const int ret = look_at_files(c);
+    return ret < 0 ? ret : kt_vault_note_gaps(c->vault, c->plan.rings, c->plan.n_rings, c->plan.stream, c->hold,
+                                              &c->cover);
+}
+
+int kt_vault_hold(kt_vault *vault, const struct kt_vault_ring *rings, size_t n_rings, const struct kt_hold *hold,
                   const struct kt_vault_source *source, kt_vault_progress progress, void *user,
                   struct kt_error *err)
 {
-    struct copying c = { .vault = vault, .ring = ring, .hold = hold, .source = source, .progress = progress,
-                         .user = user };
+    char name[KT_STREAM_NAME_MAX + 1];
+    struct copying c = { .vault = vault, .hold = hold, .source = source, .progress = progress, .user = user,
+                         .plan = { .rings = rings, .n_rings = n_rings, .stream = name, .from_us = hold->from_us,
+                                   .to_us = hold->to_us } };
+    snprintf(name, sizeof(name), "%s/%s", hold->camera, hold->stream);
     c.buf = malloc(KT_VAULT_BUFFER);
-    int ret = c.buf ? plan(&c, err) : -ENOMEM;
+    int ret = c.buf ? 1 : -ENOMEM;
+    while (ret == 1) {
+        ret = plan(&c, err);
+        if (ret == 0)
+            ret = copy_all(&c, err);
+    }
     if (ret == 0)
-        ret = copy_all(&c, err);
-    if (ret == 0)
-        ret = kt_vault_note_gaps(vault, ring, c.stream, hold);
-    free(c.stretches);
+        ret = judge_stale(&c, err);
+    const int noted = note_gaps(&c);
+    kt_hold_plan_free(&c.plan);
+    kt_cover_free(&c.cover);
     free(c.buf);
-    return ret;
+    return ret < 0 ? ret : noted;
 }

@@ -34,8 +34,8 @@ static json_t *list_records(const struct kt_record *recs, size_t n)
     return list;
 }
 
-/* The records of the stretch alone: others of the stream may overlap it in time. */
-static int query(kt_ring *ring, uint32_t stream, const struct kt_segment *s, struct kt_record **out, size_t *n)
+int kt_hold_records_query(kt_ring *ring, uint32_t stream, const struct kt_segment *s, struct kt_record **out,
+                          size_t *n)
 {
     size_t kept = 0;
     const int ret = kt_ring_query(ring, stream, s->start_us, s->start_us + s->duration_us, SIZE_MAX, out, n);
@@ -110,7 +110,7 @@ int kt_hold_records_make(kt_vault *vault, kt_ring *ring, uint32_t stream, const 
     size_t n = 0;
     json_t *chain = NULL;
     *bytes = 0;
-    int ret = query(ring, stream, s, &recs, &n);
+    int ret = kt_hold_records_query(ring, stream, s, &recs, &n);
     if (ret < 0 || n == 0)
         return ret < 0 ? ret : -ESTALE;
     /* Without a chain the video is held all the same: it is what matters. */

@@ -33,6 +33,10 @@ kt_must_check int kt_hold_records_make(kt_vault *vault, kt_ring *ring, uint32_t 
                                        const struct kt_segment *stretch, const char *mp4, char **json,
                                        uint64_t *bytes);
 
+/* The records of STRETCH, whole, in order of time; malloc'd. Others of the stream may overlap it in time. */
+kt_must_check int kt_hold_records_query(kt_ring *ring, uint32_t stream, const struct kt_segment *stretch,
+                                        struct kt_record **out, size_t *n);
+
 /* A hold file's description, parsed; to be released with json_decref(). Never NULL but without memory:
  * of the first version, "chain" is null. */
 json_t *kt_hold_records_parse(const struct kt_hold_file *file);

@@ -78,11 +78,9 @@ static int copy_hold(struct kt_vault_jobs *j, const struct kt_hold *hold, struct
     if (j->p.camera && j->p.camera(j->p.user, hold->camera, name, address) < 0)
         name[0] = address[0] = '\0';
     const struct kt_vault_source source = { j->p.host, name[0] ? name : hold->camera, address };
-    int ret = kt_error_set(err, -ENOENT, "there is no ring to copy from");
-    for (size_t i = 0; ret == -ENOENT && i < j->p.n_rings; i++)
-        if (j->p.rings[i])
-            ret = kt_vault_hold(j->p.vault, j->p.rings[i], hold, &source, on_progress, j, err);
-    return ret;
+    if (j->p.n_rings == 0)
+        return kt_error_set(err, -ENOENT, "there is no ring to copy from");
+    return kt_vault_hold(j->p.vault, j->p.rings, j->p.n_rings, hold, &source, on_progress, j, err);
 }
 
 /* False: the catalog cannot be written now; do not try again at once. */

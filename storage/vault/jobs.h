@@ -18,7 +18,7 @@ typedef struct kt_vault_jobs kt_vault_jobs;
 struct kt_vault_jobs_params {
     kt_vault *vault;                /* all borrowed */
     kt_catalog *catalog;
-    kt_ring *const *rings;          /* asked in this order for each hold */
+    const struct kt_vault_ring *rings;  /* asked in this order for each hold */
     size_t n_rings;
     const kt_signer *signer;
     const char *site, *host, *version, *zone;

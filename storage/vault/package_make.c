@@ -75,13 +75,26 @@ static void package_clear(struct kt_package *p)
 
 /* ------------------------------ clips ------------------------------ */
 
-static void name_clip(struct kt_package_clip *clip)
+static bool name_is_taken(const struct kt_package *p, const struct kt_package_clip *clip)
+{
+    for (const struct kt_package_clip *other = p->clips; other < clip; other++)
+        if (strcmp(other->name, clip->name) == 0)
+            return true;
+    return false;
+}
+
+/* CLIP is the last of P's. */
+static void name_clip(const struct kt_package *p, struct kt_package_clip *clip)
 {
     char when[16];
     const bool is_main = strcmp(clip->camera->stream, "main") == 0;
     kt_package_compact_time(clip->file->start_us, when);
     snprintf(clip->name, sizeof(clip->name), "clip-%s%s%s-%s.%03dZ.mp4", clip->camera->id, is_main ? "" : "-",
              is_main ? "" : clip->camera->stream, when, (int)(clip->file->start_us % KT_SECOND_US / 1000));
+    /* Two rings may have the same GOP beside what the other lacks. */
+    for (size_t i = 2; name_is_taken(p, clip); i++)
+        snprintf(clip->name + strcspn(clip->name, "."), sizeof(clip->name) - strcspn(clip->name, "."),
+                 ".%03dZ-%zu.mp4", (int)(clip->file->start_us % KT_SECOND_US / 1000), i);
     snprintf(clip->log_name, sizeof(clip->log_name), "log/%.*s", (int)strlen(clip->name) - 4, clip->name);
 }
 
@@ -139,7 +152,7 @@ static int add_clips(struct kt_package *p)
                 return ret;
             struct kt_package_clip *clip = &p->clips[p->n_clips++];
             *clip = (struct kt_package_clip){ .camera = cam, .file = &cam->files[k] };
-            name_clip(clip);
+            name_clip(p, clip);
             ret = add_clip_log(p, clip);
             if (ret < 0)
                 return ret;

@@ -1,8 +1,8 @@
 /*
  * vault.h - video that is kept for somebody, apart from the rings that overwrite.
  *
- * A hold (catalog/cases.h) is copied from a ring into files of the vault's
- * directory: one MP4 for each unbroken stretch of at most half an hour, cut at key
+ * A hold (catalog/cases.h) is copied from the rings into files of the vault's
+ * directory: one MP4 for each unbroken stretch of one ring, at most half an hour, cut at key
  * frames, its bytes those of the ring. A file has its name only once it is whole and
  * on disk, and its row in the catalog only after that; beside it the log that it was
  * recorded in, up to a signature (hold_records.h). A power cut costs the stretch
@@ -48,18 +48,25 @@ struct kt_vault_source {
     const char *name, *address;     /* of the camera, without credentials */
 };
 
+/* A ring to copy from. */
+struct kt_vault_ring {
+    kt_ring *ring;
+    bool events_only;               /* what it lacks says nothing: it is not asked for reasons */
+};
+
 /*
- * Copy what is recorded of HOLD's span and not copied yet. Files and their rows are
- * made; the hold's state is the caller's to write (see jobs.h). May be called again
- * after any failure: it goes on where it stopped.
+ * Copy what is recorded of HOLD's span and not copied yet. RINGS are asked in turn: what one
+ * lacks, or has damaged, comes from the next. Files and their rows are made, and what no ring
+ * has is noted with its reason; the hold's state is the caller's to write (see jobs.h). May be
+ * called again after any failure: it goes on where it stopped.
  *   -ENOENT    nothing is recorded there
  *   -ENOSPC    does not fit (vault's limit, or the disk); nothing was copied
- *   -ESTALE    the ring was faster; what could be copied is kept
- *   -EBADMSG   a record is damaged; the same
+ *   -ESTALE    the rings were faster; what could be copied is kept
+ *   -EBADMSG   hundreds of records are damaged; the same
  *   -ECANCELED PROGRESS said so
  */
-kt_must_check int kt_vault_hold(kt_vault *vault, kt_ring *ring, const struct kt_hold *hold,
-                                const struct kt_vault_source *source /* may be NULL */,
+kt_must_check int kt_vault_hold(kt_vault *vault, const struct kt_vault_ring *rings, size_t n_rings,
+                                const struct kt_hold *hold, const struct kt_vault_source *source /* may be NULL */,
                                 kt_vault_progress progress, void *user, struct kt_error *err);
 
 /* Let go of a hold: rows first, then the files. */

@@ -1,20 +1,23 @@
 #!/usr/bin/python3
 """Several rings, each for its cameras and streams: who records where, what a person is told, and bad disks."""
 import hashlib
+import json
 import os
 import pty
 import re
 import shutil
 import subprocess
 import time
+import zipfile
 
-from kt import KENTONGAN, SLOW, Cameras, Server, camera_list, note, parse_time, run, test, tool, wait_for
+from kt import KENTONGAN, SLOW, Cameras, Server, camera_list, format_time, note, parse_time, run, test, tool, wait_for
 
 RINGS = """    - {{ name: clips, path: {0}/clips, size: 16 MiB, only: events }}
     - {{ name: gate, path: {0}/gate, size: 8 MiB, cameras: [cam01], streams: main }}
     - {{ name: rest, path: {0}/rest, size: 32 MiB, cameras: [cam02, cam03, dari-peramban] }}
     - {{ name: wall, path: {0}/wall, size: 16 MiB, cameras: [cam01], streams: sub }}
     - {{ name: gate-clips, path: {0}/gate-clips, size: 16 MiB, only: events, cameras: [cam01], streams: all }}
+  vault: {{ path: {0}/vault, max_size: 1 GiB }}
 """
 cameras = Cameras(3)
 
@@ -110,6 +113,45 @@ def older():
     assert done.returncode == 0, done.stderr
     for path in both:
         whole_over_the_seam(path)
+
+
+def post(path, body, status):
+    answer = server.request("POST", path, body)
+    assert answer.status == status, f"POST {path}: {answer.status} {answer.body[:400]!r}"
+    return answer.json()
+
+
+@test("a hold takes each stretch from the ring that has it, and the package of both is accepted")
+def held():
+    now = time.time()
+    begin, end = parse_time(rings()["clips"]["oldest"]), now - 5
+    incident = post("/incidents", {"title": "Dua cincin", "from": format_time(begin), "to": format_time(end), "cameras": ["cam01"]}, 201)["id"]
+    post(f"/incidents/{incident}/holds", {"stream": "main"}, 202)
+    hold = wait_for("it is held", 30, lambda: (h := server.get(f"/incidents/{incident}").json()["holds"][0])
+                    and h["state"] not in ("waiting", "running") and h)
+    assert hold["state"] == "done", hold
+    made = post("/exports", {"incident": incident, "agency": "Polsek Melati", "officer": "Bripka Sari", "officer_id": "1", "letter": "B/1",
+                              "purpose": "penyelidikan"}, 202)["id"]
+    package = wait_for("it is packed", 30, lambda: (e := server.get(f"/exports/{made}").json())["state"] == "done" and e)
+    path = server.folder / f"{package['name']}.zip"
+    path.write_bytes(server.get(f"/exports/{made}/package.zip").body)
+    done = subprocess.run([KENTONGAN, "verify", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(path) as z:
+        (camera,) = json.loads(z.read(next(n for n in z.namelist() if n.endswith("manifest.json"))))["cameras"]
+    assert len({c["chain"]["ring"] for c in camera["clips"]}) >= 2, camera["clips"]
+    covered = [(parse_time(c["recorded"]["from"]), parse_time(c["recorded"]["to"])) for c in camera["clips"]]
+    missing = [(parse_time(g["from"]), parse_time(g["to"])) for g in camera["gaps"]]
+    note(f"{len(covered)} clips of two rings, {len(missing)} gaps")
+    at = begin
+    for first, last in sorted(covered + missing):           # between them they are all of the span
+        assert first <= at + 1.5, (at, covered, missing)
+        at = max(at, last)
+    assert at > end - 1.5
+    for item in server.get(server.range_path("cam01", "segments", begin, end)).json()["items"]:
+        start = parse_time(item["start"])
+        if start > begin + 1 and start + item["duration"] < end:    # what playback has is no gap
+            assert not any(a < start + item["duration"] - 0.2 and b > start + 0.2 for a, b in missing), (item, missing)
 
 
 @test("a ring that is away costs its cameras only, and the recorder is not well")

@@ -61,7 +61,8 @@ static void setup(void)
     ck_assert_int_eq(kt_catalog_hold_add(catalog, &hold), 0);
     const struct kt_vault_params vp = { path_of("vault"), 1u << 30, catalog };
     ck_assert_msg(kt_vault_open(&vault, &vp, &err) == 0, "%s", err.text);
-    ck_assert_msg(kt_vault_hold(vault, ring, &hold, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_vault_hold(vault, &(struct kt_vault_ring){ ring, false }, 1, &hold, NULL, NULL, NULL, &err) == 0,
+                  "%s", err.text);
     ck_assert_msg(kt_signer_load(&signer, path_of("key.pem"), "RW 05", &err) == 0, "%s", err.text);
 }
 
@@ -387,9 +388,9 @@ static enum kt_job_state wait_for_export(int64_t id, struct kt_export **out)
 
 START_TEST(what_is_asked_for_in_the_catalog_is_held_and_packed)
 {
-    kt_ring *rings[] = { NULL, ring };
+    const struct kt_vault_ring rings[] = { { ring, false } };
     const struct kt_vault_jobs_params params = { .vault = vault, .catalog = catalog, .rings = rings,
-        .n_rings = 2, .signer = signer, .site = "RW 05", .host = "pos", .version = "0.1.0", .zone = "WIB",
+        .n_rings = 1, .signer = signer, .site = "RW 05", .host = "pos", .version = "0.1.0", .zone = "WIB",
         .zone_offset_s = 7 * 3600 };
     kt_vault_jobs *jobs = NULL;
     struct kt_incident other = { .title = "Kedua", .from_us = BASE, .to_us = BASE + 20 * SECOND,

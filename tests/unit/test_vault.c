@@ -72,6 +72,12 @@ static struct kt_hold new_hold(int64_t from_us, int64_t to_us)
     return h;
 }
 
+static int hold_it(const struct kt_hold *h, const struct kt_vault_source *source, kt_vault_progress progress,
+                   struct kt_error *err)
+{
+    return kt_vault_hold(vault, &(struct kt_vault_ring){ ring, false }, 1, h, source, progress, NULL, err);
+}
+
 static struct kt_hold_file *files_of(const struct kt_hold *h, size_t *n)
 {
     struct kt_hold_file *files = NULL;
@@ -123,7 +129,7 @@ START_TEST(a_hold_is_the_ring_s_frames_one_file_a_run)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     size_t n;
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(hold_it(&h, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     for (size_t i = 0; i < n; i++) {
@@ -152,7 +158,7 @@ START_TEST(a_held_file_says_inside_where_it_comes_from)
     const struct kt_vault_source source = { "pos", "Gerbang Utara", "rtsp://192.168.1.11/1" };
     struct kt_error err = { "" };
     char command[1400];
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, &source, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(hold_it(&h, &source, NULL, &err) == 0, "%s", err.text);
     snprintf(command, sizeof(command), "python3 - %s/hold-*.mp4 <<'X'\nimport struct,sys,time\n"
         "d=open(sys.argv[1],'rb').read()\n"
         "def boxes(b):\n  at=0\n  while at<len(b):\n    n,t=struct.unpack_from('>I4s',b,at); yield t.decode(),b[at+8:at+n]; at+=n\n"
@@ -174,7 +180,7 @@ START_TEST(a_hold_begins_at_the_key_frame_before)
     const struct kt_hold h = new_hold(BASE + 2500000, BASE + 4 * SECOND);
     struct kt_error err = { "" };
     size_t n;
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(hold_it(&h, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 1);
     ck_assert_int_eq(files[0].start_us, BASE + 2 * SECOND);
@@ -191,7 +197,7 @@ START_TEST(what_does_not_fit_is_refused_before_a_byte_is_copied)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     struct kt_vault_status status;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), -ENOSPC);
+    ck_assert_int_eq(hold_it(&h, NULL, NULL, &err), -ENOSPC);
     ck_assert_ptr_nonnull(strstr(err.text, "no room"));
     ck_assert_int_eq(count_files(), 0);
     kt_vault_status(vault, &status);
@@ -203,7 +209,7 @@ START_TEST(nothing_recorded_is_said)
 {
     const struct kt_hold h = new_hold(BASE - 600 * SECOND, BASE - 500 * SECOND);
     struct kt_error err = { "" };
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), -ENOENT);
+    ck_assert_int_eq(hold_it(&h, NULL, NULL, &err), -ENOENT);
     ck_assert_ptr_nonnull(strstr(err.text, "gerbang/main"));
 }
 END_TEST
@@ -219,7 +225,7 @@ START_TEST(a_copy_that_was_stopped_goes_on_where_it_was)
     struct kt_error err = { "" };
     struct kt_vault_status status;
     size_t n;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, stop_in_second_file, NULL, &err), -ECANCELED);
+    ck_assert_int_eq(hold_it(&h, NULL, stop_in_second_file, &err), -ECANCELED);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 1);
     const int64_t first = files[0].id;
@@ -228,7 +234,7 @@ START_TEST(a_copy_that_was_stopped_goes_on_where_it_was)
     ck_assert_int_eq(count_files(), 2);                 /* video and log */
     kt_vault_status(vault, &status);
     ck_assert_uint_eq(status.used_bytes, size + chain_bytes());
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(hold_it(&h, NULL, NULL, &err) == 0, "%s", err.text);
     files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     ck_assert_int_eq(files[0].id, first);
@@ -263,7 +269,7 @@ START_TEST(after_kill_9_only_whole_files_are_there_and_it_goes_on)
         if (kt_catalog_open(&catalog, db, &err) < 0 || kt_ring_open(&ring, &params, &err) < 0)
             _exit(3);
         open_vault(1u << 30);
-        (void)!kt_vault_hold(vault, ring, &h, NULL, die_in_second_file, NULL, &err);
+        (void)!hold_it(&h, NULL, die_in_second_file, &err);
         _exit(4);
     }
     int status;
@@ -274,7 +280,7 @@ START_TEST(after_kill_9_only_whole_files_are_there_and_it_goes_on)
     ck_assert_int_eq(count_files(), 4);                 /* one whole with its log, one log and .part */
     open_vault(1u << 30);
     ck_assert_int_eq(count_files(), 2);
-    ck_assert_msg(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_msg(hold_it(&h, NULL, NULL, &err) == 0, "%s", err.text);
     struct kt_hold_file *files = files_of(&h, &n);
     ck_assert_uint_eq(n, 2);
     kt_hold_file_list_free(&files, n);
@@ -288,7 +294,7 @@ START_TEST(a_flipped_bit_is_found)
     struct kt_error err = { "" };
     size_t n;
     char path[300], byte;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), 0);
+    ck_assert_int_eq(hold_it(&h, NULL, NULL, &err), 0);
     struct kt_hold_file *files = files_of(&h, &n);
     snprintf(path, sizeof(path), "%s/%s", vault_path, files[0].name);
     const int fd = open(path, O_RDWR);
@@ -307,7 +313,7 @@ START_TEST(released_video_is_gone_and_its_room_is_free)
     const struct kt_hold h = new_hold(BASE, BASE + 60 * SECOND);
     struct kt_error err = { "" };
     struct kt_vault_status status;
-    ck_assert_int_eq(kt_vault_hold(vault, ring, &h, NULL, NULL, NULL, &err), 0);
+    ck_assert_int_eq(hold_it(&h, NULL, NULL, &err), 0);
     kt_vault_status(vault, &status);
     ck_assert_uint_gt(status.used_bytes, 0);
     ck_assert_int_eq(kt_vault_release(vault, h.id), 0);
