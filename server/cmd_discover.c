@@ -90,16 +90,10 @@ static int get_password(struct options *o)
 
 /* ------------------------- output ------------------------- */
 
-/* TEXT for a terminal: no control characters, C1 included, whatever a device says. */
+/* TEXT for a terminal, whatever a device says. */
 static const char *plain(char *out, size_t cap, const char *text)
 {
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p && n + 1 < cap; p++) {
-        const bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
-        out[n++] = (char)(*p < 0x20 || *p == 0x7f || c1 ? '?' : *p);
-        p += c1;
-    }
-    out[n] = '\0';
+    (void)kt_text_printable(out, cap, text);
     return out;
 }
 

@@ -174,6 +174,14 @@ static void free_part(char **part)
     curl_free(*part);
 }
 
+/* May PART (user, password) of U stand in a header? curl decodes none with control characters. */
+static bool is_plain(CURLU *u, CURLUPart part, CURLUcode none)
+{
+    kt_cleanup(free_part) char *text = NULL;
+    const CURLUcode code = curl_url_get(u, part, &text, CURLU_URLDECODE);
+    return code == CURLUE_OK || code == none;
+}
+
 int kt_net_check_url(int allow, const char *schemes, const char *url, struct kt_error *err)
 {
     kt_cleanup(free_url) CURLU *u = curl_url();
@@ -184,6 +192,8 @@ int kt_net_check_url(int allow, const char *schemes, const char *url, struct kt_
         curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_HOST, &host, CURLU_URLDECODE) != CURLUE_OK)
         return kt_error_set(err, -EINVAL, "this is no address: SCHEME://HOST/… is expected");
+    if (!is_plain(u, CURLUPART_USER, CURLUE_NO_USER) || !is_plain(u, CURLUPART_PASSWORD, CURLUE_NO_PASSWORD))
+        return kt_error_set(err, -EINVAL, "user name and password cannot hold control characters");
     if (!in_list(scheme, schemes))
         return kt_error_set(err, -EINVAL, "%.16s:// is not possible here, but %s", scheme, schemes);
     size_t n = strlen(host);

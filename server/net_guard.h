@@ -62,7 +62,8 @@ const char *kt_net_class_name(enum kt_net_class what);
 kt_must_check int kt_net_check_host(int allow, const char *host, struct kt_error *err);
 
 /* The same for URL, whose scheme must be one of SCHEMES ("rtsp,rtsps").
- *   -EINVAL  no URL, or another scheme */
+ *   -EINVAL  no URL, another scheme, or control characters in user name or password, which would
+ *            become further headers of what is sent there */
 kt_must_check int kt_net_check_url(int allow, const char *schemes, const char *url,
                                    struct kt_error *err);
 

@@ -73,6 +73,15 @@ static void free_login(struct login *l)
     *l = (struct login){ .user = NULL };
 }
 
+/* They become a header's text: a line break in one would begin another header. */
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
 /* As in stream addresses a password may hold '@': the last one counts, and the first ':'. */
 static int take_apart(struct login *out, const char *url)
 {
@@ -93,7 +102,9 @@ static int take_apart(struct login *out, const char *url)
     out->user = curl_easy_unescape(NULL, auth, (int)((colon ? colon : at) - auth), NULL);
     out->password = colon ? curl_easy_unescape(NULL, colon + 1, (int)(at - colon - 1), NULL)
                           : curl_easy_unescape(NULL, "", 0, NULL);
-    return out->user && out->password ? 0 : -ENOMEM;
+    if (!out->user || !out->password)
+        return -ENOMEM;
+    return has_control(out->user) || has_control(out->password) ? -EINVAL : 0;
 }
 
 static int find_login(struct login *out, const struct kt_snapshot_params *p)

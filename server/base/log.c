@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/base/text.h"
 
 static atomic_int log_level = KT_LOG_INFO;
 
@@ -22,7 +23,7 @@ static void keep(int64_t wall_us, enum kt_log_level level, const char *text)
     struct kt_log_line *l = &kept.line[kept.count++ % KT_LOG_KEPT];
     l->wall_us = wall_us;
     l->level = level;
-    snprintf(l->text, sizeof(l->text), "%.*s", KT_LOG_TEXT - 1, text);
+    (void)kt_text_printable(l->text, sizeof(l->text), text);    /* ends with a whole character */
     pthread_mutex_unlock(&kept.lock);
 }
 
@@ -42,26 +43,6 @@ void kt_log_set_level(enum kt_log_level level)
     atomic_store(&log_level, (int)level);
 }
 
-/* Copy SRC to DST, control characters as \xNN. Returns the length written. */
-static size_t escape(char *dst, size_t cap, const char *src)
-{
-    static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
-    for (; *src && n + 5 < cap; src++) {
-        const unsigned char c = (unsigned char)*src;
-        if (c >= 0x20 && c != 0x7f) {
-            dst[n++] = (char)c;
-            continue;
-        }
-        dst[n++] = '\\';
-        dst[n++] = 'x';
-        dst[n++] = hex[c >> 4];
-        dst[n++] = hex[c & 15];
-    }
-    dst[n] = '\0';
-    return n;
-}
-
 void kt_log(enum kt_log_level level, const char *area, const char *fmt, ...)
 {
     static const char *const names[] = { "", "ERROR", "WARN ", "INFO ", "DEBUG" };
@@ -74,7 +55,7 @@ void kt_log(enum kt_log_level level, const char *area, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     snprintf(raw, sizeof(raw), "%s: %s", area, text);
-    escape(clean, sizeof(clean), raw);
+    (void)kt_text_printable(clean, sizeof(clean), raw);
     const int64_t now = kt_clock_wall_us();
     kt_rfc3339_format(when, now);
     keep(now, level, clean);

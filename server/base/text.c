@@ -26,6 +26,51 @@ void kt_url_redact(char *out, size_t cap, const char *url)
         snprintf(out, cap, "%.*s:***%s", (int)(colon - url), url, at);
 }
 
+/* Characters that are not seen but change how the rest is shown. */
+static bool is_hidden(uint32_t c)
+{
+    return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+/* Bytes of the character at P; 0: not one that may be shown. */
+static size_t shown_bytes(const unsigned char *p)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    if (*p < 0x80)
+        return *p >= 0x20 && *p != 0x7f;
+    const size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+    uint32_t c = *p & (0x7fu >> n);
+    if (*p < 0xc0 || *p > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    const bool none = c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000);
+    return none || is_hidden(c) ? 0 : n;
+}
+
+size_t kt_text_printable(char *out, size_t cap, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = 0;
+    while (*p) {
+        const size_t bytes = shown_bytes(p), room = bytes ? bytes : 4;
+        if (n + room >= cap)
+            break;
+        if (bytes)
+            memcpy(out + n, p, bytes);
+        else
+            snprintf(out + n, 5, "\\x%02x", *p);
+        n += room;
+        p += bytes ? bytes : 1;
+    }
+    out[n] = '\0';
+    return n;
+}
+
 void kt_hex(char *out, const uint8_t *data, size_t n)
 {
     static const char digits[] = "0123456789abcdef";

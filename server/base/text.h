@@ -23,6 +23,11 @@ bool kt_id_valid(const char *id);
  * before a last '@' of its authority is treated as user information. */
 void kt_url_redact(char *out, size_t cap, const char *url);
 
+/* Copy TEXT for a log or a terminal: control characters (also C1), what moves the line or the direction
+ * of writing, and bytes that are no UTF-8 become \xNN. Truncates to CAP at a whole character. Returns
+ * the length. */
+size_t kt_text_printable(char *out, size_t cap, const char *text);
+
 /* Lower-case hex of N bytes into OUT, which holds 2 N + 1. */
 void kt_hex(char *out, const uint8_t *data, size_t n);
 

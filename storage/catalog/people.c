@@ -63,12 +63,11 @@ bool kt_people_acceptable(const char *username, const char *password)
 bool kt_people_good_username(const char *name)
 {
     const size_t n = strlen(name);
+    char shown[4 * KT_USERNAME_MAX + 1];
     if (n == 0 || n > KT_USERNAME_MAX)
         return false;
-    for (; *name; name++)
-        if ((unsigned char)*name <= ' ' || *name == 0x7f || strchr("<>\"'&\\/", *name))
-            return false;
-    return true;
+    (void)kt_text_printable(shown, sizeof(shown), name);
+    return strcmp(shown, name) == 0 && !strpbrk(name, " <>\"'&\\/");
 }
 
 int kt_people_hash(kt_catalog *c, const char *password, char out[crypto_pwhash_STRBYTES])

@@ -28,14 +28,12 @@ static void say(struct check *c, bool good, const char *fmt, ...) kt_printf(3, 4
 
 static void say(struct check *c, bool good, const char *fmt, ...)
 {
-    char text[400];
+    char raw[400], text[800];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    vsnprintf(raw, sizeof(raw), fmt, ap);
     va_end(ap);
-    for (char *p = text; *p; p++)       /* names come from the package: no escape sequences */
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    (void)kt_text_printable(text, sizeof(text), raw);       /* names come from the package: no escape sequences */
     c->faults += !good;
     if (c->x->say)
         c->x->say(c->x->user, good, text);

@@ -255,9 +255,9 @@ export class Browser {
   }
 
   /** A page that is watched: console errors, failed requests, foreign hosts and sockets are kept. */
-  async page({ width = 1280, height = 800, language = 'id', scheme = 'dark' } = {}) {
+  async page({ width = 1280, height = 800, language = 'id', scheme = 'dark', bypassCSP = false } = {}) {
     const context = await this.browser.newContext({
-      viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, hasTouch: width < 720, isMobile: width < 720 });
+      bypassCSP, viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, hasTouch: width < 720, isMobile: width < 720 });
     await context.addInitScript((l) => localStorage.setItem('kt.language', l), language);
     const page = await context.newPage();
     page.setDefaultTimeout(8000);

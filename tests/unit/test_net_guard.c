@@ -97,6 +97,8 @@ static const struct {
     { "rtsp://192.168.1.11/stream1", 0 },
     { "rtsp://user:p%40ss@10.0.0.8:8554/live?x=1", 0 },
     { "rtsps://[fd12::5]/a", 0 },
+    { "rtsp://u%0d%0aX-Injected:%20yes:p@192.168.1.11/a", -EINVAL },
+    { "rtsp://u:p%0a@192.168.1.11/a", -EINVAL },
     { "rtsp://127.0.0.1/", -EACCES },
     { "rtsp://127.1/", -EACCES },
     { "rtsp://0x7f.1/", -EACCES },

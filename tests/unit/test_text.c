@@ -39,6 +39,38 @@ START_TEST(an_id_is_safe_as_a_file_name)
 }
 END_TEST
 
+static const struct {
+    const char *text, *shown;
+} lines[] = {
+    { "Gerbang Utara – kamera 1", "Gerbang Utara – kamera 1" },
+    { "\xf0\x9f\x98\x80 \xd9\x84", "\xf0\x9f\x98\x80 \xd9\x84" },
+    { "a\nb\r\t\x7f", "a\\x0ab\\x0d\\x09\\x7f" },
+    { "\x1b[2Jx", "\\x1b[2Jx" },
+    { "\xc2\x9b" "31m", "\\xc2\\x9b31m" },                       /* CSI in one character */
+    { "\xe2\x80\xa8 \xe2\x80\xaegpj.exe", "\\xe2\\x80\\xa8 \\xe2\\x80\\xaegpj.exe" },
+    { "\x9b" "31m \xff \xc3", "\\x9b31m \\xff \\xc3" },          /* no UTF-8 */
+    { "\xc0\xaf \xed\xa0\x80", "\\xc0\\xaf \\xed\\xa0\\x80" },    /* overlong, half of a pair */
+    { "", "" },
+};
+
+START_TEST(what_is_shown_in_a_terminal_has_no_control_characters)
+{
+    char out[128];
+    ck_assert_uint_eq(kt_text_printable(out, sizeof(out), lines[_i].text), strlen(lines[_i].shown));
+    ck_assert_str_eq(out, lines[_i].shown);
+}
+END_TEST
+
+START_TEST(what_is_shown_ends_with_a_whole_character)
+{
+    char out[8];
+    ck_assert_uint_eq(kt_text_printable(out, sizeof(out), "abcdef\xe2\x80\x93"), 6);
+    ck_assert_str_eq(out, "abcdef");
+    ck_assert_uint_eq(kt_text_printable(out, sizeof(out), "abcde\nf"), 5);
+    ck_assert_uint_eq(kt_text_printable(out, 1, "a"), 0);
+}
+END_TEST
+
 START_TEST(hex_is_read_back)
 {
     const uint8_t data[4] = { 0, 0x7f, 0x80, 0xff };
@@ -59,6 +91,8 @@ int main(void)
     TCase *tc = tcase_create("text");
     tcase_add_loop_test(tc, no_password_of_a_url_is_shown, 0, KT_ARRAY_SIZE(urls));
     tcase_add_loop_test(tc, an_id_is_safe_as_a_file_name, 0, KT_ARRAY_SIZE(ids));
+    tcase_add_loop_test(tc, what_is_shown_in_a_terminal_has_no_control_characters, 0, KT_ARRAY_SIZE(lines));
+    tcase_add_test(tc, what_is_shown_ends_with_a_whole_character);
     tcase_add_test(tc, hex_is_read_back);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
