@@ -100,12 +100,12 @@ static int scan_row(kt_components *c, const uint8_t *row, uint8_t value, int y, 
     return n;
 }
 
-/* Find and join the runs of VALUE; pixels that meet at a corner are joined
- * when CORNER is 1. */
-static void label(kt_components *c, const uint8_t *mask, uint8_t value, int corner)
+/* Find and join the runs of VALUE in the rows from Y0 to Y1; pixels that meet at a corner
+ * are joined when CORNER is 1. */
+static void label(kt_components *c, const uint8_t *mask, uint8_t value, int corner, int y0, int y1)
 {
     int above = 0, n = 0;           /* first run of the row above; all runs */
-    for (int y = 0; y < c->h; y++) {
+    for (int y = y0; y <= y1; y++) {
         const int row = n;
         n = scan_row(c, mask + (ptrdiff_t)y * c->w, value, y, n);
         int a = above;
@@ -162,7 +162,7 @@ static void paint(const kt_components *c, uint8_t *mask, const struct run *r, ui
 int kt_components_find(kt_components *c, uint8_t *mask, int min_area,
                        struct kt_blob blob[KT_BLOBS_MAX])
 {
-    label(c, mask, 255, 1);
+    label(c, mask, 255, 1, 0, c->h - 1);
     sum_up(c);
     int found = 0;
     for (int i = 0; i < c->runs; i++) {
@@ -192,11 +192,20 @@ void kt_components_paint(kt_components *c, uint8_t *plane, const struct kt_blob 
 
 void kt_components_fill_holes(kt_components *c, uint8_t *mask, int max_area)
 {
-    label(c, mask, 0, 0);
+    /* A hole has foreground above and below: the first and the last row with any bound them all. */
+    const size_t w = (size_t)c->w;
+    const uint8_t *first = memchr(mask, 255, w * (size_t)c->h);
+    if (!first)
+        return;
+    const int y0 = (int)((size_t)(first - mask) / w);
+    int y1 = c->h - 1;
+    while (!memchr(mask + (size_t)y1 * w, 255, w))
+        y1--;
+    label(c, mask, 0, 0, y0, y1);
     sum_up(c);
     for (int i = 0; i < c->runs; i++) {
         const struct kt_blob *b = &c->sum[root(c->run, i)];
-        if (b->x0 > 0 && b->y0 > 0 && b->x1 < c->w - 1 && b->y1 < c->h - 1 && b->area <= max_area)
+        if (b->x0 > 0 && b->y0 > y0 && b->x1 < c->w - 1 && b->y1 < y1 && b->area <= max_area)
             paint(c, mask, &c->run[i], 255);
     }
 }
