@@ -52,6 +52,7 @@ struct kt_background {
     bool started;
     bool has_colour;
     bool recalled;                  /* started from a memory, and no picture has come yet */
+    bool knows_flicker;             /* from many pictures at once, and nobody has asked yet */
     int64_t start_us, last_us, last_decay_us, last_kept_us, settle_until_us;
     int n_learnt;
     bool collecting;                /* still in its first seconds, without learning before */
@@ -320,6 +321,7 @@ static void start(kt_background *bg, const struct kt_motion_picture *pic, int64_
     bg->start_us = bg->last_us = bg->last_decay_us = t_us;
     bg->last_kept_us = t_us - START_STEP_US;
     bg->collecting = bg->n_learnt == 0;
+    bg->knows_flicker = bg->n_learnt > 0;
     if (bg->n_learnt > 0)
         start_from_learnt(bg);
     else
@@ -369,7 +371,7 @@ void kt_background_recall(kt_background *bg, const struct kt_memory *memory)
     bg->noise = memory->noise;
     kt_noise_reach(&bg->noise, bg->reach);
     bg->collecting = false;
-    bg->recalled = true;
+    bg->recalled = bg->knows_flicker = true;
 }
 
 bool kt_background_started(const kt_background *bg)
@@ -380,6 +382,13 @@ bool kt_background_started(const kt_background *bg)
 const uint8_t *kt_background_typical(const kt_background *bg)
 {
     return bg->typical;
+}
+
+const uint8_t *kt_background_flicker(kt_background *bg)
+{
+    const bool fresh = bg->knows_flicker;
+    bg->knows_flicker = false;
+    return fresh ? bg->luma.blink : NULL;
 }
 
 static void sample_rows(const struct plane *p, const uint8_t *sample, int y, const uint8_t **row)

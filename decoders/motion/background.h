@@ -64,6 +64,10 @@ bool kt_background_started(const kt_background *bg);
 /* What the place typically looks like, W x H, borrowed; it changes as it adapts. */
 const uint8_t *kt_background_typical(const kt_background *bg);
 
+/* How often each pixel left the place and came back, W x H, borrowed: once after a start from
+ * pictures learnt before or from a memory, NULL otherwise. Sixteen for each time, 255 at most. */
+const uint8_t *kt_background_flicker(kt_background *bg);
+
 /* What is worth keeping of a background, of the same size. -EAGAIN while there is
  * nothing yet, or not enough. */
 kt_must_check int kt_background_remember(const kt_background *bg, struct kt_memory *out);

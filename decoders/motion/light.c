@@ -9,6 +9,8 @@
 #define MIN_BLOCKS 5                /* of a blob; with fewer, each must be light */
 #define NOISE 3.0                   /* grey levels that no fit explains, in ordinary contrast */
 #define UNEXPLAINED 0.22            /* of the mean change: more is a thing */
+#define TEXTURE 2.0                 /* times what no fit explains: a pattern, not noise, … */
+#define SAME_TEXTURE 0.8            /* … whose squared correlation with what was there is so high is that */
 #define MIN_GAIN 0.15
 #define MAX_GAIN 4.0
 #define LIGHT_SHARE 0.18            /* fewer blocks with edges of their own: light */
@@ -58,6 +60,30 @@ static enum block judge(const struct sums *s, const struct kt_noise *noise)
     const double rest = sqrt(fmax(0, vi - 2 * gain * cov + gain * gain * vb) / n);
     const double change = fabs(s->i - s->b) / n;
     return rest > unknown + UNEXPLAINED * change ? THING : LIGHT;
+}
+
+/*
+ * Do the foreground pixels of a block show the pattern of the place? Leaves in a shadow
+ * are coded coarsely and fit badly, yet it is their pattern: no thing covers it.
+ */
+static bool same_texture(const uint8_t *luma, const uint8_t *typical, const uint8_t *mask, int w,
+                         const struct kt_noise *noise)
+{
+    int n = 0, si = 0, sb = 0, sii = 0, sbb = 0, sib = 0;
+    for (int y = 0; y < BLOCK; y++, luma += w, typical += w, mask += w)
+        for (int x = 0; x < BLOCK; x++) {
+            const int on = mask[x] & 1, i = on * luma[x], b = on * typical[x];
+            n += on;
+            si += i;
+            sb += b;
+            sii += i * i;
+            sbb += b * b;
+            sib += i * b;
+        }
+    const double vb = sbb - (double)sb * sb / n, vi = sii - (double)si * si / n;
+    const double cov = sib - (double)si * sb / n;
+    const double least = TEXTURE * NOISE * kt_noise_contrast(noise);
+    return vb > n * least * least && cov > 0 && cov * cov > SAME_TEXTURE * vi * vb;
 }
 
 /* Where block X, Y begins; the last ones end with the picture. */
@@ -149,6 +175,8 @@ bool kt_light_remove(const uint8_t *luma, const uint8_t *typical, int w, int h,
                 continue;
             sum_block(&s, luma + at, typical + at, w);
             kind[y][x] = judge(&s, noise);
+            if (kind[y][x] == THING && same_texture(luma + at, typical + at, mask + at, w, noise))
+                kind[y][x] = LIGHT;
             *(kind[y][x] == LIGHT ? &light : &thing) += 1;
         }
     const int total = light + thing;

@@ -350,8 +350,9 @@ static int find_blobs(kt_motion *m, const struct kt_motion_picture *pic, int64_t
     const uint8_t *typical = kt_background_typical(m->background);
     bool changed = false;
     memset(m->relit, 0, (size_t)m->w * (size_t)m->h);
-    for (int i = 0; i < n; i++)
-        changed |= kt_light_remove(pic->luma, typical, m->w, m->h,
+    for (int i = 0; i < n; i++)     /* who came walking does not turn into light on the way */
+        changed |= !kt_tracks_expects(m->tracks, &blob[i], t_us) &&
+                   kt_light_remove(pic->luma, typical, m->w, m->h,
                                    kt_background_noise(m->background), &blob[i], m->mask, m->relit);
     m->has_relit = changed;
     if (kt_background_settling(m->background, t_us)) {
@@ -459,6 +460,9 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_
     const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     struct kt_blob blob[KT_BLOBS_MAX];
     int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob), area = 0;
+    const uint8_t *flicker = kt_background_flicker(m->background);
+    if (flicker)
+        kt_tracks_know_unrest(m->tracks, flicker);
     for (int i = 0; i < n; i++)
         area += blob[i].area;
     if (is_elsewhere(m, pic, area)) {

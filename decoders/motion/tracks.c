@@ -17,14 +17,24 @@
 
 #define CONFIRM_US 400000           /* seen at least this long, … */
 #define CONFIRM_HITS 3
+#define HITS 2                      /* pictures in which it was seen, for each in which it was not; … */
+#define HITS_DOUBTFUL 6             /* … where there is reason to doubt */
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
 #define REST 0.015f                 /* moves of less than this share are standing still */
 #define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
-#define UNREST 0.5f                 /* share of its box where things come and go all the time */
+#define UNREST 0.4f                 /* share of its box where things come and go all the time: there … */
+#define DIRECT 0.75f                /* … it must go straighter, and farther than it is large */
 #define CLUTTER_US 5e6f             /* how long what came to nothing is remembered */
 #define CLUTTER_SHARE 0.5f          /* one such a second: wait so much longer, … */
 #define CLUTTER_MOST 4.0f           /* … at most so many times as long */
+#define SWARM_AT_ONCE 0.25f         /* of each that is on its way now, too, … */
+#define SWARM_FREE 1.0f             /* … and one a second that got there: more is snow, and then … */
+#define SWARM_LONGER 6.0f           /* … each must last so much longer, … */
+#define SWARM_LARGER 3              /* … unless it is so many times as large as they are; … */
+#define SWARM_MOST 20.0f            /* … at most so many times as long: flakes are past by then */
 #define OLD_US 2500000
+#define EXPECTED_US 500000
+#define EXPECTED_LARGER 1.5f
 #define LOST_TENTATIVE_US 500000
 #define LOST_MISSES 2               /* pictures: they may be seconds apart */
 #define LOST_CONFIRMED_US 1500000
@@ -36,6 +46,9 @@ struct kt_tracks {
     int64_t t_us;
     kt_unrest *unrest;
     float clutter;                  /* tracks a second that come to nothing, lately */
+    float swarm;                    /* tracks a second that would do as visitors, lately, … */
+    float swarm_area;               /* … and how large they are */
+    int going;                      /* tracks that are going somewhere and not confirmed */
     int owner[KT_BLOBS_MAX];
     struct kt_track track[KT_TRACKS_MAX];
 };
@@ -81,6 +94,11 @@ int kt_tracks_owner(const kt_tracks *t, int i)
 void kt_tracks_know_place(kt_tracks *t)
 {
     kt_unrest_know(t->unrest);
+}
+
+void kt_tracks_know_unrest(kt_tracks *t, const uint8_t *flicker)
+{
+    kt_unrest_begin(t->unrest, flicker);
 }
 
 void kt_tracks_end_all(kt_tracks *t)
@@ -156,6 +174,19 @@ static int best_track(const kt_tracks *ts, const struct box *expected, struct bo
     return best;
 }
 
+bool kt_tracks_expects(const kt_tracks *ts, const struct kt_blob *blob, int64_t t_us)
+{
+    const struct box b = blob_box(blob);
+    const float size = (b.x1 - b.x0) * (b.y1 - b.y0);
+    for (int i = 0; i < KT_TRACKS_MAX; i++) {
+        const struct kt_track *t = &ts->track[i];
+        if (t->id && t->confirmed && !t->ended && t_us - t->last_us < EXPECTED_US &&
+            blob->area <= EXPECTED_LARGER * t->area && 2 * overlap(predict(t, t_us), b) >= size)
+            return true;
+    }
+    return false;
+}
+
 static int start_track(kt_tracks *ts, const struct kt_blob *b)
 {
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
@@ -186,7 +217,7 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
 static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
 {
     t->hits = t->gaps = 0;
-    t->largest = t->far = t->path = t->vx = t->vy = 0;
+    t->largest = t->far = t->path = t->trail = t->vx = t->vy = 0;
     t->first_us = t->last_us = t->moved_us = ts->t_us;
     t->x0 = b.x0;
     t->y0 = b.y0;
@@ -224,7 +255,9 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->best_area = area > t->best_area ? area : t->best_area;
     t->largest = fmaxf(t->largest, fmaxf(b.x1 - b.x0, b.y1 - b.y0));
     t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
-    if (hypotf(cx - t->rest_cx, cy - t->rest_cy) > REST * ts->diagonal) {
+    const float step = hypotf(cx - t->rest_cx, cy - t->rest_cy);
+    if (step > REST * ts->diagonal) {
+        t->trail += step;
         t->rest_cx = cx;
         t->rest_cy = cy;
         t->moved_us = ts->t_us;
@@ -257,18 +290,38 @@ static float moved_whole(const struct kt_track *t)
                   both(t->y0 - t->start_y0, t->y1 - t->start_y1));
 }
 
-static void confirm(const kt_tracks *ts, struct kt_track *t)
+static void join_swarm(kt_tracks *ts, struct kt_track *t)
+{
+    const float one = 1e6f / CLUTTER_US, was = ts->swarm;
+    t->fit = true;
+    ts->swarm += one;
+    ts->swarm_area += ((float)t->best_area - ts->swarm_area) * one / (was + one);
+}
+
+/* How much longer than usual it takes T to be believed while many come and go alike. */
+static float patience(const kt_tracks *ts, const struct kt_track *t)
+{
+    const float more = ts->swarm + SWARM_AT_ONCE * (float)ts->going - SWARM_FREE;
+    const bool stands_out = (float)t->best_area > SWARM_LARGER * ts->swarm_area;
+    return more <= 0 || stands_out ? 1 : fminf(SWARM_MOST, 1 + SWARM_LONGER * more);
+}
+
+static void confirm(kt_tracks *ts, struct kt_track *t)
 {
     /* What was at its place for long, and is being learnt piece by piece, must go farther;
      * so must what is where things sway. */
     const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) ||
                           kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
     const float lasting = fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
-    if (t->hits >= CONFIRM_HITS && t->hits >= 2 * t->gaps &&
+    if (t->hits >= CONFIRM_HITS && t->hits >= (doubtful ? HITS_DOUBTFUL : HITS) * t->gaps &&
         (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
         t->far >= fmaxf(6, CONFIRM_FAR * ts->diagonal) &&
-        (!doubtful || moved_whole(t) >= t->largest) && away_of(t) >= CONFIRM_STRAIGHT * t->path)
-        t->confirmed = true;
+        (!doubtful || (moved_whole(t) >= t->largest && away_of(t) >= DIRECT * t->trail)) &&
+        away_of(t) >= CONFIRM_STRAIGHT * t->path) {
+        if (!t->fit)
+            join_swarm(ts, t);
+        t->confirmed = (float)(ts->t_us - t->first_us) >= CONFIRM_US * patience(ts, t);
+    }
 }
 
 /* Nothing of its own was seen: it may stand behind another, or be gone. */
@@ -290,8 +343,12 @@ void kt_tracks_update(kt_tracks *ts, const uint8_t *mask, const struct kt_blob *
     struct box expected[KT_TRACKS_MAX], got[KT_TRACKS_MAX];
     int area[KT_TRACKS_MAX] = { 0 };
     assert(n <= KT_BLOBS_MAX);
-    if (ts->t_us > 0)
-        ts->clutter *= expf(-(float)(t_us - ts->t_us) / CLUTTER_US);
+    if (ts->t_us > 0) {
+        const float kept = expf(-(float)(t_us - ts->t_us) / CLUTTER_US);
+        ts->clutter *= kept;
+        ts->swarm *= kept;
+    }
+    ts->going = 0;
     ts->t_us = t_us;
     kt_unrest_update(ts->unrest, mask, t_us);
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
@@ -299,6 +356,7 @@ void kt_tracks_update(kt_tracks *ts, const uint8_t *mask, const struct kt_blob *
         if (t->ended)
             t->id = 0, t->ended = false;
         t->seen = false;
+        ts->going += t->id && !t->confirmed && kt_track_is_going(t);
         t->last_foot_x = t->foot_x;
         t->last_foot_y = t->foot_y;
         expected[i] = t->id ? predict(t, t_us) : (struct box){ 0 };

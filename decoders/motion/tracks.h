@@ -4,8 +4,8 @@
  * A track is tentative until it has been seen often enough and has gone
  * somewhere: what only sways, flickers or appears for a moment never is
  * confirmed. Where something comes and goes all the time, and where nothing is known
- * yet, it must go farther than it is large; among much that is gone again at once
- * (rain, insects) it must last longer. Tracks survive short occlusion and meeting other tracks.
+ * yet, it must go farther than it is large, and straight; among much that is gone again at once
+ * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly larger. Tracks survive short occlusion and meeting other tracks.
  *
  * Threads: a tracker belongs to one thread at a time.
  * Units:   boxes and positions are in mask pixels, t_us as in motion.h.
@@ -22,6 +22,7 @@
 struct kt_track {
     uint32_t id;                    /* counts up from 1; 0: slot is free */
     bool confirmed;
+    bool fit;                       /* would be confirmed, if there were not so many like it */
     bool seen;                      /* matched in this picture, not only expected */
     bool ended;                     /* gone; reported once, then freed */
     float x0, y0, x1, y1;           /* box, x1 and y1 exclusive */
@@ -29,7 +30,8 @@ struct kt_track {
     float first_x, first_y;         /* foot point (bottom middle) when first seen */
     float foot_x, foot_y, last_foot_x, last_foot_y; /* now, and in the picture before */
     float far;                      /* farthest that the centre was from where it began */
-    float path;                     /* how far it went in all, there and back */
+    float path;                     /* how far it went in all, there and back, … */
+    float trail;                    /* … and without what is only trembling */
     float largest;                  /* longer side of its box, at most */
     int area, best_area;            /* pixels of its blobs now, and at most */
     int hits;                       /* pictures in which it was seen */
@@ -51,12 +53,18 @@ void kt_tracks_destroy(kt_tracks **t);
 /* The place is known already: the first pictures are as good as later ones. */
 void kt_tracks_know_place(kt_tracks *t);
 
+/* Where the place is restless, before anything was tracked (as kt_background_flicker()). */
+void kt_tracks_know_unrest(kt_tracks *t, const uint8_t *flicker);
+
 /* Move on to the picture at T_US with these blobs (largest first) of MASK. */
 void kt_tracks_update(kt_tracks *t, const uint8_t *mask, const struct kt_blob *blob, int n,
                       int64_t t_us);
 
 /* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
 const struct kt_track *kt_tracks_list(const kt_tracks *t);
+
+/* Is BLOB, at T_US, where a confirmed track is expected that was seen just now, and about as large? */
+bool kt_tracks_expects(const kt_tracks *t, const struct kt_blob *blob, int64_t t_us);
 
 /* Does an unconfirmed track seem to be going somewhere? */
 bool kt_track_is_going(const struct kt_track *t);

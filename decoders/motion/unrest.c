@@ -12,6 +12,8 @@
 #define STEP 16                     /* each coming adds so much, … */
 #define FADE_US (500 * 1000)        /* … and one is forgotten in this time: a coming in 8 s */
 #define RESTLESS (4 * STEP)         /* four comings more than were forgotten */
+#define FLICKERS 90                 /* pixels that came and went so often, when a quarter of a block does … */
+#define KNOWN (10 * STEP)           /* … make it as restless as so much */
 #define NEW_US (4 * KT_SECOND_US)
 
 struct kt_unrest {
@@ -117,6 +119,20 @@ void kt_unrest_know(kt_unrest *u)
 {
     u->known = true;
     u->is_new = false;
+}
+
+void kt_unrest_begin(kt_unrest *u, const uint8_t *flicker)
+{
+    for (int by = 0; by < u->ny; by++)
+        for (int bx = 0; bx < u->nx; bx++) {
+            int n = 0, all = 0;
+            for (int y = by * BLOCK; y < (by + 1) * BLOCK && y < u->h; y++)
+                for (int x = bx * BLOCK; x < (bx + 1) * BLOCK && x < u->w; x++, all++)
+                    n += flicker[(ptrdiff_t)y * u->w + x] >= FLICKERS;
+            uint8_t *count = &u->count[(ptrdiff_t)by * u->nx + bx];
+            if (4 * n >= all && *count < KNOWN)
+                *count = KNOWN;
+        }
 }
 
 bool kt_unrest_is_new(const kt_unrest *u)

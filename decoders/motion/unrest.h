@@ -29,6 +29,9 @@ float kt_unrest_share(const kt_unrest *u, float x0, float y0, float x1, float y1
 /* The place is known already. */
 void kt_unrest_know(kt_unrest *u);
 
+/* FLICKER, W x H, says where pixels came and went already (as kt_background_flicker()). */
+void kt_unrest_begin(kt_unrest *u, const uint8_t *flicker);
+
 /* Not enough has been seen yet to tell. */
 bool kt_unrest_is_new(const kt_unrest *u);
 

@@ -203,6 +203,95 @@ START_TEST(the_light_going_on_and_off_is_no_visitor)
 }
 END_TEST
 
+/* A bright square of SIZE at X, Y, which may lie outside. */
+static void draw_flake(int x, int y, int size)
+{
+    for (int v = 0; v < size; v++)
+        for (int u = 0; u < size; u++)
+            if (x + u >= 0 && x + u < W && y + v >= 0 && y + v < H)
+                picture[(y + v) * W + x + u] = 235;
+}
+
+/* For N pictures; somebody walks through it from picture WALKS on. */
+static void show_snow(kt_motion *m, int n, int walks, int64_t *t_us)
+{
+    for (int i = 0; i < n; i++) {
+        draw_place();
+        for (int k = 0; k < 9; k++)
+            draw_flake(8 + 16 * k + i % 3, (i * 5 + k * 37) % (H + 12) - 12, 5);
+        if (i >= walks)
+            draw_walker(-14 + 3 * (i - walks), 60);
+        (void)look(m, t_us);
+    }
+}
+
+START_TEST(snow_is_no_visitor_and_hides_none)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    show_snow(m, 200, 200, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    show_snow(m, 56, 0, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+/* Coarsely coded leaves: a strong pattern, never quite the same. */
+START_TEST(a_shadow_that_creeps_over_leaves_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    for (int i = 0; i < W * H; i++)
+        if (i % W > 60)
+            place[i] = (uint8_t)(110 + (rand() % 2 ? 60 : -60) + rand() % 20);
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 2 * W; i++) {
+        draw_place();
+        for (int p = 0; p < W * H; p++)
+            if (p % W > 60 && p % W < i - p / W / 4)
+                picture[p] = (uint8_t)(picture[p] / 2 + rand() % 20 - 10);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+/* A screen: what it shows jumps from place to place. */
+static void draw_screen(int i)
+{
+    draw_place();
+    draw_flake(60 + i / 2 * 7 % 19, 30 + i / 2 * 5 % 11, 12);
+}
+
+START_TEST(what_jumped_about_while_the_place_was_learnt_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    for (int i = 0; i < 60; i++) {
+        draw_screen(i);
+        const struct kt_motion_picture pic = { .luma = picture, .w = W, .h = H, .source_w = W,
+                                               .source_h = H };
+        ck_assert_int_eq(kt_motion_learn(m, &pic), 0);
+    }
+    for (int i = 60; i < 300; i++) {
+        draw_screen(i);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    show_walk(m, -14, W, 50, 3, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
 START_TEST(who_stands_still_is_not_lost_at_once)
 {
     kt_motion *m = create(NULL);
@@ -487,6 +576,9 @@ int main(void)
     tcase_add_test(tc, two_who_meet_keep_their_names);
     tcase_add_test(tc, what_sways_in_place_is_no_visitor);
     tcase_add_test(tc, the_light_going_on_and_off_is_no_visitor);
+    tcase_add_test(tc, snow_is_no_visitor_and_hides_none);
+    tcase_add_test(tc, a_shadow_that_creeps_over_leaves_is_no_visitor);
+    tcase_add_test(tc, what_jumped_about_while_the_place_was_learnt_is_no_visitor);
     tcase_add_test(tc, who_stands_still_is_not_lost_at_once);
     tcase_add_test(tc, zones_report_only_what_is_in_them);
     tcase_add_test(tc, a_gate_counts_who_comes_and_who_goes);
