@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <libavutil/macros.h>
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -352,7 +353,23 @@ void kt_daemon_stop(kt_daemon **pd)
 
 /* ------------------------- supervision ------------------------- */
 
-/* Read the configuration again; what it says about cameras takes effect. */
+/* A certificate lives for weeks: who renews it sends SIGHUP. */
+static void renew_certificate(kt_daemon *d, kt_config *config)
+{
+    struct kt_error err = { "" };
+    const char *cert = config->tls_cert, *key = config->tls_key;
+    if (!key || (d->config->tls_key && strcmp(cert, d->config->tls_cert) == 0 && strcmp(key, d->config->tls_key) == 0))
+        return;
+    if (kt_web_renew_certificate(d->web, cert, key, &err) < 0) {
+        kt_error_log("configuration", "certificate not changed: %s", err.text);
+        return;
+    }
+    FFSWAP(char *, d->config->tls_cert, config->tls_cert);
+    FFSWAP(char *, d->config->tls_key, config->tls_key);
+    kt_info("configuration", "certificate read again");
+}
+
+/* Read the configuration again; what it says about cameras and the certificate takes effect. */
 static void reload(kt_daemon *d)
 {
     struct kt_error err = { "" };
@@ -362,6 +379,7 @@ static void reload(kt_daemon *d)
         return;
     }
     pthread_mutex_lock(&d->change_lock);
+    renew_certificate(d, config);
     kt_config *old = d->config;
     /* Strings that other rooms borrowed at start stay those of the first one. */
     struct kt_camera_config *cameras = old->cameras;

@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import statistics
@@ -13,15 +14,22 @@ import threading
 import time
 import warnings
 
-from kt import (KENTONGAN, PASSWORD, SLOW, Cameras, Server, camera_list, cpu_seconds, descriptors, new_folder, note, run,
+from kt import (KENTONGAN, PASSWORD, SLOW, Cameras, Server, camera_list, cpu_seconds, descriptors, format_time, new_folder, note, run,
                 test, wait_for)
 
 warnings.simplefilter("ignore", DeprecationWarning)
 folder = new_folder("certificate")
-subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                folder / "key.pem", "-out", folder / "cert.pem", "-days", "3", "-subj", "/CN=localhost", "-addext",
-                "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
-os.chmod(folder / "key.pem", 0o640)
+
+
+def new_certificate():
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                    folder / "key.pem", "-out", folder / "cert.pem", "-days", "3", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    os.chmod(folder / "key.pem", 0o640)
+    return ssl.PEM_cert_to_DER_cert((folder / "cert.pem").read_text())
+
+
+first_certificate = new_certificate()
 cameras = Cameras(4)
 server = Server(camera_list(cameras), ring="64 MiB")
 server.config.write_text(server.config.read_text().replace(
@@ -62,41 +70,51 @@ def pages():
     wait_for("four cameras record", 20, lambda: all(c["recording"] for c in json.loads(ask("GET", "/api/v1/cameras")[1])["items"]))
 
 
-@test("live pictures come through TLS as quickly as without")
-def live():
-    s = connect()
-    s.sendall("\r\n".join(["GET /api/v1/live HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket",
-                           "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
-                           "Cookie: " + session["cookie"], "", ""]).encode())
-    buffer = b""
+class Live:
+    """The live socket, with tiles of all four cameras' main streams."""
 
-    def take(n):
-        nonlocal buffer
-        while len(buffer) < n:
-            more = s.recv(65536)
+    def __init__(self):
+        self.socket, self.buffer = connect(), b""
+        self.socket.sendall("\r\n".join(["GET /api/v1/live HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket",
+                                         "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
+                                         "Cookie: " + session["cookie"], "", ""]).encode())
+        while b"\r\n\r\n" not in self.buffer:
+            self.buffer += self.socket.recv(65536)
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        assert b" 101 " in head.split(b"\r\n")[0], head
+        for tile in range(4):
+            message = json.dumps({"op": "subscribe", "tile": tile, "camera": f"cam{tile + 1:02d}", "stream": "main"}).encode()
+            self.socket.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)
+
+    def take(self, n):
+        while len(self.buffer) < n:
+            more = self.socket.recv(65536)
             assert more, "the socket was closed"
-            buffer += more
-        out, buffer = buffer[:n], buffer[n:]
+            self.buffer += more
+        out, self.buffer = self.buffer[:n], self.buffer[n:]
         return out
 
-    while b"\r\n\r\n" not in buffer:
-        buffer += s.recv(65536)
-    head, buffer = buffer.split(b"\r\n\r\n", 1)
-    assert b" 101 " in head.split(b"\r\n")[0], head
-    for tile in range(4):
-        message = json.dumps({"op": "subscribe", "tile": tile, "camera": f"cam{tile + 1:02d}", "stream": "main"}).encode()
-        s.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)
-    late, seen, end = [], set(), time.monotonic() + 6
+    def chunk(self):
+        """The next chunk: tile, sequence, seconds since its capture."""
+        while True:
+            first, second = self.take(2)
+            size = second & 0x7f
+            size = int.from_bytes(self.take(2 if size == 126 else 8), "big") if size >= 126 else size
+            data = self.take(size)
+            if first & 15 == 2 and data[1] == 2:
+                tile, _, sequence, captured = struct.unpack_from("<HIQq", data, 2)
+                return tile, sequence, time.time() - captured / 1e6
+
+
+@test("live pictures come through TLS as quickly as without")
+def live():
+    view, late, seen, end = Live(), [], set(), time.monotonic() + 6
     while time.monotonic() < end:
-        first, second = take(2)
-        size = second & 0x7f
-        size = int.from_bytes(take(2 if size == 126 else 8), "big") if size >= 126 else size
-        data = take(size)
-        if first & 15 == 2 and data[1] == 2:
-            seen.add(struct.unpack_from("<H", data, 2)[0])
-            if time.monotonic() > end - 5:
-                late.append(time.time() - struct.unpack_from("<q", data, 16)[0] / 1e6)
-    s.close()
+        tile, _, age = view.chunk()
+        seen.add(tile)
+        if time.monotonic() > end - 5:
+            late.append(age)
+    view.socket.close()
     note(f"{len(late)} chunks of four tiles, {statistics.median(late) * 1000:.0f} ms after their capture (median)")
     assert seen == {0, 1, 2, 3} and len(late) > 200, (seen, len(late))
     assert statistics.median(late) < 0.3 * SLOW
@@ -162,6 +180,63 @@ def refused():
     for s in silent:
         s.close()
     assert ask("GET", "/healthz")[0].status == 200
+
+
+def served():
+    """The certificate that a visitor gets now."""
+    anything = ssl.create_default_context()
+    anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
+    with anything.wrap_socket(socket.create_connection(("127.0.0.1", server.port), 10)) as s:
+        return s.getpeercert(True)
+
+
+def reload(word, count=1):
+    before = server.log().count(word)
+    server.signal(signal.SIGHUP)
+    wait_for(word, 10, lambda: server.log().count(word) == before + count)
+
+
+@test("a renewed certificate is taken at SIGHUP: who looks goes on looking, and no frame is lost")
+def renewed():
+    global context
+    assert served() == first_certificate
+    view, began = Live(), time.time()
+    sequences, number = {tile: [] for tile in range(4)}, 0
+
+    def look(seconds):
+        nonlocal number
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            tile, sequence, _ = view.chunk()
+            sequences[tile].append(sequence)
+            number += 1
+
+    look(2)
+    second = new_certificate()
+    reload("certificate read again")
+    assert served() == second != first_certificate
+    look(3)
+    reload("read again: ")                                  # the same certificate: nothing to say of it
+    assert server.log().count("certificate read again") == 1
+    # What does not belong together, and half a file, change nothing.
+    whole = (folder / "key.pem").read_bytes()
+    (folder / "key.pem").write_bytes(subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+                                                    check=True, capture_output=True).stdout)
+    reload("certificate not changed: ")
+    (folder / "key.pem").write_bytes(whole[:40])
+    reload("certificate not changed: ")
+    (folder / "key.pem").write_bytes(b"")
+    reload("not reloaded: ")
+    assert served() == second
+    (folder / "key.pem").write_bytes(whole)
+    look(1)
+    view.socket.close()
+    assert all(len(s) > 60 and s == list(range(s[0], s[0] + len(s))) for s in sequences.values()), "the viewer missed frames"
+    context = ssl.create_default_context(cafile=folder / "cert.pem")
+    span = "&".join(f"{k}=" + format_time(t) for k, t in (("from", began), ("to", time.time() - 1)))
+    for camera in json.loads(ask("GET", f"/api/v1/timeline?{span}")[1])["cameras"]:
+        assert camera["gaps"] == [], camera
+    note(f"{number} chunks of four tiles without a break, over a new certificate and three bad ones")
 
 
 @test("a key that everybody may read, that is another's, or that is missing is one clear line")

@@ -45,7 +45,8 @@ struct link {
 };
 
 struct web_tls {
-    SSL_CTX *ctx;
+    pthread_mutex_t lock;           /* leaf */
+    SSL_CTX *ctx;                   /* protected by lock; connections hold on to the one that they began with */
     struct MHD_Daemon *daemon;
     int listen_fd, epoll_fd, wake_fd;
     pthread_t thread;
@@ -206,11 +207,19 @@ static void pump(struct web_tls *t, struct link *l)
 
 /* ------------------------------ all of them ------------------------------ */
 
+static SSL *new_ssl(struct web_tls *t)
+{
+    pthread_mutex_lock(&t->lock);
+    SSL *ssl = SSL_new(t->ctx);
+    pthread_mutex_unlock(&t->lock);
+    return ssl;
+}
+
 static void accept_one(struct web_tls *t, int fd, const struct sockaddr_storage *address, socklen_t size)
 {
     const int on = 1, unsent = UNSENT_BYTES;
     struct link *l = t->n < WEB_CONNECTIONS ? calloc(1, sizeof(*l)) : NULL;
-    SSL *ssl = l ? SSL_new(t->ctx) : NULL;
+    SSL *ssl = l ? new_ssl(t) : NULL;
     if (!ssl || SSL_set_fd(ssl, fd) != 1) {
         SSL_free(ssl);
         free(l);
@@ -311,22 +320,49 @@ static bool load_key(SSL_CTX *ctx, const char *key)
     return ok;
 }
 
+static int make_ctx(SSL_CTX **out, const char *cert, const char *key, struct kt_error *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
+        SSL_CTX_free(ctx);
+        return kt_error_set(err, -EIO, "TLS does not start");
+    }
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    if (!load_chain(ctx, cert) || !load_key(ctx, key)) {
+        SSL_CTX_free(ctx);
+        return kt_error_set(err, -EINVAL, "tls_cert and tls_key cannot be read, or do not belong together");
+    }
+    *out = ctx;
+    return 0;
+}
+
 int web_tls_create(web_tls **out, const char *cert, const char *key, struct kt_error *err)
 {
     kt_cleanup(web_tls_stop) web_tls *t = calloc(1, sizeof(*t));
     if (!t)
         return kt_error_set(err, -ENOMEM, "out of memory");
+    pthread_mutex_init(&t->lock, NULL);
     t->listen_fd = t->epoll_fd = t->wake_fd = -1;
-    t->ctx = SSL_CTX_new(TLS_server_method());
-    if (!t->ctx || SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(t->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
-        return kt_error_set(err, -EIO, "TLS does not start");
-    SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(t->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
-    if (!load_chain(t->ctx, cert) || !load_key(t->ctx, key))
-        return kt_error_set(err, -EINVAL, "tls_cert and tls_key cannot be read, or do not belong together");
-    *out = kt_steal_ptr(&t);
+    const int ret = make_ctx(&t->ctx, cert, key, err);
+    if (ret == 0)
+        *out = kt_steal_ptr(&t);
+    return ret;
+}
+
+int web_tls_renew(web_tls *t, const char *cert, const char *key, struct kt_error *err)
+{
+    SSL_CTX *ctx = NULL;
+    const int ret = make_ctx(&ctx, cert, key, err);
+    if (ret < 0)
+        return ret;
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *old = t->ctx;
+    t->ctx = ctx;
+    pthread_mutex_unlock(&t->lock);
+    SSL_CTX_free(old);
     return 0;
 }
 
@@ -361,5 +397,6 @@ void web_tls_stop(web_tls **pt)
     kt_closep(&t->epoll_fd);
     kt_closep(&t->wake_fd);
     SSL_CTX_free(t->ctx);
+    pthread_mutex_destroy(&t->lock);
     free(t);
 }

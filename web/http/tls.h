@@ -20,6 +20,10 @@ typedef struct web_tls web_tls;
 /* Read CERT and KEY (PEM). -EINVAL: they do not belong together, or cannot be read. */
 kt_must_check int web_tls_create(web_tls **out, const char *cert, const char *key, struct kt_error *err);
 
+/* The same for those who come from now on; who is here stays. Any thread. After an error nothing has
+ * changed: -EINVAL as above. */
+kt_must_check int web_tls_renew(web_tls *tls, const char *cert, const char *key, struct kt_error *err);
+
 /* From now on take what comes to LISTEN_FD, which is TLS's from here on, for DAEMON. */
 kt_must_check int web_tls_start(web_tls *tls, int listen_fd, struct MHD_Daemon *daemon);
 

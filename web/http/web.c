@@ -239,6 +239,13 @@ void kt_web_stop(kt_web **pweb)
     web_free(web);
 }
 
+int kt_web_renew_certificate(kt_web *web, const char *cert, const char *key, struct kt_error *err)
+{
+    if (!web->tls)
+        return kt_error_set(err, -ENOTSUP, "HTTPS begins at a restart only");
+    return web_tls_renew(web->tls, cert, key, err);
+}
+
 int kt_web_port(const kt_web *web)
 {
     return web->port;

@@ -97,7 +97,7 @@ struct kt_web_params {
     const char *listen;             /* "0.0.0.0:8080", "[::]:8080" */
     const char *timezone;           /* "Asia/Jakarta" */
     const char *language;           /* "id" or "en" */
-    const char *tls_cert, *tls_key; /* PEM: certificate chain and key; both NULL: plain HTTP */
+    const char *tls_cert, *tls_key; /* PEM: certificate chain and key; both NULL: plain HTTP. Read at start only */
     const char *web_root;           /* serve the app from here instead of the embedded one; NULL */
     kt_catalog *catalog;            /* borrowed */
     kt_hub *hub;                    /* borrowed */
@@ -114,6 +114,12 @@ struct kt_web_params {
 kt_must_check int kt_web_start(kt_web **out, const struct kt_web_params *params,
                                struct kt_error *err);
 void kt_web_stop(kt_web **web);
+
+/* Another certificate and key (PEM, copied) for who connects from now on; who is connected stays. Any
+ * thread. After an error the old ones serve on.
+ *   -EINVAL    they do not belong together, or cannot be read
+ *   -ENOTSUP   started without TLS */
+kt_must_check int kt_web_renew_certificate(kt_web *web, const char *cert, const char *key, struct kt_error *err);
 
 /* The port it listens on (when asked for port 0). */
 int kt_web_port(const kt_web *web);
