@@ -1,11 +1,16 @@
 /* adaptive.c - two histograms of log size, and the limit between them. */
 #include "decoders/decode/adaptive.h"
 
+#include "server/base/clock.h"
+
 #define ENOUGH_QUIET 60
 #define ENOUGH_MOVING 20
 #define FORGET_AT 6000              /* counts are halved: half of what it knows is recent */
 #define QUIET_TAIL 50               /* one in so many quiet packets may be unusual */
 #define NOTICED 2                   /* useful when one in so many moving packets is unusual */
+#define STEADY_US (4 * KT_SECOND_US)
+#define STEADY_PACKETS 4
+#define STEADY_BYTES 16             /* and a 64th: counters in headers, coded in so many bits as they need */
 #define RECENT 0x7u                 /* alarm: two of three packets are unusual */
 
 static int bin_of(size_t size)
@@ -66,4 +71,18 @@ bool kt_adaptive_useful(const struct kt_adaptive *ad)
         noticed += ad->moving[i];
     return ad->n_quiet >= ENOUGH_QUIET && ad->n_moving >= ENOUGH_MOVING &&
            noticed * NOTICED >= ad->n_moving;
+}
+
+bool kt_adaptive_is_steady(struct kt_adaptive_steady *st, size_t size, int64_t wall_us)
+{
+    const size_t least = size < st->least ? size : st->least;
+    const size_t most = size > st->most ? size : st->most;
+    if (st->packets == 0 || most - least > STEADY_BYTES + least / 64 || wall_us < st->since_us) {
+        *st = (struct kt_adaptive_steady){ size, size, wall_us, 1 };
+        return false;
+    }
+    st->least = least;
+    st->most = most;
+    st->packets++;
+    return st->packets >= STEADY_PACKETS && wall_us - st->since_us >= STEADY_US;
 }

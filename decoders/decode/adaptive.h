@@ -1,5 +1,5 @@
 /*
- * adaptive.h - do packet sizes say that something moves?
+ * adaptive.h - do packet sizes say that something moves, or that nothing does, not even noise?
  *
  * Learns, from packets whose pictures were looked at, which sizes are usual while
  * nothing moves and which while something does. With a camera of constant
@@ -37,5 +37,19 @@ void kt_adaptive_learn(struct kt_adaptive *ad, size_t size, bool moving);
  * the limit that leaves quiet alone most of what moves would pass unnoticed.
  */
 bool kt_adaptive_useful(const struct kt_adaptive *ad);
+
+/* Packets of the same size, again and again. Zero it to begin, and where packets are missing. */
+struct kt_adaptive_steady {
+    size_t least, most;
+    int64_t since_us;
+    unsigned packets;
+};
+
+/*
+ * A packet of SIZE bytes, not of a key frame, came at WALL_US. Have all been of one size, but
+ * for a few bytes, for 4 s? An encoder whose picture stands still sends such; a living
+ * picture hardly ever, but for one who fills his packets up.
+ */
+bool kt_adaptive_is_steady(struct kt_adaptive_steady *steady, size_t size, int64_t wall_us);
 
 #endif

@@ -28,6 +28,8 @@
 #define SLOW_GOP_US (4 * KT_SECOND_US)      /* key frames alone see too little then */
 #define DISTRUST_US (600 * KT_SECOND_US)    /* everything is decoded for so long */
 #define TIMES 64                            /* packets inside the decoder, at most */
+#define STILL_PROBE_US (5 * KT_SECOND_US)   /* does the picture stand still? For so long at least, */
+#define STILL_PROBE_EVERY_US (10 * KT_SECOND_US)    /* and so often at most, where it does not */
 #define THUMBNAILS 8                        /* events whose best picture is being chosen */
 
 struct waiting {
@@ -63,10 +65,13 @@ struct kt_analyzer {
     size_t n_group, cap_group, group_bytes;
     bool decoder_lost;              /* the decoder is not where the group says */
     bool awake, probing, probe_found;
+    bool still_probing;             /* ... because of sizes that do not change */
     int64_t first_us, busy_us;      /* first packet; last time that something went on */
     int64_t distrust_until_us;
     unsigned asleep_keys;
     struct kt_adaptive sizes;
+    struct kt_adaptive_steady steady;
+    int64_t still_probe_us;         /* the last began; 0: none did */
     /* the second being collected */
     int64_t second;
     double second_score;
@@ -427,7 +432,7 @@ static bool may_sleep(const kt_analyzer *a, int64_t wall_us)
 /* A probe is over: did it show what would have been missed? */
 static void end_probe(kt_analyzer *a, int64_t wall_us)
 {
-    a->probing = false;
+    a->probing = a->still_probing = false;
     a->stats.probes++;
     if (!a->probe_found)
         return;
@@ -511,11 +516,32 @@ static int begin_group(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
     return 0;
 }
 
+/*
+ * Asleep, nobody would see a picture that stands still until the next key frames come, if those
+ * are far. What waits in the group is decoded when sizes say so, and all as long as it does.
+ */
+static void probe_still(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
+{
+    const bool steady = kt_adaptive_is_steady(&a->steady, (size_t)pkt->size, wall_us);
+    const int64_t since_us = wall_us - a->still_probe_us;
+    if (a->awake)
+        return;
+    if (a->still_probing && since_us >= STILL_PROBE_US && !kt_health_still(a->health)) {
+        end_probe(a, wall_us);
+    } else if (!a->probing && steady && wall_us - a->group[0].wall_us > SLOW_GOP_US &&
+               (since_us >= STILL_PROBE_EVERY_US || since_us < 0 || kt_health_still(a->health))) {
+        a->probing = a->still_probing = true;
+        a->probe_found = false;
+        a->still_probe_us = wall_us;
+    }
+}
+
 static int continue_group(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
 {
     int ret = add_to_group(a, pkt, wall_us);
     if (ret < 0)
         return ret;
+    probe_still(a, pkt, wall_us);
     if (a->awake || a->probing)
         return decode_group(a);
     a->stats.skipped++;
@@ -583,6 +609,7 @@ void kt_analyzer_gap(kt_analyzer *a)
     if (a->awake && kt_decoder_send(a->decoder, NULL) == 0)
         (void)take_all(a);
     clear_group(a);
+    a->steady = (struct kt_adaptive_steady){ 0 };
     kt_decoder_flush(a->decoder);
     a->need_key = true;
     a->decoder_lost = false;

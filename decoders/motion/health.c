@@ -21,9 +21,12 @@
 #define CELLS (GRID_W * GRID_H)
 #define EVERY_US (2 * KT_SECOND_US) /* pictures are looked at this often, */
 #define LEARN_PICTURES 30           /* and so many of them make a first idea of normal */
-#define FROZEN_US (60 * KT_SECOND_US)       /* an encoder may repeat a quiet picture for a while, */
-#define FROZEN_KEYS_US (10 * KT_SECOND_US)  /* but not when it codes the picture anew ... */
-#define FROZEN_KEYS 3                       /* ... as often as this */
+#define FROZEN_US (8 * KT_SECOND_US)        /* no living picture is the same for so long, */
+#define FROZEN_MAX_US (60 * KT_SECOND_US)   /* but for encoders that leave noise out: learnt, up to this; */
+#define FROZEN_KEYS 2                       /* the same again, although coded anew, so often: */
+#define FROZEN_KEYS_US (6 * KT_SECOND_US)   /* no living camera */
+#define REPEATS_FACTOR 3                    /* patience, in the longest repetition of a living camera */
+#define REPEATS_HALVED_US (INT64_C(86400) * KT_SECOND_US)
 #define BLIND_US (8 * KT_SECOND_US)
 #define DEFOCUS_US (30 * KT_SECOND_US)
 #define MOVED_US (20 * KT_SECOND_US)
@@ -44,8 +47,14 @@ struct kt_health {
     void *user;
     struct trouble trouble[KT_TROUBLE_LAST + 1];
     int64_t looked_us, picture_us, first_packet_us;
-    uint32_t checksum;
-    int same_keys;                  /* key pictures in a row with this checksum */
+    /* frozen */
+    uint32_t checksum[2];           /* of the newest other picture, and the newest key picture */
+    int same_keys;                  /* key pictures in a row with one checksum */
+    int64_t shown_us, same_us;      /* what is shown has not changed from here to there */
+    bool still;                     /* ... as of the last look */
+    double repeat_us;               /* the longest time that a living picture did not; fades */
+    int64_t repeat_at_us;
+    /* normal for the place */
     int learnt;
     int w, h;
     double detail;                  /* usual */
@@ -92,6 +101,11 @@ static void judge(kt_health *h, enum kt_trouble which, bool seen, int64_t lastin
     h->on_trouble(h->user, which, seen, t->since_us);
 }
 
+static uint32_t add_byte(uint32_t check, uint8_t byte)
+{
+    return (check ^ byte) * 16777619u;
+}
+
 static void measure(const struct kt_motion_picture *pic, struct look *out)
 {
     const int w = pic->w, n = pic->w * pic->h;
@@ -104,7 +118,7 @@ static void measure(const struct kt_motion_picture *pic, struct look *out)
         for (int x = 0; x < w; x++) {
             sum += row[x];
             squares += row[x] * row[x];
-            check = (check ^ row[x]) * 16777619u;
+            check = add_byte(check, row[x]);
             if (x + 2 >= w)
                 continue;
             const int slope = abs(row[x + 2] - row[x]);
@@ -112,6 +126,9 @@ static void measure(const struct kt_motion_picture *pic, struct look *out)
             out->edges[cy * GRID_W + x * GRID_W / w] += (float)slope;
         }
     }
+    const size_t n_colour = (size_t)((w + 1) / 2) * (size_t)((pic->h + 1) / 2);
+    for (size_t i = 0; pic->cb && i < n_colour; i++)
+        check = add_byte(add_byte(check, pic->cb[i]), pic->cr[i]);
     out->mean = (double)sum / n;
     out->spread = sqrt(fmax(0, (double)squares / n - out->mean * out->mean));
     out->detail = (double)fine / n;
@@ -153,14 +170,53 @@ void kt_health_packet(kt_health *h, int64_t wall_us)
     judge(h, KT_TROUBLE_UNDECODABLE, wall_us - h->picture_us >= UNDECODABLE_US, 0, wall_us);
 }
 
-/* Even a still scene has noise: the very same bytes come from a stuck encoder. */
+/* How long a picture may stay as it is, for this camera. */
+static int64_t patience(const kt_health *h, int64_t wall_us)
+{
+    const double days = (double)(wall_us - h->repeat_at_us) / (double)REPEATS_HALVED_US;
+    const double want = REPEATS_FACTOR * h->repeat_us * exp2(-fmax(days, 0));
+    return (int64_t)fmin(fmax(want, (double)FROZEN_US), (double)FROZEN_MAX_US);
+}
+
+/* The picture changes after REPEAT_US: a camera that lives. One that stood longer was stuck. */
+static void learn_repeat(kt_health *h, int64_t repeat_us, int64_t wall_us)
+{
+    if (repeat_us > FROZEN_MAX_US || REPEATS_FACTOR * repeat_us <= patience(h, wall_us))
+        return;
+    h->repeat_us = (double)repeat_us;
+    h->repeat_at_us = wall_us;
+}
+
+/*
+ * Even a still scene has noise: the very same bytes come from a stuck encoder, or from one that
+ * leaves noise out ("smart codecs" at night). A stuck one sends them when it codes the picture
+ * anew, too; the other kind is known by repetitions that ended. What stands still looks the
+ * same in all key pictures and in all others, but these may differ from those: they are refined.
+ */
 static void judge_frozen(kt_health *h, uint32_t checksum, bool key, int64_t wall_us)
 {
-    const bool same = checksum == h->checksum;
-    h->same_keys = (same ? h->same_keys : 0) + key;
-    h->checksum = checksum;
-    judge(h, KT_TROUBLE_FROZEN, same,
-          same && h->same_keys < FROZEN_KEYS ? FROZEN_US : FROZEN_KEYS_US, wall_us);
+    struct trouble *t = &h->trouble[KT_TROUBLE_FROZEN];
+    h->still = checksum == h->checksum[0] || checksum == h->checksum[1];
+    if (!h->still && h->same_keys < FROZEN_KEYS)
+        learn_repeat(h, h->same_us - h->shown_us, wall_us);
+    if (key)
+        h->same_keys = checksum == h->checksum[1] ? h->same_keys + 1 : 0;
+    h->checksum[key] = checksum;
+    if (!h->still)
+        h->shown_us = wall_us;
+    h->same_us = wall_us;
+    if (h->still && !t->seen) {
+        t->seen = true;
+        t->since_us = h->shown_us;
+    }
+    judge(h, KT_TROUBLE_FROZEN, h->still,
+          h->same_keys >= FROZEN_KEYS ? FROZEN_KEYS_US : h->still ? patience(h, wall_us) : FROZEN_US,
+          wall_us);
+}
+
+bool kt_health_still(const kt_health *h)
+{
+    return h->still;
 }
 
 void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_t wall_us)
@@ -177,8 +233,9 @@ void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_
         h->learnt = 0;
     }
     measure(pic, &l);
-    judge_frozen(h, l.checksum, pic->key, wall_us);
     const bool blind = l.spread < BLIND_SPREAD, dark = l.mean < DARK_MEAN;
+    if (!blind)                     /* black may well be all the same black */
+        judge_frozen(h, l.checksum, pic->key, wall_us);
     judge(h, KT_TROUBLE_COVERED, blind && !dark, BLIND_US, wall_us);
     judge(h, KT_TROUBLE_DARK, blind && dark, BLIND_US, wall_us);
     if (blind)

@@ -23,4 +23,7 @@ void kt_health_packet(kt_health *h, int64_t wall_us);
 /* A picture came. */
 void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_t wall_us);
 
+/* Was the picture that was looked at last (one in 2 s is) exactly as one before it? */
+bool kt_health_still(const kt_health *h);
+
 #endif

@@ -5,6 +5,7 @@ what a recorder must make of it (see tests/integration/test_hostile.py):
   records    the recording is as good as what was sent, in one run
   restarts   the same, in several runs
   flagged    nothing worth recording comes: the state says so, and why, within 15 s
+  quiet      the same, and nothing is said of the picture
   settles    after half a minute the recording is as good as what was sent
   refused    it never gets as far as a session; offline, with the reason
 `share` is how much of the time must be recorded at least of what restarts, `damaged` says that
@@ -34,6 +35,7 @@ class Mode:
     """Does everything right: what the others are compared with."""
     expects = "records"
     video, audio = "plain.h264", None
+    analysis = "off"                # how its pictures are looked at
     sprop, timeout, reports = "all", 60, True
     share, damaged = 0.5, False
     sub_stream = False              # is to be asked for a second stream, at the same path with /sub
@@ -189,6 +191,7 @@ class NotFound(Mode):
 class NoFrames(Mode):
     """The session is up and answers, but no RTP ever comes."""
     expects = "flagged"
+    analysis = "full"
 
     def idle(self, c):
         return 1
@@ -198,6 +201,7 @@ class NoFrames(Mode):
 class NoKeyFrame(Mode):
     """RTP flows, but never a key frame."""
     expects = "flagged"
+    analysis = "full"
 
     def send_frame(self, c):
         if not self.source.keys[c.sent % len(self.source.units)]:
@@ -208,9 +212,31 @@ class NoKeyFrame(Mode):
 class Frozen(Mode):
     """The same picture for ever, with time going on."""
     expects = "frozen"
+    analysis = "full"
 
     def unit(self, n):
         return self.source.units[0]
+
+
+@mode("frozen-gop-20")
+class FrozenGop20(Mode):
+    """The same picture for ever, coded as a stuck sensor is: nothing changes, and a key frame every 20 s."""
+    expects = "frozen"
+    video, analysis = "still.h264", "adaptive"
+
+
+@mode("frozen-gop-300")
+class FrozenGop300(Mode):
+    """The same picture for ever, and a key frame every five minutes."""
+    expects = "frozen"
+    video, analysis = "still-long.h264", "adaptive"
+
+
+@mode("quiet")
+class Quiet(Mode):
+    """Nothing moves, but the picture has noise, and a key frame every 20 s: not frozen."""
+    expects = "quiet"
+    video, analysis = "noise.h264", "adaptive"
 
 
 @mode("accept-silence")
@@ -226,6 +252,7 @@ class AcceptSilence(Mode):
 class OneSession(Mode):
     """Has one encoder: whoever comes last gets the stream, whoever had it is cut off."""
     expects = "settles"
+    analysis = "full"
     sub_stream = True
     newest = None
 
@@ -250,6 +277,7 @@ class CloseAtOnce(Mode):
 class CloseAfterPlay(Mode):
     """Answers PLAY and hangs up."""
     expects = "flagged"
+    analysis = "full"
 
     def on_play(self, c, request):
         self.answer_play(c, request)

@@ -16,13 +16,14 @@
 #define H 176
 #define FPS 10
 #define FRAMES 500
+#define STILL_FRAMES 660
 #define GOP 20
 #define EPOCH_US INT64_C(1700000000000000)
 #define WALK_1 150
 #define WALK_2 330
 #define WALK_FRAMES 60
 
-static AVPacket *packet[FRAMES];
+static AVPacket *packet[STILL_FRAMES];
 static int n_packets;
 static AVCodecParameters *par;
 
@@ -31,6 +32,7 @@ struct seen {
     int64_t start_us[16], end_us[16];
     uint64_t thumbnail_of[64];
     int trouble_on, trouble_off;
+    int64_t now_us, trouble_us;         /* of the packet given; of the one when trouble began */
     enum kt_trouble trouble;
     int boxed, boxes_now;               /* pictures with boxes; boxes of the last one */
 };
@@ -67,7 +69,8 @@ static void drain(AVCodecContext *ctx)
     }
 }
 
-static void encode(void)
+/* What every test sees; or, from frame STILL_FROM on, the picture before it again and again. */
+static void encode(int frames, int gop, int still_from, const char *qp)
 {
     const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
     AVCodecContext *ctx = avcodec_alloc_context3(codec);
@@ -75,12 +78,12 @@ static void encode(void)
     ctx->height = H;
     ctx->pix_fmt = AV_PIX_FMT_YUV420P;
     ctx->time_base = (AVRational){ 1, FPS };
-    ctx->gop_size = ctx->keyint_min = GOP;
+    ctx->gop_size = ctx->keyint_min = gop;
     ctx->max_b_frames = 0;
     ctx->thread_count = 1;
     ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     av_opt_set(ctx->priv_data, "preset", "ultrafast", 0);
-    av_opt_set(ctx->priv_data, "crf", "26", 0);
+    av_opt_set(ctx->priv_data, qp ? "qp" : "crf", qp ? qp : "26", 0);
     av_opt_set(ctx->priv_data, "x264-params", "scenecut=0", 0);
     ck_assert_int_ge(avcodec_open2(ctx, codec, NULL), 0);
     par = avcodec_parameters_alloc();
@@ -91,9 +94,10 @@ static void encode(void)
     f->height = H;
     ck_assert_int_ge(av_frame_get_buffer(f, 0), 0);
     srand(3);
-    for (int n = 0; n < FRAMES; n++) {
+    for (int n = 0; n < frames; n++) {
         ck_assert_int_ge(av_frame_make_writable(f), 0);
-        draw(f, n);
+        if (n < still_from)
+            draw(f, n);
         f->pts = n;
         ck_assert_int_ge(avcodec_send_frame(ctx, f), 0);
         drain(ctx);
@@ -102,13 +106,19 @@ static void encode(void)
     drain(ctx);
     av_frame_free(&f);
     avcodec_free_context(&ctx);
-    ck_assert_int_eq(n_packets, FRAMES);
+    ck_assert_int_eq(n_packets, frames);
+}
+
+static void encode_walks(void)
+{
+    encode(FRAMES, GOP, FRAMES, NULL);
 }
 
 static void forget(void)
 {
     for (int i = 0; i < n_packets; i++)
         av_packet_free(&packet[i]);
+    n_packets = 0;
     avcodec_parameters_free(&par);
 }
 
@@ -155,10 +165,13 @@ static void on_boxes(void *user, const struct kt_box *boxes, int n, int source_w
 static void on_trouble(void *user, enum kt_trouble trouble, bool now, int64_t since_us)
 {
     struct seen *s = user;
+    ck_assert_int_ge(since_us, EPOCH_US);
+    if (trouble != KT_TROUBLE_FROZEN)   /* so small a place soon looks like another */
+        return;
     s->trouble = trouble;
     s->trouble_on += now;
+    s->trouble_us = now ? s->now_us : s->trouble_us;
     s->trouble_off += !now;
-    ck_assert_int_ge(since_us, EPOCH_US);
 }
 
 static kt_analyzer *create(enum kt_analyzer_mode mode, struct seen *s)
@@ -351,6 +364,85 @@ START_TEST(a_stuck_encoder_is_a_frozen_camera)
 }
 END_TEST
 
+/* Frames between key frames, and where it gets stuck; 3000 frames are 5 minutes. QP: the encoder
+ * does not go on looking for a better rate while it is stuck, which changes its key frames. */
+static const struct {
+    int gop, still_from;
+    enum kt_analyzer_mode mode;
+    const char *qp;
+} stuck[] = {
+    { 20, 455, KT_ANALYZE_KEYFRAMES, "28" }, { 20, 455, KT_ANALYZE_ADAPTIVE, NULL },
+    { 40, 455, KT_ANALYZE_ADAPTIVE, "28" },  { 60, 455, KT_ANALYZE_FULL, "28" },
+    { 200, 405, KT_ANALYZE_ADAPTIVE, NULL }, { 200, 490, KT_ANALYZE_ADAPTIVE, NULL },
+    { 200, 490, KT_ANALYZE_FULL, NULL },     { 3000, 470, KT_ANALYZE_ADAPTIVE, NULL },
+};
+START_TEST(a_picture_that_stands_still_is_told_within_15_s_however_far_the_key_frames_are)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    encode(STILL_FRAMES, stuck[_i].gop, stuck[_i].still_from, stuck[_i].qp);
+    kt_analyzer *a = create(stuck[_i].mode, &s);
+    for (int n = 0; n < STILL_FRAMES; n++) {
+        s.now_us = at(n);
+        play(a, n, n + 1);
+        if (n == stuck[_i].still_from)
+            kt_analyzer_stats(a, &stats);
+    }
+    ck_assert_int_eq(s.trouble_on, 1);
+    ck_assert_int_eq(s.trouble, KT_TROUBLE_FROZEN);
+    const double after = (double)(s.trouble_us - at(stuck[_i].still_from)) / 1e6;
+    printf("# key frames every %d s, %s%s: told after %.1f s\n", stuck[_i].gop / FPS,
+           kt_analyzer_mode_name(stuck[_i].mode), stats.awake ? "" : " and asleep", after);
+    ck_assert_msg(after > 0 && after <= 15, "after %.1f s", after);
+    kt_analyzer_destroy(&a);
+    forget();
+}
+END_TEST
+
+START_TEST(a_picture_that_stands_still_is_told_where_sizes_say_that_nothing_moves)
+{
+    struct seen s;
+    struct kt_analyzer_stats before, after;
+    encode(FRAMES, GOP, FRAMES, "20");
+    kt_analyzer *a = create(KT_ANALYZE_ADAPTIVE, &s);
+    play(a, 0, FRAMES);
+    forget();
+    const int still_from = 80, frames = 250;
+    encode(frames, 3000, still_from, "20");
+    ck_assert_int_eq(kt_analyzer_restart(a, par, (AVRational){ 1, FPS }), 0);
+    for (int n = 0; n < frames; n++) {
+        s.now_us = at(FRAMES + n);
+        ck_assert_int_eq(kt_analyzer_packet(a, packet[n], s.now_us), 0);
+        if (n == still_from)
+            kt_analyzer_stats(a, &before);
+    }
+    kt_analyzer_stats(a, &after);
+    ck_assert(!before.awake && !before.sizes_say_nothing && !after.awake);
+    ck_assert_uint_lt(before.decoded, FRAMES);
+    ck_assert_int_eq(s.trouble_on, 1);
+    ck_assert_int_gt(s.trouble_us, at(FRAMES + still_from));
+    ck_assert_int_le(s.trouble_us, at(FRAMES + still_from) + 15 * KT_SECOND_US);
+    kt_analyzer_destroy(&a);
+    forget();
+}
+END_TEST
+
+static const int gops[] = { 40, 200 };
+START_TEST(a_quiet_place_with_noise_is_never_frozen)
+{
+    struct seen s;
+    struct kt_analyzer_stats stats;
+    encode(STILL_FRAMES, gops[_i], STILL_FRAMES, NULL);
+    kt_analyzer *a = create(KT_ANALYZE_ADAPTIVE, &s);
+    play(a, 0, STILL_FRAMES);
+    ck_assert_int_eq(s.trouble_on, 0);
+    kt_analyzer_stats(a, &stats);
+    printf("# key frames every %d s: %d of %d decoded\n", gops[_i] / FPS, (int)stats.decoded, STILL_FRAMES);
+    kt_analyzer_destroy(&a);
+    forget();
+}
+END_TEST
+
 START_TEST(sizes_are_believed_only_when_they_tell)
 {
     struct kt_adaptive telling = { .n_quiet = 0 }, constant = { .n_quiet = 0 };
@@ -376,7 +468,7 @@ int main(void)
     Suite *suite = suite_create("analyzer");
     TCase *tc = tcase_create("analyzer");
     tcase_set_timeout(tc, 60);
-    tcase_add_unchecked_fixture(tc, encode, forget);
+    tcase_add_unchecked_fixture(tc, encode_walks, forget);
     tcase_add_test(tc, full_mode_decodes_all_and_finds_both);
     tcase_add_test(tc, adaptive_mode_finds_the_same_and_starts_as_early);
     tcase_add_test(tc, keyframes_and_off_decode_what_they_say);
@@ -386,6 +478,13 @@ int main(void)
     tcase_add_test(tc, the_newest_picture_can_be_had);
     tcase_add_test(tc, a_stuck_encoder_is_a_frozen_camera);
     tcase_add_test(tc, sizes_are_believed_only_when_they_tell);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("still");
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, a_picture_that_stands_still_is_told_within_15_s_however_far_the_key_frames_are, 0,
+                        KT_ARRAY_SIZE(stuck));
+    tcase_add_test(tc, a_picture_that_stands_still_is_told_where_sizes_say_that_nothing_moves);
+    tcase_add_loop_test(tc, a_quiet_place_with_noise_is_never_frozen, 0, KT_ARRAY_SIZE(gops));
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }

@@ -100,18 +100,81 @@ START_TEST(a_frozen_picture_is_told_within_15_s)
 }
 END_TEST
 
-START_TEST(pictures_repeated_between_key_frames_are_no_freeze)
+/* A smart codec: PICTURE coded anew with its noise, then nothing but skipped blocks for SECONDS. */
+static void repeat(const uint8_t picture[W * H], int seconds)
 {
-    /* A smart codec at night: nothing but skipped blocks for half a minute, then coded anew. */
-    for (int turn = 0; turn < 4; turn++) {
-        show(place, 1, 3);
-        uint8_t last[W * H];
-        memcpy(last, luma, sizeof(last));
-        for (int i = 0; i < 30 * 4; i++) {
-            now_us += KT_SECOND_US / 4;
-            const struct kt_motion_picture pic = { .luma = last, .w = W, .h = H, .source_w = W, .source_h = H };
-            kt_health_picture(health, &pic, now_us);
-        }
+    uint8_t last[W * H];
+    show(picture, 1, 3);
+    memcpy(last, luma, sizeof(last));
+    for (int i = 0; i < seconds * 4; i++) {
+        now_us += KT_SECOND_US / 4;
+        const struct kt_motion_picture pic = { .luma = last, .w = W, .h = H, .source_w = W, .source_h = H };
+        kt_health_packet(health, now_us);
+        kt_health_picture(health, &pic, now_us);
+    }
+}
+
+START_TEST(a_picture_that_stands_still_between_far_key_frames_is_told_within_15_s)
+{
+    const int64_t begun_us = now_us;
+    repeat(place, 60);
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_FROZEN);
+    ck_assert_int_le(heard.at_us - begun_us, 15 * KT_SECOND_US);
+}
+END_TEST
+
+START_TEST(a_refined_picture_that_stands_still_is_told_within_15_s)
+{
+    /* The key picture of what stands still differs from those that follow and refine it. */
+    uint8_t coarse[W * H];
+    memcpy(coarse, place, sizeof(coarse));
+    blur(coarse);
+    const int64_t begun_us = now_us;
+    for (int i = 0; i < 4 * 30; i++) {
+        now_us += KT_SECOND_US / 4;
+        const bool key = i % 16 == 0;
+        const struct kt_motion_picture pic = { .luma = key ? coarse : place, .w = W, .h = H,
+                                               .source_w = W, .source_h = H, .key = key };
+        kt_health_picture(health, &pic, now_us);
+    }
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_FROZEN);
+    ck_assert_int_le(heard.at_us - begun_us, 15 * KT_SECOND_US);
+}
+END_TEST
+
+START_TEST(a_camera_that_repeats_quiet_pictures_is_learnt)
+{
+    /* Night falls: a picture is repeated for longer and longer, then coded anew. */
+    for (int seconds = 1; seconds < 18; seconds++)
+        repeat(place, seconds);
+    for (int turn = 0; turn < 8; turn++)
+        repeat(place, 30);
+    ck_assert_int_eq(heard.on, 0);
+    show(place, 30, 0);         /* and a stuck encoder of such a camera is found by its key frames */
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_FROZEN);
+}
+END_TEST
+
+START_TEST(a_camera_that_repeats_quiet_pictures_is_mistaken_once_at_most)
+{
+    for (int turn = 0; turn < 8; turn++)
+        repeat(place, 30);
+    ck_assert_int_le(heard.on, 1);
+}
+END_TEST
+
+START_TEST(one_bit_of_noise_is_life)
+{
+    for (int i = 0; i < 4 * 120; i++) {
+        now_us += KT_SECOND_US / 4;
+        memcpy(luma, place, sizeof(luma));
+        luma[rand() % (W * H)] ^= 1;
+        const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W,
+                                               .source_h = H, .key = i % 8 == 0 };
+        kt_health_picture(health, &pic, now_us);
     }
     ck_assert_int_eq(heard.on, 0);
 }
@@ -175,7 +238,11 @@ int main(void)
     tcase_set_timeout(tc, 30);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, a_frozen_picture_is_told_within_15_s, 0, 2);
-    tcase_add_test(tc, pictures_repeated_between_key_frames_are_no_freeze);
+    tcase_add_test(tc, a_picture_that_stands_still_between_far_key_frames_is_told_within_15_s);
+    tcase_add_test(tc, a_refined_picture_that_stands_still_is_told_within_15_s);
+    tcase_add_test(tc, a_camera_that_repeats_quiet_pictures_is_learnt);
+    tcase_add_test(tc, a_camera_that_repeats_quiet_pictures_is_mistaken_once_at_most);
+    tcase_add_test(tc, one_bit_of_noise_is_life);
     tcase_add_test(tc, a_covered_lens_is_told);
     tcase_add_test(tc, a_dark_picture_is_told_as_dark);
     tcase_add_test(tc, a_lens_out_of_focus_is_told);
