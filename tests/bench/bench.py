@@ -7,18 +7,22 @@ Each case is a program, a number of cameras and perhaps people who watch:
     sub/kentongan-adaptive@40+50x4+4p    50 pages of 4 live tiles, and 4 playbacks
 
   quick      four cases in three minutes, compared with the stored ratios; changes no file
-  standard   what docs/bench.md is about, in 25 minutes (the default)
-  full       every program with 1, 4, 10, 20 and 40 cameras, 0, 5 and 50 viewers: hours
+  standard   what docs/bench.md is about, in 26 minutes (the default)
+  full       every program with 1, 4, 10, 20 and 40 cameras, 0, 5 and 50 viewers, in three
+             windows of a minute: a night
   report     only writes docs/bench.md and the plots again
+
+  ./run bench --plan                                 what would be measured, and for how long
+  ./run bench --cases 'sub/*@4' --out /tmp/try       only these, and nothing in docs/
 
 Results are kept in docs/bench.json as each case ends, so an interrupted run goes on where it was:
 a case is measured again when its program changed, when the machine was busy with other things, or with
---fresh. CPU is user and system time of
-the program and its children in per cent of one core, the median of the windows. Memory is PSS.
-The simulator and the viewers are not counted; what else ran on the machine is told ("others").
+--fresh. CPU is user and system time of the program and its children in per cent of one core, the
+median of the windows. Memory is PSS. The simulator and the viewers are not counted; what else ran
+on the machine is told ("others"). ZoneMinder is fetched and unpacked below build/, not installed.
 """
 import argparse
-import fnmatch
+import ctypes
 import hashlib
 import json
 import os
@@ -26,72 +30,28 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 
 import measure
 import report
-from programs import BUILD, PROGRAMS, ROOT, Failed, Kentongan, KentonganMonth, Playbacks, available
+from cases import WARM_UP_S, Case, choose
+from programs import BUILD, ROOT, Failed, Kentongan, KentonganMonth, Playbacks
 
 MEDIA = pathlib.Path(os.environ.get("KT_BENCH_MEDIA", ROOT / "demo" / "bench"))
-RESULTS = ROOT / "docs" / "bench.json"
-WARM_UP_S = 12              # backgrounds settle, caches fill
-OVERHEAD_S = 22             # of a case with forty cameras: start, questions, restart, stop
+SCENE = MEDIA / "bench.json"
+DOCS = ROOT / "docs"
 BUSY = 20                   # per cent of a core: more beside the measured, and it is measured again
-LOOP_S = 100                # of the scene
-RING_SECONDS = 30
-
-STANDARD = """
-record/ffmpeg@40 record/plain@40 record/kentongan@40
-sub/motion@40 sub/plain@40 sub/kentongan-adaptive@40 sub/kentongan-full@40
-main/kentongan-adaptive@40
-sub/kentongan-adaptive@40+50x4+4p sub/kentongan-adaptive@40+16x16
-record/ffmpeg@10 record/kentongan@10 sub/motion@10 sub/plain@10 sub/kentongan-adaptive@10
-main/motion@4 main/plain@4 main/kentongan-adaptive@4
-month ring chromium
-""".split()
-QUICK = ["record/ffmpeg@10", "record/kentongan@10", "sub/plain@10", "sub/kentongan-adaptive@10"]
-
-
-def full():
-    """Motion on main streams takes ten cores for forty cameras: it is measured up to ten."""
-    ids = []
-    for n in (1, 4, 10, 20, 40):
-        ids += [f"{p}@{n}" for p in PROGRAMS if not (p == "main/motion" and n > 10)]
-        ids += [f"{p}@{n}+{v}+4p" for p in PROGRAMS if PROGRAMS[p].__name__.startswith("Kentongan")
-                for v in ("5x16", "50x4")]
-    return ids + ["sub/kentongan-adaptive@40+16x16", "month", "ring", "chromium"]
+RING_SECONDS = 10
+PR_SET_CHILD_SUBREAPER = 36
 
 
 # ------------------------------ one case ------------------------------
-
-class Case:
-    """What an id like 'sub/kentongan-adaptive@40+16x16+4p' says."""
-
-    def __init__(self, text):
-        match = re.fullmatch(r"([a-z]+/[a-z-]+)@(\d+)(?:\+(\d+)x(\d+))?(?:\+(\d+)p)?", text)
-        if not match or match[1] not in PROGRAMS:
-            sys.exit(f"bench: no such case: {text}")
-        self.id, self.name, self.program = text, match[1], PROGRAMS[match[1]]
-        self.cameras, self.viewers, self.tiles, self.playbacks = (int(g or 0) for g in match.groups()[1:])
-
-    def version(self):
-        return self.program.version()
-
-    def seconds(self, args):
-        """(length of a window, how many)"""
-        # Cameras are evenly spread over the loop: together they show all of it in LOOP_S / cameras.
-        whole = LOOP_S // self.cameras or 1
-        window = args.window or {"quick": 20, "full": 60}.get(args.mode, 15)
-        window = -(-window // whole) * whole
-        return window, args.windows or {"quick": 1, "full": 3}.get(args.mode, max(1, 50 // window))
-
-    def duration(self, args):
-        window, windows = self.seconds(args)
-        return window * windows + WARM_UP_S + 6 + OVERHEAD_S * self.cameras // 40
-
 
 def start_simulator(cameras, folder):
     child = subprocess.Popen([str(BUILD / "tests/camera/kt-camera"), "--cameras", str(cameras), "--port", "0",
@@ -104,10 +64,11 @@ def start_simulator(cameras, folder):
 
 
 def start_viewers(case, server, seconds):
-    stream = "sub" if server.sub else "main"
-    return subprocess.Popen([str(BUILD / "tests/bench/viewers"), str(server.port), server.cookie, str(case.viewers),
-                             str(case.tiles), str(case.cameras), stream, str(WARM_UP_S), str(seconds)],
-                            stdout=subprocess.PIPE, text=True)
+    stream, fps = ("sub", 10) if server.sub else ("main", 15)
+    epoch_us = json.loads((server.folder / "truth.json").read_text())["epoch_us"]
+    arguments = (server.port, server.cookie, case.viewers, case.tiles, case.cameras, stream, WARM_UP_S, seconds,
+                 epoch_us, fps)
+    return subprocess.Popen([str(BUILD / "tests/bench/viewers"), *map(str, arguments)], stdout=subprocess.PIPE, text=True)
 
 
 def restart(program):
@@ -145,8 +106,8 @@ def measure_case(case, window, windows):
         if isinstance(program, Kentongan):
             result.update(restart(program))
         return result
-    except Failed as why:
-        return {"failed": str(why)}
+    except (Failed, OSError) as why:        # an HTTP answer that is an error, too
+        return {"failed": " ".join(filter(None, (str(why), getattr(why, "url", None))))}
     finally:
         if playbacks:
             playbacks.stop()
@@ -198,11 +159,25 @@ def measure_chromium():
         return {"failed": "the browser tests are not installed: ./run tests browser"}
     out = subprocess.run(["node", "browser.mjs", *BROWSER_TESTS], capture_output=True, text=True, cwd=folder)
     notes = [line[2:] for line in out.stdout.splitlines() if re.match(r"# .*\d ms", line)]
-    return {"notes": notes} if notes else {"failed": "no test told a latency: " + out.stdout[-200:]}
+    return {"notes": notes, **told(notes)} if notes else {"failed": "no test told a latency: " + out.stdout[-200:]}
 
 
-OTHERS = {"month": (measure_month, 30, Kentongan.version),
-          "ring": (measure_ring, 2 * RING_SECONDS + 60, lambda: "ring " + Kentongan.version()),
+def told(notes):
+    """The figures in the notes of the browser tests. Of several rounds the first: the others are second tries."""
+    figures = {"latency_ms": {}}
+    for note in notes:
+        latency = re.match(r"(.*): latency median (\d+) ms, .*99 % below (\d+) ms", note)
+        if latency:
+            figures["latency_ms"].setdefault(latency[1], [int(latency[2]), int(latency[3])])
+        for key, begin in (("first_ms", "first picture after a click: "), ("seek_ms", "seek until the picture is there: ")):
+            if note.startswith(begin):
+                figures.setdefault(key, statistics.median(map(int, note[len(begin):-3].split())))
+    return figures
+
+
+# What is measured, about how many seconds that takes, and what it depends on.
+OTHERS = {"month": (measure_month, 25, Kentongan.version),
+          "ring": (measure_ring, 2 * RING_SECONDS + 30, lambda: "ring " + Kentongan.version()),
           "chromium": (measure_chromium, 70, Kentongan.version)}
 
 
@@ -214,53 +189,54 @@ def machine():
     return f"{cpu}, {os.cpu_count()} cores, {memory / 1048576:.0f} GiB, Linux {platform.release()}"
 
 
-def load_results():
-    about = {"machine": machine(), "scene": (MEDIA / "bench.json").read_text()}
-    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if not isinstance(stored, dict) or stored.get("machine") != about["machine"] or stored.get("scene") != about["scene"]:
-        stored = {"cases": {}}
-    return {**about, "cases": stored["cases"]}
+def read_results(docs):
+    path = docs / "bench.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    return stored if isinstance(stored.get("cases"), dict) else {"cases": {}}
 
 
-def save_results(results):
-    part = RESULTS.with_suffix(".part")
+def results_here(docs):
+    """What was measured on this machine, with this scene."""
+    about = {"machine": machine(), "scene": SCENE.read_text() if SCENE.exists() else None}
+    stored = read_results(docs)
+    return {**about, "cases": stored["cases"] if all(stored.get(k) == v for k, v in about.items()) else {}}
+
+
+def save_results(results, docs):
+    path = docs / "bench.json"
+    part = path.with_suffix(".part")
     part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    part.rename(RESULTS)
+    part.rename(path)
 
 
-def choose(args):
-    if args.mode == "quick":
-        ids = QUICK
-    elif args.mode == "full":
-        ids = full()
-    else:
-        ids = STANDARD
-    if args.cases:
-        known = dict.fromkeys(STANDARD + full())
-        ids = [i for pattern in args.cases for i in (fnmatch.filter(known, pattern) or [pattern])]
-    return list(dict.fromkeys(ids))
+class Job:
+    """Something to measure: a case, or one of OTHERS."""
+
+    def __init__(self, name, args):
+        self.id, self.why_not = name, None
+        if name in OTHERS:
+            self.measure, self.seconds, self.version = OTHERS[name]
+            return
+        case = Case(name)
+        window, windows = case.windows(args.mode, args.window, args.windows)
+        self.measure = lambda: measure_case(case, window, windows)
+        self.seconds, self.version, self.why_not = case.seconds(window, windows), case.program.version, case.program.missing()
+
+    def known(self, results):
+        """Is it measured already, with this program and in peace?"""
+        old = results["cases"].get(self.id)
+        return old and "failed" not in old and old["version"] == self.version() and old.get("others_cpu", 0) < BUSY
 
 
-def plan(ids, args, results):
-    """(id, measure(), seconds that it takes, version) of what is to be done."""
-    todo = []
-    for i in ids:
-        if i in OTHERS:
-            function, seconds, version = OTHERS[i]
-            version = version()
-        else:
-            case = Case(i)
-            if not available(case.program):
-                print(f"bench: {i}: left out, {case.program.needs} is not installed")
-                continue
-            window, windows = case.seconds(args)
-            function = (lambda c=case, w=window, n=windows: measure_case(c, w, n))
-            seconds, version = case.duration(args), case.version()
-        old = results["cases"].get(i)
-        known = old and "failed" not in old and old["version"] == version and old.get("others_cpu", 0) < BUSY
-        if not known or args.fresh or args.mode == "quick":
-            todo.append((i, function, seconds, version))
-    return todo
+def plan(args, results):
+    """The jobs that are to be done."""
+    jobs = []
+    for job in (Job(name, args) for name in choose(args.mode, args.cases)):
+        if job.why_not:
+            print(f"bench: {job.id}: left out, {job.why_not}")
+        elif args.fresh or args.mode == "quick" or not job.known(results):
+            jobs.append(job)
+    return jobs
 
 
 def brief(result):
@@ -270,56 +246,95 @@ def brief(result):
                      if k in result)
 
 
-def measure_all(todo, results, keep):
-    measured = {}
-    left = sum(t[2] for t in todo)
-    print(f"bench: {len(todo)} to measure, about {left / 60:.0f} minutes", flush=True)
-    for i, function, seconds, version in todo:
-        result = {"version": version, "when": time.strftime("%Y-%m-%d %H:%M", time.gmtime()), **function()}
-        measured[i] = result
-        left -= seconds
-        print(f"{i}: {brief(result)}  [{left / 60:.0f} min left]", flush=True)
-        if keep:
-            results["cases"][i] = result
-            save_results(results)
+def measure_all(jobs, keep):
+    """KEEP(id, result) is called after each."""
+    measured, left = {}, sum(job.seconds for job in jobs)
+    print(f"bench: {len(jobs)} to measure, about {left / 60:.0f} minutes", flush=True)
+    for job in jobs:
+        began, when = time.monotonic(), time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+        result = {"when": when, **job.measure(), "version": job.version(), "took_s": round(time.monotonic() - began)}
+        measured[job.id] = result
+        left -= job.seconds
+        print(f"{job.id}: {brief(result)}  [{result['took_s']} s; {left / 60:.0f} min left]", flush=True)
+        keep(job.id, result)
     return measured
 
 
 def draw_scene():
     """Once, and again when the drawing changed."""
-    drawing, about = ROOT / "tests" / "bench" / "scene.py", MEDIA / "bench.json"
+    drawing = ROOT / "tests" / "bench" / "scene.py"
     made_by = hashlib.sha256(drawing.read_bytes()).hexdigest()[:12]
-    if about.exists() and json.loads(about.read_text()).get("made_by") == made_by:
+    if SCENE.exists() and json.loads(SCENE.read_text()).get("made_by") == made_by:
         return
     print("bench: drawing the scene (a minute, once)", flush=True)
-    subprocess.run([sys.executable, str(drawing), str(MEDIA)], check=True)
+    if subprocess.run([sys.executable, str(drawing), str(MEDIA)]).returncode:
+        sys.exit("bench: there is no scene to measure with")
+
+
+def leave_nothing_behind():
+    """End what still runs below this process; programs whose parents ended come to us, see main()."""
+    for pid in measure.tree(os.getpid())[1:]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def check_installed():
+    """`./run bench` installs all this; who calls this program otherwise is told what to do."""
+    missing = [package for module, package in (("cv2", "python3-opencv"), ("numpy", "python3-numpy"),
+                                               ("matplotlib", "python3-matplotlib")) if not find_spec(module)]
+    missing += [p for p in ("ffmpeg",) if not shutil.which(p)]
+    if missing:
+        sys.exit(f"bench: missing packages: {' '.join(missing)}; ./run bench installs them")
+    for program in ("server/kentongan", "tests/camera/kt-camera", "tests/bench/viewers"):
+        if not (BUILD / program).exists():
+            sys.exit(f"bench: {BUILD / program} is not built; ./run bench builds it")
+
+
+def run(args):
+    check_installed()
+    if not args.plan:
+        draw_scene()
+        (BUILD / "bench").mkdir(parents=True, exist_ok=True)
+        args.out.mkdir(parents=True, exist_ok=True)
+    results = results_here(args.out)
+    jobs = plan(args, results) if args.mode != "report" else []
+    if args.plan:
+        print("\n".join(f"{job.seconds:5d} s  {job.id}" for job in jobs), f"\n{sum(job.seconds for job in jobs) / 60:.1f} minutes")
+        return
+
+    def keep(name, result):
+        results["cases"][name] = result
+        save_results(results, args.out)
+
+    if args.mode == "quick":
+        report.compare(measure_all(jobs, lambda *_: None), read_results(args.out), results["machine"])
+        return
+    if jobs:
+        measure_all(jobs, keep)
+    report.write(results, args.out)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", default="standard", choices=["quick", "standard", "full", "report"])
     parser.add_argument("--cases", nargs="+", metavar="PATTERN", help="ids of cases, or shell patterns of them")
-    parser.add_argument("--window", type=int, metavar="S", help="seconds of a window")
-    parser.add_argument("--windows", type=int, metavar="N", help="how many windows (3)")
+    parser.add_argument("--window", type=int, metavar="S", help="seconds of a window, rounded up to show the whole scene")
+    parser.add_argument("--windows", type=int, metavar="N", help="how many windows")
     parser.add_argument("--fresh", action="store_true", help="measure again what is known already")
-    parser.add_argument("--list", action="store_true", help="say what would be measured")
-    parser.add_argument("--dry", action="store_true", help="change no file")
+    parser.add_argument("--plan", action="store_true", help="only say what would be measured, and for how long")
+    parser.add_argument("--out", type=pathlib.Path, default=DOCS, metavar="DIR",
+                        help="keep results, table and plots here (docs/), and compare with those here")
     args = parser.parse_args()
-    draw_scene()
-    (BUILD / "bench").mkdir(exist_ok=True)
-    results = load_results()
-    if args.mode != "report":
-        todo = plan(choose(args), args, results)
-        if args.list:
-            print("\n".join(f"{t[2]:5d} s  {t[0]}" for t in todo), f"\n{sum(t[2] for t in todo) / 60:.0f} minutes")
-            return
-        quick = args.mode == "quick"
-        measured = measure_all(todo, results, keep=not (quick or args.dry))
-        if quick:
-            report.compare(measured, results["cases"])
-        if quick or args.dry:
-            return
-    report.write(results, ROOT / "docs")
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(args)
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted; what was measured is kept")
+    finally:
+        leave_nothing_behind()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 /*
  * viewers.c - pages of live tiles, as a browser opens them, from a running server.
  *
- *   viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS
+ *   viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS EPOCH_US FPS
  *
  * Viewer v shows cameras v+1, v+2, … in its tiles. Prints one JSON object: what
- * came in SECONDS after WARM_UP seconds, how late (from the capture time in each
- * message to its last byte here), and how long the first picture of a tile took
- * (from asking to the last byte of its first key frame).
+ * came in SECONDS after WARM_UP seconds, how late (from the moment when the camera
+ * took the frame to its last byte here), and how long the first picture of a tile
+ * took (from asking to the last byte of its first key frame).
+ *
+ * The cameras of the simulator take frames at EPOCH_US (on this machine's clock)
+ * and every 1/FPS seconds from there, all of them: the capture time in a message
+ * tells which frame it is.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +48,14 @@ struct viewer {
 static struct samples late, first;
 static unsigned long long bytes, messages, drops;
 static bool measuring;
+static int64_t epoch_us, fps;
+
+/* When the camera took the frame that the recorder says was taken at WALL_US. */
+static int64_t taken_us(int64_t wall_us)
+{
+    const int64_t frame = ((wall_us - epoch_us) * fps + KT_SECOND_US / 2) / KT_SECOND_US;
+    return epoch_us + frame * KT_SECOND_US / fps;
+}
 
 static void add(struct samples *s, int64_t us)
 {
@@ -76,7 +88,7 @@ static void message_ends(struct viewer *v)
     }
     if (measuring && v->wall_us) {
         messages++;
-        add(&late, kt_clock_wall_us() - v->wall_us);
+        add(&late, kt_clock_wall_us() - taken_us(v->wall_us));
     }
 }
 
@@ -220,12 +232,15 @@ static void run_for(int epoll, double seconds)
 
 int main(int argc, char **argv)
 {
-    if (argc != 9) {
-        fprintf(stderr, "usage: viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS\n");
+    if (argc != 11) {
+        fprintf(stderr, "usage: viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS "
+                "EPOCH_US FPS\n");
         return 2;
     }
     const int n = atoi(argv[3]), tiles = atoi(argv[4]), cameras = atoi(argv[5]);
     const double warm_up = atof(argv[7]), seconds = atof(argv[8]);
+    epoch_us = atoll(argv[9]);
+    fps = atoi(argv[10]);
     struct viewer *viewers = calloc((size_t)n + 1, sizeof(*viewers));
     late.us = malloc(SAMPLES_MAX * sizeof(*late.us));
     first.us = malloc(SAMPLES_MAX * sizeof(*first.us));
