@@ -11,6 +11,7 @@ import { createHmac } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, Browser, Cameras, check, enter, KENTONGAN, note, pause, run, Server, test, until, visit } from './kt.mjs';
+import { STRIP_SOURCE } from './strip.mjs';
 
 const WORD = 'ronda-malam-jumat';
 const HEAD = 'bu-rt';
@@ -181,6 +182,33 @@ test('a package that waits is cancelled, and made again on request', async () =>
 
 const shownIn = async (p) => p.evaluate(() => [...document.querySelectorAll('.sides input')].map((i) => Number(i.value)));
 const BOX = [[0.5, 0.25], [0.9, 0.75]]; // what is dragged: corners
+
+test('boxes are drawn over the incident’s own picture, at any moment of it; where there is none that is said', async () => {
+  const { from, to } = await server.api('GET', `/incidents/${incident}`);
+  await visit(page, `#/incidents/${incident}/copy`);
+  await page.waitForSelector('.draw canvas');
+  const read = () => page.evaluate(`(${STRIP_SOURCE})(document.querySelector('.draw canvas'))`);
+  /* How long before T (ms) the picture was taken, in seconds of the camera's loop. */
+  const before = async (t) => {
+    let tick = null; // 0 is one, too
+    await until('the picture is there', 8, async () => { tick = await read(); return tick !== null; });
+    return (cameras.loopTime(0, t) - tick / 30 + cameras.loop(0)) % cameras.loop(0);
+  };
+  const age = await before(Date.parse(from)); // of the key frame before it
+  check(age < 4, `the picture is ${age} s older than the beginning`);
+  const slider = page.locator('.moment input').first();
+  await slider.focus();
+  await page.keyboard.press('End');
+  await until('the picture is of the end', 8, async () => (await before(Date.parse(to))) < 4);
+  check((await slider.getAttribute('aria-valuetext')) !== null && /WIB/.test(await page.locator('.moment .num').first().textContent()), 'the moment is not said');
+  const old = await server.api('POST', '/incidents', { title: 'Lama', from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:01:00Z', cameras: ['cam03'] });
+  await visit(page, `#/incidents/${old.id}/copy`);
+  await has(page, 'ini gambarnya sekarang');
+  await page.waitForSelector('.draw img');
+  check(await page.locator('.moment').count() === 0, 'a moment can be chosen where there is none');
+  await server.api('DELETE', `/incidents/${old.id}`);
+  page.problems = page.problems.filter((p) => !(p.includes('404') && p.includes('/cam03/keyframe.mp4'))); // Chromium logs the answer
+});
 
 test('a copy for looking at: cameras are chosen, boxes dragged, moved by keys and typed; it is never called evidence', async () => {
   await visit(page, `#/incidents/${incident}`);

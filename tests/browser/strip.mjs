@@ -4,9 +4,9 @@
  * bit, "1"; the unit is 1/30 s of loop time.
  */
 
-/** Runs in the page: the tick shown by VIDEO, or null when the strip is not to be read. */
+/** Runs in the page: the tick shown by VIDEO (or a canvas), or null when the strip is not to be read. */
 export function readStrip(video) {
-  const { videoWidth: w, videoHeight: h } = video;
+  const { videoWidth: w = video.width, videoHeight: h = video.height } = video;
   if (!w || video.readyState < 2) return null;
   const cell = (12 * w) / 1920;
   const canvas = readStrip.canvas ?? (readStrip.canvas = new OffscreenCanvas(1, 1));

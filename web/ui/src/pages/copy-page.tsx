@@ -1,5 +1,6 @@
 /* copy-page.tsx - asking for copies for looking at: of which cameras, and what of their pictures is covered. */
 import { useSignal } from '@preact/signals';
+import { ms } from '../api/client';
 import { type ExportWish, type IncidentDetail, people } from '../api/people';
 import { t } from '../i18n';
 import { Empty, errorText, Failed, Loading } from '../parts/basics';
@@ -46,7 +47,7 @@ function CopyForm({ incident: i }: { incident: IncidentDetail }) {
         {i.cameras.map((c) => (
           <section key={c} class="panel" aria-label={cameraName(c)}>
             <label class="check"><input type="checkbox" checked={chosen.value.includes(c)} onChange={() => toggle(c)} /><strong>{cameraName(c)}</strong></label>
-            {chosen.value.includes(c) && <CopyBoard camera={c} masks={masks.value[c] ?? []} full={wanted.length >= MAX_MASKS} onChange={(m) => { masks.value = { ...masks.value, [c]: m }; }} />}
+            {chosen.value.includes(c) && <CopyBoard camera={c} from={ms(i.from)} to={ms(i.to)} masks={masks.value[c] ?? []} full={wanted.length >= MAX_MASKS} onChange={(m) => { masks.value = { ...masks.value, [c]: m }; }} />}
           </section>
         ))}
         {unheld && <p class="notice warn rounded">{t('viewing.holdsFirst')}</p>}

@@ -14,10 +14,10 @@ export class Scrubber {
   private dead = false;
   private readonly cache = new Map<number, ImageBitmap>();
 
-  /** DRAW gets the picture and the time of its frame (null when the server did not say). */
+  /** DRAW gets the picture and the time of its frame (null when the server did not say); MISSED, that there is none. */
   constructor(private readonly camera: string, private readonly stream: StreamName,
               private readonly draw: (picture: CanvasImageSource, width: number, height: number, at: number | null) => void,
-              private readonly step = 1000) {
+              private readonly step = 1000, private readonly missed: () => void = () => undefined) {
     this.video.muted = true;
     this.video.playsInline = true;
     this.video.preload = 'auto';
@@ -46,12 +46,13 @@ export class Scrubber {
     }
     try {
       const response = await fetch(api.keyframeUrl(this.camera, t, this.stream));
-      if (!response.ok) return;
+      if (!response.ok) { this.missed(); return; }
       const at = response.headers.get('Kentongan-Start');
       const url = URL.createObjectURL(await response.blob());
       const shown = await this.decode(url);
       URL.revokeObjectURL(url);
-      if (!shown || this.dead) return;
+      if (this.dead) return;
+      if (!shown) { this.missed(); return; }
       this.draw(this.video, this.video.videoWidth, this.video.videoHeight, at ? ms(at) : null);
       await this.remember(t);
     } catch {
