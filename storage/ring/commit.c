@@ -1,9 +1,11 @@
 #include "storage/ring/commit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <openssl/evp.h>
 
+#include "server/base/log.h"
 #include "storage/ring/vec.h"
 
 static const uint8_t zeros[KT_PAGE];
@@ -171,22 +173,65 @@ static void advance(struct kt_commit *c)
     atomic_fetch_add(&count->payload_bytes, c->payload_bytes);
 }
 
-int kt_commit_write(struct kt_commit *c)
+int kt_commit_footer(const struct kt_commit *c, struct kt_footer *out)
+{
+    kt_ring *ring = c->ring;
+    const struct kt_writer *w = &ring->w;
+    kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
+    int ret = kt_toc_copy(&toc, w->toc);
+    for (size_t i = 0; ret == 0 && i < c->n_records; i++) {
+        const struct kt_stretch *stretch;
+        bool grown;
+        ret = kt_toc_add(toc, &c->records[i].h, c->records[i].offset, &stretch, &grown);
+    }
+    if (ret < 0)
+        return ret;
+    out->size = (size_t)kt_toc_footer_space(toc);
+    out->bytes = malloc(out->size);
+    if (!out->bytes)
+        return -ENOMEM;
+    struct kt_trailer t = { .slab_seq = w->slab_seq, .last_seq = c->seq,
+                            .commit = w->commit + (c->n_records > 0),
+                            .data_end = w->pos + kt_page_up(c->bytes) };
+    memcpy(t.uuid, ring->meta.uuid, KT_UUID_SIZE);
+    memcpy(t.head, c->head, KT_HASH_SIZE);
+    const struct kt_slab *slab = kt_index_slab(ring->ix, w->slab_seq);  /* the writer alone changes it */
+    t.first_seq = slab->first_seq;
+    memcpy(t.first_prev, slab->first_prev, KT_HASH_SIZE);
+    kt_toc_encode(toc, &t, ring->meta.slab_bytes, out->bytes);
+    out->at = t.footer_offset;
+    return 0;
+}
+
+static void write_footer(kt_ring *ring, struct kt_footer *footer)
+{
+    const int ret = kt_io_write_buf(ring->io, ring->w.fd, footer->bytes, footer->size, footer->at);
+    footer->written = ret == 0;
+    if (ret == 0)
+        atomic_fetch_add(&ring->count.bytes, footer->size);
+    else
+        kt_warn("ring", "%s: slab %" PRIu64 " could not be sealed: %s", ring->name, ring->w.slab_seq,
+                kt_strerror(ret));
+}
+
+int kt_commit_write(struct kt_commit *c, struct kt_footer *footer)
 {
     kt_ring *ring = c->ring;
     struct kt_writer *w = &ring->w;
-    if (c->n_records == 0)
+    if (c->n_records == 0 && !footer)
         return 0;
     const size_t pad = (size_t)(kt_page_up(c->bytes) - c->bytes);
     int ret = pad > 0 ? add_iov(c, zeros, pad) : 0;
-    w->commit++;                        /* a failed commit's number is never used again */
-    if (ret == 0)
+    w->commit += c->n_records > 0;      /* a failed commit's number is never used again */
+    if (ret == 0 && c->n_records > 0)
         ret = kt_io_write(ring->io, w->fd, c->iov, c->n_iov, w->pos);
+    if (ret == 0 && footer)
+        write_footer(ring, footer);
     if (ret == 0) {
         atomic_fetch_add(&ring->count.fsyncs, 1);
         ret = ring->io->fdatasync(ring->io->user, w->fd);
     }
-    if (ret < 0)
+    if (ret < 0 || c->n_records == 0)
         return ret;
     ret = publish(c);
     advance(c);

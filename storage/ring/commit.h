@@ -50,10 +50,21 @@ uint8_t *kt_commit_keep(struct kt_commit *c, const void *data, size_t size);
 /* Is there an init segment HASH in the open slab, or on its way? */
 bool kt_commit_has_init(const struct kt_commit *c, const uint8_t hash[KT_HASH_SIZE]);
 
-/* Write and sync. On success everything is published; on failure nothing is.
+/* What seals a slab, written with its last commit. */
+struct kt_footer {
+    uint8_t *bytes;
+    size_t size;
+    uint64_t at;                        /* in the slab */
+    bool written;                       /* set by kt_commit_write() */
+};
+
+/* The footer of the open slab as it is with this commit. BYTES are malloc'd. */
+kt_must_check int kt_commit_footer(const struct kt_commit *c, struct kt_footer *out);
+
+/* Write and sync, with FOOTER, which may be NULL; a footer that cannot be written is left out. On success everything is published; on failure nothing is.
  * The commit is empty afterwards in both cases, except for its records after a
  * failure: kt_commit_reset() after looking at them. */
-kt_must_check int kt_commit_write(struct kt_commit *c);
+kt_must_check int kt_commit_write(struct kt_commit *c, struct kt_footer *footer);
 void kt_commit_reset(struct kt_commit *c);
 void kt_commit_free(struct kt_commit *c);
 

@@ -58,7 +58,7 @@ static int push_locked(kt_ring *ring, const struct kt_item *item)
     if (ret < 0)
         return ret;
     ring->taken++;
-    if (ring->queue.n == 1 || ring->queue.bytes >= ring->queue_bytes / 2)
+    if (ring->queue.n == 1 || ring->queue.bytes >= ring->wake_bytes)
         pthread_cond_signal(&ring->wake);
     return 0;
 }

@@ -36,7 +36,7 @@ static int choose_size(struct kt_meta *meta, const struct kt_ring_params *p, str
 {
     uint64_t slab = p->slab_bytes;
     if (slab == 0) {
-        slab = p->size_bytes / 64;
+        slab = p->size_bytes / 16;
         const uint64_t max = p->size_bytes > (UINT64_C(8) << 40) ? HUGE_SLAB : MAX_AUTO_SLAB;
         slab = slab < MIN_AUTO_SLAB ? MIN_AUTO_SLAB : slab > max ? max : slab;
         if (p->size_bytes / slab < MIN_SLABS)

@@ -100,6 +100,7 @@ struct kt_ring {
     pthread_mutex_t lock;               /* leaf */
     pthread_cond_t wake, done;          /* for the writer; for those who wait for it */
     struct kt_item_list queue;
+    size_t wake_bytes;                  /* the writer does not wait for the interval when so much is queued */
     size_t in_flight;                   /* bytes the writer has taken and not yet committed */
     uint64_t taken, finished;           /* items ever queued; items ever committed or lost */
     uint64_t lost, lost_told;           /* commits that failed; that a flush reported */

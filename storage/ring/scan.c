@@ -177,7 +177,9 @@ static int drop_torn_tail(struct kt_scan *s)
         struct kt_scan_item *item = &s->items[i];
         if (item->offset < last.commit_offset)
             continue;
-        bool bad = item->state != KT_SCAN_GOOD;
+        const bool first = i == 0 || item[-1].offset < last.commit_offset;
+        /* What comes before the first record that is found may be what was torn. */
+        bool bad = item->state != KT_SCAN_GOOD || (first && item->offset != last.commit_offset);
         if (!bad && i > 0 && memcmp(item->h.prev, item[-1].h.hash, KT_HASH_SIZE) != 0)
             bad = item->h.seq == item[-1].h.seq + 1;
         if (!bad && !s->payloads) {

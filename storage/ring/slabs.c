@@ -428,14 +428,30 @@ static int take_stream_records(kt_ring *ring, int fd, struct kt_scan *scan)
     return ret;
 }
 
-/* The newest slab's footer may be torn in a place that nobody has looked at yet. */
-static int check_newest_footer(kt_ring *ring, int fd, struct found *f)
+/* A footer is synced with the last commit of its slab. It counts when that commit does: in the newest slab
+ * when it is whole, and the footer itself, of which only a part was looked at yet. */
+static int check_newest_footer(kt_ring *ring, int fd, struct found *f, struct kt_scan scan)
 {
     kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
-    const int ret = kt_ring_read_footer(ring, fd, f->slab_seq, &toc);
+    int ret = kt_ring_read_footer(ring, fd, f->slab_seq, &toc);
+    if (ret == 0)
+        ret = kt_scan_slab(&scan);
+    if (ret == 0 && (scan.n == 0 || scan.items[scan.n - 1].h.seq != f->trailer.last_seq ||
+                     memcmp(scan.items[scan.n - 1].h.hash, f->trailer.head, KT_HASH_SIZE) != 0))
+        ret = -EBADMSG;
+    kt_scan_free(&scan);
     if (ret == -EBADMSG || ret == -ESTALE)
         f->has_footer = false;
     return ret == -EBADMSG || ret == -ESTALE ? 0 : ret;
+}
+
+/* In an older slab the last commit counts when the next slab goes on from it; when its sync failed, that
+ * begins with the same number. */
+static bool is_behind(const struct found *f, const struct found *next)
+{
+    const struct kt_trailer *t = &f->trailer;
+    return t->last_seq >= next->first_seq || (t->last_seq + 1 == next->first_seq &&
+                                              memcmp(t->head, next->first_prev, KT_HASH_SIZE) != 0);
 }
 
 static int take_slab(kt_ring *ring, struct found *f, const struct found *next)
@@ -448,7 +464,11 @@ static int take_slab(kt_ring *ring, struct found *f, const struct found *next)
         .io = ring->io, .fd = fd, .slab_bytes = ring->meta.slab_bytes, .uuid = ring->meta.uuid,
         .slab_seq = f->slab_seq, .bounded = next, .max_seq = next ? next->first_seq - 1 : 0,
     };
-    int ret = newest && f->has_footer ? check_newest_footer(ring, fd, f) : 0;
+    int ret = 0;
+    if (newest && f->has_footer)
+        ret = check_newest_footer(ring, fd, f, scan);
+    else if (f->has_footer && is_behind(f, next))
+        f->has_footer = false;
     if (ret == 0)
         ret = f->has_footer ? take_sealed(ring, fd, f) : take_scanned(ring, fd, &scan, f);
     if (ret == 0 && newest && f->has_footer)

@@ -16,6 +16,46 @@ int kt_toc_create(struct kt_toc **out, uint64_t slab_seq)
     return 0;
 }
 
+static int copy_array(void *pout, size_t n, size_t size)
+{
+    void **out = pout;
+    const void *from = *out;
+    *out = NULL;
+    if (n == 0)
+        return 0;
+    *out = reallocarray(NULL, n, size);
+    if (!*out)
+        return -ENOMEM;
+    memcpy(*out, from, n * size);
+    return 0;
+}
+
+int kt_toc_copy(struct kt_toc **out, const struct kt_toc *toc)
+{
+    kt_cleanup(kt_toc_unref) struct kt_toc *copy = NULL;
+    int ret = kt_toc_create(&copy, toc->slab_seq);
+    if (ret < 0)
+        return ret;
+    *copy = *toc;
+    copy->refs = 1;
+    copy->n_streams = 0;
+    copy->cap_stretches = copy->n_stretches;
+    copy->cap_inits = copy->n_inits;
+    copy->cap_streams = toc->n_streams;
+    ret = copy_array(&copy->streams, toc->n_streams, sizeof(*copy->streams));
+    if (copy_array(&copy->stretches, copy->n_stretches, sizeof(*copy->stretches)) < 0 ||
+        copy_array(&copy->inits, copy->n_inits, sizeof(*copy->inits)) < 0)
+        ret = -ENOMEM;
+    while (ret == 0 && copy->n_streams < toc->n_streams) {
+        struct kt_toc_stream *s = &copy->streams[copy->n_streams++];
+        s->cap = s->n;
+        ret = copy_array(&s->entries, s->n, sizeof(*s->entries));
+    }
+    if (ret == 0)
+        *out = kt_steal_ptr(&copy);
+    return ret;
+}
+
 struct kt_toc *kt_toc_ref(struct kt_toc *toc)
 {
     __atomic_add_fetch(&toc->refs, 1, __ATOMIC_RELAXED);

@@ -35,6 +35,8 @@ struct kt_toc {
 };
 
 kt_must_check int kt_toc_create(struct kt_toc **out, uint64_t slab_seq);
+/* A copy that grows by itself. */
+kt_must_check int kt_toc_copy(struct kt_toc **out, const struct kt_toc *toc);
 struct kt_toc *kt_toc_ref(struct kt_toc *toc);
 void kt_toc_unref(struct kt_toc **toc);
 

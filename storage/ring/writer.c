@@ -10,6 +10,7 @@
 
 #define HEAD_INTERVAL_US (60 * KT_SECOND_US)
 #define COMMIT_MAX (16u << 20)          /* bytes; a backlog is written in several commits */
+#define SEAL_ROOM_MAX (1u << 20)
 #define MAX_FAILURES 3                  /* slabs in a row, then the ring has failed */
 #define RETRY_US (5 * KT_SECOND_US)
 #define RATE_SECONDS 120.0
@@ -62,6 +63,11 @@ static int add_head(struct kt_commit *c)
 
 /* ---- slabs ---- */
 
+static void free_footer(struct kt_footer *footer)
+{
+    free(footer->bytes);
+}
+
 static void leave_slab(kt_ring *ring)
 {
     struct kt_writer *w = &ring->w;
@@ -69,61 +75,6 @@ static void leave_slab(kt_ring *ring)
         ring->io->close(ring->io->user, w->fd);
     w->fd = -1;
     kt_toc_unref(&w->toc);
-}
-
-static int write_footer(kt_ring *ring)
-{
-    struct kt_writer *w = &ring->w;
-    const uint64_t space = kt_toc_footer_space(w->toc);
-    kt_cleanup(kt_freep) uint8_t *footer = malloc(space);
-    if (!footer)
-        return -ENOMEM;
-    struct kt_trailer t = { .slab_seq = w->slab_seq, .last_seq = w->seq, .commit = w->commit,
-                            .data_end = w->pos };
-    memcpy(t.uuid, ring->meta.uuid, KT_UUID_SIZE);
-    memcpy(t.head, w->head, KT_HASH_SIZE);
-    const struct kt_slab *slab = kt_index_slab(ring->ix, w->slab_seq);  /* we alone change it */
-    t.first_seq = slab->first_seq;
-    memcpy(t.first_prev, slab->first_prev, KT_HASH_SIZE);
-    kt_toc_encode(w->toc, &t, ring->meta.slab_bytes, footer);
-    int ret = kt_io_write_buf(ring->io, w->fd, footer, space, t.footer_offset);
-    if (ret == 0) {
-        atomic_fetch_add(&ring->count.fsyncs, 1);
-        ret = ring->io->fdatasync(ring->io->user, w->fd);
-    }
-    atomic_fetch_add(&ring->count.bytes, space);
-    return ret;
-}
-
-/* Sign, write the footer, close. Should the footer fail, the slab's toc stays
- * in memory, and the next start scans the slab. */
-static void seal(struct kt_commit *c)
-{
-    kt_ring *ring = c->ring;
-    struct kt_writer *w = &ring->w;
-    /* After a cut in the middle of sealing, a second head may find no room. */
-    int ret = w->unsigned_records && kt_commit_fits(c, 0, 0) ? add_head(c) : 0;
-    if (ret == 0)
-        ret = kt_commit_write(c);
-    kt_commit_reset(c);
-    if (ret == 0) {
-        w->unsigned_records = false;
-        w->last_head_us = kt_clock_mono_us();
-        ret = write_footer(ring);
-    }
-    if (ret == 0) {
-        pthread_rwlock_wrlock(&ring->ix->lock);
-        struct kt_slab *slab = kt_index_slab(ring->ix, w->slab_seq);
-        slab->sealed = true;
-        kt_toc_unref(&slab->toc);
-        pthread_rwlock_unlock(&ring->ix->lock);
-        /* Hardly anybody asks for it soon: leave the memory to what is read again. */
-        (void)posix_fadvise(w->fd, 0, 0, POSIX_FADV_DONTNEED);
-    } else {
-        kt_warn("ring", "%s: slab %" PRIu64 " could not be sealed: %s", ring->name, w->slab_seq,
-                kt_strerror(ret));
-    }
-    leave_slab(ring);
 }
 
 /* The next file in turn gets a new life; what it held is gone from here on. */
@@ -273,11 +224,9 @@ static void commit_failed(struct kt_commit *c, int error)
     }
 }
 
-static int finish_commit(struct kt_commit *c)
+static int write_commit(struct kt_commit *c, struct kt_footer *footer)
 {
-    if (c->n_records == 0)
-        return 0;
-    const int ret = kt_commit_write(c);
+    const int ret = kt_commit_write(c, footer);
     if (ret < 0) {
         commit_failed(c, ret);
         return ret;
@@ -288,6 +237,43 @@ static int finish_commit(struct kt_commit *c)
         set_state(c->ring, KT_RING_OK, 0);
     }
     return 0;
+}
+
+static int finish_commit(struct kt_commit *c)
+{
+    return c->n_records > 0 ? write_commit(c, NULL) : 0;
+}
+
+static void mark_sealed(kt_ring *ring)
+{
+    pthread_rwlock_wrlock(&ring->ix->lock);
+    struct kt_slab *slab = kt_index_slab(ring->ix, ring->w.slab_seq);
+    slab->sealed = true;
+    kt_toc_unref(&slab->toc);
+    pthread_rwlock_unlock(&ring->ix->lock);
+    /* Hardly anybody asks for it soon: leave the memory to what is read again. */
+    (void)posix_fadvise(ring->w.fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* The last commit of the slab, with its signed head and its footer: one sync for all. Without
+ * the footer the slab's toc stays in memory, and the next start scans the slab. */
+static void seal(struct kt_commit *c)
+{
+    struct kt_writer *w = &c->ring->w;
+    kt_cleanup(free_footer) struct kt_footer footer = { .size = 0 };
+    /* After a cut in the middle of sealing, a second head may find no room. */
+    const bool sign = (w->unsigned_records || c->n_records > 0) && kt_commit_fits(c, 0, 0);
+    const bool headed = sign && add_head(c) == 0;
+    const bool footed = kt_commit_footer(c, &footer) == 0;
+    if (write_commit(c, footed ? &footer : NULL) < 0)
+        return;
+    if (headed) {
+        w->unsigned_records = false;
+        w->last_head_us = kt_clock_mono_us();
+    }
+    if (footer.written)
+        mark_sealed(c->ring);
+    leave_slab(c->ring);
 }
 
 /* ---- records ---- */
@@ -333,8 +319,7 @@ static void put_draft(struct kt_commit *c, struct kt_draft *d)
     if (size > ring->max_record + (64u << 10) || ensure_slab(c) < 0)
         goto lost;
     if (!kt_commit_fits(c, size, 2)) {
-        if (finish_commit(c) == 0 && ring->w.pos > 0)
-            seal(c);
+        seal(c);
         if (ensure_slab(c) < 0)
             goto lost;
     }
@@ -414,6 +399,25 @@ static void update_rate(kt_ring *ring, uint64_t bytes)
     w->rate_since_us = now;
 }
 
+/* A slab with less room than this is full. */
+static uint64_t seal_room(const kt_ring *ring)
+{
+    const uint64_t room = ring->meta.slab_bytes / 64;
+    return room < SEAL_ROOM_MAX ? room : SEAL_ROOM_MAX;
+}
+
+/* Commit when so much waits: a commit that ends where the slab ends is not cut in two. */
+static size_t enough(const kt_ring *ring)
+{
+    const struct kt_writer *w = &ring->w;
+    const size_t most = ring->queue_bytes / 2 < COMMIT_MAX ? ring->queue_bytes / 2 : COMMIT_MAX;
+    if (w->fd < 0)
+        return most;
+    const uint64_t taken = w->pos + kt_toc_footer_space(w->toc) + seal_room(ring) * 3 / 4;
+    const uint64_t room = taken < ring->meta.slab_bytes ? ring->meta.slab_bytes - taken : 0;
+    return room < most ? (size_t)room : most;
+}
+
 static void commit_items(kt_ring *ring, const struct kt_item_list *items, bool last)
 {
     struct kt_commit c;
@@ -431,7 +435,12 @@ static void commit_items(kt_ring *ring, const struct kt_item_list *items, bool l
             drafts.a[i].h.flags |= KT_RECORD_CLOCK_UNSYNCED;
         put_draft(&c, &drafts.a[i]);
     }
-    maybe_head(&c, last);
+    /* Another commit for the little room that is left would be one more sync. */
+    const bool full = ring->w.fd >= 0 && c.n_records > 0 && !kt_commit_fits(&c, seal_room(ring), 1);
+    if (full)
+        seal(&c);
+    else
+        maybe_head(&c, last);
     if (finish_commit(&c) == 0 && ring->count.lost_intervals == lost)
         update_durable(ring, &drafts);
     kt_commit_free(&c);
@@ -444,11 +453,12 @@ static void commit_items(kt_ring *ring, const struct kt_item_list *items, bool l
 /* With the lock held: wait until there is something to do. */
 static void wait_for_work(kt_ring *ring, int64_t next_us)
 {
+    ring->wake_bytes = enough(ring);
     while (!ring->stopping) {
         const int64_t now = kt_clock_mono_us();
         const bool retry = ring->state != KT_RING_OK;
         const int64_t due = retry ? ring->w.retry_at_us : next_us;
-        const bool much = ring->queue.bytes >= ring->queue_bytes / 2;
+        const bool much = ring->queue.bytes >= ring->wake_bytes;
         if (now >= due && (ring->queue.n > 0 || retry))
             return;
         if (!retry && (ring->flush || (ring->queue.n > 0 && much)))
