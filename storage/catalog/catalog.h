@@ -36,6 +36,9 @@ void kt_catalog_close(kt_catalog **catalog);
 /* Wait until all queued writes are committed. */
 int kt_catalog_flush(kt_catalog *catalog);
 
+/* How often it waited for the disk (fsync) since it was opened. */
+uint64_t kt_catalog_syncs(kt_catalog *catalog);
+
 /* ------------------------------ cameras ------------------------------ */
 
 enum kt_analysis_mode {

@@ -174,7 +174,8 @@ class Kentongan(Program):
 
     def counters(self):
         text = self.fetch("/metrics").decode()
-        syncs = sum(float(line.split()[-1]) for line in text.splitlines() if "ring_syncs_total{" in line)
+        syncs = sum(float(line.split()[-1]) for line in text.splitlines()
+                    if line.startswith(("kentongan_ring_syncs_total{", "kentongan_catalog_syncs_total")))
         rings = self.get("/system")["rings"]
         return {"syncs": syncs, "payload": sum(r.get("written", 0) for r in rings),
                 "bytes": measure.bytes_written(self.pids()), "time": time.time()}

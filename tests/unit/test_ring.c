@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "storage/ring/check.h"
 #include "tests/unit/run_suite.h"
 
 static kt_ring *ring;
@@ -59,6 +60,32 @@ START_TEST(everything_is_there_again_after_a_restart)
     ck_assert_int_eq(kit_verify(&a, 0, INT64_MAX), 120);
     kt_init_unref(&a.init);
     kt_init_unref(&b.init);
+}
+END_TEST
+
+START_TEST(sealing_a_slab_is_no_sync_of_its_own)
+{
+    struct kit_feed f = kit_feed(ring, "a/main", 10000);
+    struct kt_ring_status before, after;
+    const int commits = 60;             /* of 100 000 bytes: ten fill a slab of 1 MiB */
+    kit_push_n(&f, GOP);
+    kit_flush(ring);
+    kt_ring_status(ring, &before);
+    for (int i = 0; i < commits; i++) {
+        kit_push_n(&f, GOP);
+        kit_flush(ring);
+    }
+    kt_ring_status(ring, &after);
+    const uint64_t slabs = (after.bytes_written - before.bytes_written) / MIB + 1;
+    ck_assert_uint_ge(slabs, 5);
+    ck_assert_uint_le(after.fsyncs - before.fsyncs, commits + slabs);   /* a batch may be cut in two */
+    kt_ring_close(&ring);
+    struct kt_verify v = { .user = NULL };
+    struct kt_error err;
+    ck_assert_int_eq(kt_ring_verify(kit_dir, &v, &err), 0);
+    ck_assert_msg(v.problems == 0, "%s", v.first_problem);
+    ring = kit_open();
+    kt_init_unref(&f.init);
 }
 END_TEST
 
@@ -272,6 +299,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, what_was_flushed_reads_back);
     tcase_add_test(t, everything_is_there_again_after_a_restart);
+    tcase_add_test(t, sealing_a_slab_is_no_sync_of_its_own);
     tcase_add_test(t, a_full_ring_overwrites_its_oldest_slab);
     tcase_add_test(t, a_query_inside_a_gop_starts_with_its_key_frame);
     tcase_add_test(t, a_second_process_cannot_open_it);

@@ -190,6 +190,12 @@ static void ring_metrics_write(FILE *f, const struct kt_web *web)
     }
 }
 
+static void catalog_metrics(FILE *f, const struct kt_web *web)
+{
+    metric(f, "catalog_syncs_total", "counter", "Times the catalog waited for the disk (fsync).");
+    fprintf(f, "kentongan_catalog_syncs_total %" PRIu64 "\n", kt_catalog_syncs(web->params.catalog));
+}
+
 static void live_metrics(FILE *f, struct kt_web *web)
 {
     struct kt_hub_status live;
@@ -228,6 +234,7 @@ enum MHD_Result web_metrics(struct web_request *r)
         camera_metrics(f, list, n);
     free(list);
     ring_metrics_write(f, r->web);
+    catalog_metrics(f, r->web);
     live_metrics(f, r->web);
     if (fclose(f) != 0) {
         free(text);
