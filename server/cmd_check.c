@@ -31,8 +31,10 @@ static void print_probe(const struct kt_probe *p, int seconds)
         printf("  %-32s FAILED: %s\n", p->name, p->why);
         return;
     }
-    printf("  %-32s %s %dx%d, %.1f fps (says %.0f), %.0f kbit/s, ", p->name, p->codec, p->width,
-           p->height, p->fps, p->fps_nominal, p->bitrate / 1000);
+    printf("  %-32s %s %dx%d, %.1f fps, ", p->name, p->codec, p->width, p->height, p->fps);
+    if (p->fps_nominal > 0)
+        printf("says %.0f, ", p->fps_nominal);
+    printf("%.0f kbit/s, ", p->bitrate / 1000);
     if (p->gop_seconds > 0)
         printf("key frame every %.1f s", p->gop_seconds);
     else

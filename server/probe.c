@@ -7,6 +7,7 @@
 
 #include "decoders/ingest/ingest.h"
 #include "decoders/decode/decode.h"
+#include "decoders/mux/sps_rate.h"
 #include "server/base/clock.h"
 
 #define SETTLE_US (KT_SECOND_US * 3 / 2)
@@ -90,6 +91,9 @@ static void take_picture(struct listener *l)
     if (kt_decoder_send(dec, l->key) < 0 || kt_decoder_send(dec, NULL) < 0 ||
         kt_decoder_receive(dec, &luma) < 0)
         return;
+    const AVRational rate = kt_rate_or_unknown(kt_decoder_rate(dec));
+    if (rate.num > 0)
+        p->fps_nominal = av_q2d(rate);
     if (!p->width) {
         p->width = luma.source_width;
         p->height = luma.source_height;

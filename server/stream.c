@@ -118,6 +118,9 @@ static void on_chunk(void *user, struct kt_chunk *chunk)
     s->status.refused_chunks += !recorded && s->n_rings > 0;
     if (!audio)
         s->status.last_frame_us = chunk->wall_us;
+    const AVRational rate = kt_mux_rate(s->mux);
+    if (rate.num > 0)
+        s->status.fps_nominal = av_q2d(rate);
     s->status.width = chunk->init->width;
     s->status.height = chunk->init->height;
     pthread_mutex_unlock(&s->lock);

@@ -152,6 +152,11 @@ const AVFrame *kt_decoder_frame(const kt_decoder *dec)
     return dec->have_frame ? dec->frame : NULL;
 }
 
+AVRational kt_decoder_rate(const kt_decoder *dec)
+{
+    return dec->ctx ? dec->ctx->framerate : (AVRational){ 0, 1 };
+}
+
 void kt_decoder_flush(kt_decoder *dec)
 {
     if (dec->ctx)

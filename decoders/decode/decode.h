@@ -58,6 +58,9 @@ kt_must_check int kt_decoder_receive(kt_decoder *dec, struct kt_luma *out);
 /* The full picture of the last kt_decoder_receive(), borrowed; NULL before. */
 const AVFrame *kt_decoder_frame(const kt_decoder *dec);
 
+/* Frames a second that the stream says it has, once a picture was decoded; 0/1: it does not. */
+AVRational kt_decoder_rate(const kt_decoder *dec);
+
 /* Forget references, e.g. before starting again at a key frame. */
 void kt_decoder_flush(kt_decoder *dec);
 

@@ -27,6 +27,7 @@ struct kt_mux {
     AVCodecParameters *video, *audio;   /* audio NULL: none, or not wanted */
     AVRational audio_time_base;
     struct kt_params sets;
+    AVRational rate;                /* of frames, as the sets say; 0/1 when they do not */
     bool sets_changed;              /* since the fragment was made */
     /* --- the run --- */
     kt_fragment *fragment;          /* NULL: waiting for a key frame */
@@ -187,7 +188,7 @@ static int start_run(kt_mux *mux, int64_t wall_us)
 static int describe(kt_mux *mux, const AVPacket *pkt)
 {
     const int width = mux->video->width, height = mux->video->height;
-    const int ret = kt_params_describe(&mux->sets, pkt, mux->video);
+    const int ret = kt_params_describe(&mux->sets, pkt, mux->video, &mux->rate);
     if (ret < 0)
         return ret;
     if (width != mux->video->width || height != mux->video->height)
@@ -309,6 +310,7 @@ int kt_mux_begin(kt_mux *mux, const struct kt_ingest_stream *stream, struct kt_e
         kt_mux_end(mux);
         return kt_error_set(err, ret, "no memory");
     }
+    mux->rate = (AVRational){ 0, 1 };
     kt_params_reset(&mux->sets, video->codec_id);
     kt_params_update(&mux->sets, video->extradata, (size_t)video->extradata_size);
     mux->sets_changed = true;
@@ -329,6 +331,11 @@ void kt_mux_end(kt_mux *mux)
     end_run(mux, KT_RUN_SESSION, kt_timeline_anchor_us(&mux->timeline));
     avcodec_parameters_free(&mux->video);
     avcodec_parameters_free(&mux->audio);
+}
+
+AVRational kt_mux_rate(const kt_mux *mux)
+{
+    return mux->rate;
 }
 
 int64_t kt_mux_last_wall_us(const kt_mux *mux)

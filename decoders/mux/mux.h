@@ -53,6 +53,10 @@ int kt_mux_packet(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us);
 /* The session ended. */
 void kt_mux_end(kt_mux *mux);
 
+/* Frames a second that the stream's parameter sets promise; 0/1 when they do not, and before the
+ * first key frame. */
+AVRational kt_mux_rate(const kt_mux *mux);
+
 /* The capture time the mux gave the last video packet, for analysis. */
 int64_t kt_mux_last_wall_us(const kt_mux *mux);
 

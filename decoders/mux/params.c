@@ -7,6 +7,8 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "decoders/mux/sps_rate.h"
+
 enum { VPS, SPS, PPS };
 
 struct nal {
@@ -148,7 +150,7 @@ static int ask_decoder(const AVCodecParameters *par)
 }
 
 /* libavcodec's parser reads the sets and the head of the frame. */
-static int ask_parser(const AVPacket *key, AVCodecParameters *par)
+static int ask_parser(const AVPacket *key, AVCodecParameters *par, AVRational *rate)
 {
     AVCodecParserContext *parser = av_parser_init(par->codec_id);
     AVCodecContext *ctx = avcodec_alloc_context3(NULL);
@@ -168,6 +170,7 @@ static int ask_parser(const AVPacket *key, AVCodecParameters *par)
             par->profile = ctx->profile;
             par->level = ctx->level;
         }
+        *rate = kt_rate_or_unknown(ctx->framerate);
     }
     avcodec_free_context(&ctx);
     if (parser)
@@ -191,20 +194,6 @@ static void jpeg_size(const AVPacket *key, AVCodecParameters *par)
     }
 }
 
-int kt_params_describe(const struct kt_params *params, const AVPacket *key, AVCodecParameters *par)
-{
-    int ret = set_extradata(params, par);
-    if (ret < 0)
-        return ret;
-    if (par->codec_id == AV_CODEC_ID_MJPEG)
-        jpeg_size(key, par);
-    else
-        ret = ask_parser(key, par);
-    if (ret < 0)
-        return ret;
-    return par->width > 0 && par->height > 0 ? 0 : -EINVAL;
-}
-
 /* Copy up to CAP bytes of an SPS without the emulation prevention bytes. */
 static size_t unescape(uint8_t *out, size_t cap, const uint8_t *in, size_t size)
 {
@@ -223,6 +212,41 @@ static uint32_t reverse_bits(uint32_t v)
     for (int i = 0; i < 32; i++)
         r |= (v >> i & 1) << (31 - i);
     return r;
+}
+
+static bool find_sps(const AVCodecParameters *par, struct nal *nal)
+{
+    for (size_t at = 0; next_nal(par->extradata, (size_t)par->extradata_size, &at, nal);)
+        if (kind_of(par->codec_id, nal) == SPS && nal->size >= 4)
+            return true;
+    return false;
+}
+
+static AVRational h264_rate(const AVCodecParameters *par)
+{
+    uint8_t sps[256];
+    struct nal nal;
+    if (!find_sps(par, &nal))
+        return (AVRational){ 0, 1 };
+    return kt_sps_rate(sps, unescape(sps, sizeof(sps), nal.data, nal.size));
+}
+
+int kt_params_describe(const struct kt_params *params, const AVPacket *key, AVCodecParameters *par,
+                       AVRational *rate)
+{
+    int ret = set_extradata(params, par);
+    *rate = (AVRational){ 0, 1 };
+    if (ret < 0)
+        return ret;
+    if (par->codec_id == AV_CODEC_ID_MJPEG)
+        jpeg_size(key, par);
+    else
+        ret = ask_parser(key, par, rate);
+    if (ret < 0)
+        return ret;
+    if (par->codec_id == AV_CODEC_ID_H264)
+        *rate = h264_rate(par);
+    return par->width > 0 && par->height > 0 ? 0 : -EINVAL;
 }
 
 /* ISO/IEC 14496-15 E.3: profile, compatibility (bits reversed), tier and level, constraints. */
@@ -252,13 +276,10 @@ int kt_params_codec(char out[KT_MIME_SIZE], const AVCodecParameters *par)
     if (!has_sets(par->codec_id))
         return -ENOTSUP;
     struct nal nal;
-    for (size_t at = 0; next_nal(par->extradata, (size_t)par->extradata_size, &at, &nal);) {
-        if (kind_of(par->codec_id, &nal) != SPS || nal.size < 4)
-            continue;
-        if (par->codec_id == AV_CODEC_ID_HEVC)
-            return hevc_codec(out, nal.data, nal.size);
-        snprintf(out, KT_MIME_SIZE, "avc1.%02x%02x%02x", nal.data[1], nal.data[2], nal.data[3]);
-        return 0;
-    }
-    return -ENOTSUP;
+    if (!find_sps(par, &nal))
+        return -ENOTSUP;
+    if (par->codec_id == AV_CODEC_ID_HEVC)
+        return hevc_codec(out, nal.data, nal.size);
+    snprintf(out, KT_MIME_SIZE, "avc1.%02x%02x%02x", nal.data[1], nal.data[2], nal.data[3]);
+    return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <libavcodec/codec_par.h>
 #include <libavcodec/packet.h>
+#include <libavutil/rational.h>
 
 #include "server/base/chunk.h"
 
@@ -37,11 +38,12 @@ bool kt_params_complete(const struct kt_params *params);
 
 /*
  * Fill *PAR for the muxer: extradata from PARAMS, and width, height and video_delay
- * (reordered frames) as the key frame KEY shows them.
+ * (reordered frames) as the key frame KEY shows them; *RATE is how many frames a second the
+ * sets promise, 0/1 when they do not.
  *   -EINVAL  the sets make no sense (no size)   -ENOMEM
  */
 kt_must_check int kt_params_describe(const struct kt_params *params, const AVPacket *key,
-                                     AVCodecParameters *par);
+                                     AVCodecParameters *par, AVRational *rate);
 
 /* The codecs string of RFC 6381, like "avc1.64001f"; -ENOTSUP when there is none. */
 kt_must_check int kt_params_codec(char out[KT_MIME_SIZE], const AVCodecParameters *par);

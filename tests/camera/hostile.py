@@ -42,6 +42,7 @@ ENCODED = {     # name: (seconds, fps, ffmpeg options)
     "still.h264": (20, 10, f"-vf {STILL}=20 -c:v libx264 -preset ultrafast -g 200 -keyint_min 200 -bf 0"),
     "still-long.h264": (310, 5, f"-vf {STILL}=310 -c:v libx264 -preset ultrafast -g 1500 -keyint_min 1500 -bf 0"),
     "noise.h264": (20, 10, f"-vf {STILL}=20,noise=alls=12:allf=t -c:v libx264 -preset ultrafast -g 200 -keyint_min 200 -bf 0"),
+    "says25.h264": (20, 25, "-vf scale=320:180 -c:v libx264 -preset ultrafast -g 50 -bf 0"),
     "plain.hevc": (10, 10, "-vf scale=320:180 -c:v libx265 -preset ultrafast -g 20 -x265-params log-level=error:bframes=0"),
     "audio.aac": (20, 10, "-c:a aac -b:a 32k -ar 16000 -ac 1 -f adts -vn"),
     "audio.ulaw": (20, 10, "-c:a pcm_mulaw -ar 8000 -ac 1 -f mulaw -vn"),

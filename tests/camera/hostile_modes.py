@@ -6,6 +6,7 @@ what a recorder must make of it (see tests/integration/test_hostile.py):
   restarts   the same, in several runs
   flagged    nothing worth recording comes: the state says so, and why, within 15 s
   quiet      the same, and nothing is said of the picture
+  slow       as restarts, and that it sends fewer frames than it says is told
   settles    after half a minute the recording is as good as what was sent
   refused    it never gets as far as a session; offline, with the reason
 `share` is how much of the time must be recorded at least of what restarts, `damaged` says that
@@ -462,6 +463,16 @@ class RateLie(Mode):
 
     def timestamp(self, n):
         return n * VIDEO_RATE * 2 // 25
+
+
+@mode("says-25-sends-21")
+class Says25Sends21(Mode):
+    """Says 25 frames a second in its parameter sets, stamps its frames so, and sends 21."""
+    expects = "slow"
+    video = "says25.h264"
+
+    def period(self):
+        return 1 / 21
 
 
 @mode("slow-clock")

@@ -106,6 +106,9 @@ def check_records(name, kind):
 def check_format(name, kind):
     """The clip of check_records() is what players need: video as it was sent, sound in AAC, every SEI in its place."""
     clip = server.folder / "clip.mp4"
+    if name in ("good", "hevc", "b-frames", "no-parameters", "udp-good"):     # from the parameter sets: the SDP does not say
+        camera = server.cameras()[name]
+        assert camera["fps_nominal"] == hostile.ENCODED[kind.video][1], camera["fps_nominal"]
     out, _ = tool("ffprobe", "-v", "error", "-show_entries", "stream=codec_type,codec_name,codec_tag_string", "-of", "json", clip)
     streams = {s["codec_type"]: s for s in json.loads(out)["streams"]}
     video = {"H264": ("h264", "avc1"), "H265": ("hevc", "hvc1"), "JPEG": ("mjpeg", "mp4v")}[
@@ -180,6 +183,13 @@ def check_frozen(name, kind):
     frozen = next((s.at for s in history[name] if s.state == "frozen"), None)
     assert frozen and frozen - first < 15, f"recording after {first:.1f} s, frozen after {frozen}"
     assert any(e["type"] == "camera-frozen" for e in server.events(camera=name)), "no event"
+
+
+def check_slow(name, kind):
+    check_restarts(name, kind)
+    camera = server.cameras()[name]
+    assert camera["fps_nominal"] == 25 and abs(camera["fps"] - 21) < 1, (camera["fps_nominal"], camera["fps"])
+    assert "rate-low" in camera["advice"], camera["advice"]
 
 
 def check_quiet(name, kind):
@@ -275,7 +285,7 @@ def secrets():
         assert b"malam" not in server.request("GET", path).body, path
 
 
-CHECKS = {"records": check_records, "restarts": check_restarts, "flagged": check_flagged, "frozen": check_frozen, "quiet": check_quiet,
+CHECKS = {"records": check_records, "restarts": check_restarts, "flagged": check_flagged, "frozen": check_frozen, "quiet": check_quiet, "slow": check_slow,
           "refused": check_refused, "settles": check_settles, "any": check_any}
 
 

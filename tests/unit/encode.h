@@ -54,7 +54,7 @@ static inline void kt_test_encode(struct kt_test_clip *clip, const char *encoder
     ctx->thread_count = 1;
     ctx->flags |= AV_CODEC_FLAG_BITEXACT;
     av_opt_set(ctx->priv_data, "preset", "veryfast", 0);
-    av_opt_set(ctx->priv_data, "x264-params", "scenecut=0:b-adapt=0", 0);
+    av_opt_set(ctx->priv_data, "x264-params", "scenecut=0:b-adapt=0:force-cfr=1", 0);
     av_opt_set(ctx->priv_data, "x265-params", "log-level=none:scenecut=0:b-adapt=0:repeat-headers=1"
                                            ":pools=none:frame-threads=1", 0);
     clip->par = avcodec_parameters_alloc();

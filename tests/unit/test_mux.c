@@ -1,4 +1,5 @@
 #include "decoders/mux/mux.h"
+#include "decoders/mux/sps_rate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -255,6 +256,33 @@ START_TEST(nothing_comes_out_before_a_key_frame_with_parameters)
 }
 END_TEST
 
+static const struct {
+    const char *encoder;
+    int fps, bframes;
+} rates[] = { { "libx264", 25, 0 }, { "libx264", 15, 2 }, { "libx264", 1, 0 }, { "libx265", 10, 0 }, { "libx265", 30, 2 } };
+START_TEST(what_the_parameter_sets_say_of_the_rate_is_told)
+{
+    kt_test_encode(&clip, rates[_i].encoder, 320, 180, 6, rates[_i].fps, 6, rates[_i].bframes);
+    begin(clip.par);
+    ck_assert_int_eq(kt_mux_rate(mux).num, 0);
+    send_all();
+    ck_assert_double_eq_tol(av_q2d(kt_mux_rate(mux)), rates[_i].fps, 0.01);
+}
+END_TEST
+
+START_TEST(any_bytes_may_stand_where_a_rate_is_looked_for)
+{
+    uint8_t sps[80];
+    srand(7);
+    for (int turn = 0; turn < 20000; turn++) {
+        for (size_t i = 0; i < sizeof(sps); i++)
+            sps[i] = (uint8_t)(rand() & (turn % 2 ? rand() : 255));
+        const AVRational rate = kt_sps_rate(sps, (size_t)turn % sizeof(sps));
+        ck_assert(rate.den > 0 && (rate.num == 0 || (av_q2d(rate) >= 0.5 && av_q2d(rate) <= 240)));
+    }
+}
+END_TEST
+
 START_TEST(another_resolution_begins_another_run)
 {
     struct kt_test_clip first, second;
@@ -418,6 +446,8 @@ int main(void)
     tcase_add_test(tc, an_init_segment_has_no_duration);
     tcase_add_test(tc, wall_time_is_the_arrival_of_the_least_delayed_frame);
     tcase_add_test(tc, nothing_comes_out_before_a_key_frame_with_parameters);
+    tcase_add_loop_test(tc, what_the_parameter_sets_say_of_the_rate_is_told, 0, KT_ARRAY_SIZE(rates));
+    tcase_add_test(tc, any_bytes_may_stand_where_a_rate_is_looked_for);
     tcase_add_test(tc, another_resolution_begins_another_run);
     tcase_add_test(tc, the_same_parameters_give_the_same_init_segment);
     tcase_add_test(tc, runs_grow_even_when_the_clock_goes_back);

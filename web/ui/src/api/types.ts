@@ -1135,6 +1135,7 @@ export interface components {
             width?: number;
             height?: number;
             fps?: number;
+            /** @description what the stream itself says; 0: it does not */
             fps_nominal?: number;
             /** @description bit/s */
             bitrate?: number;

@@ -201,7 +201,7 @@ function clockText(seconds: number): string {
 function Facts({ camera: c }: { camera: Camera }) {
   const rows: [string, string][] = [
     [t('cameras.codec'), c.codec ? `${c.codec.toUpperCase()} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
-    ['fps', c.fps ? `${number(c.fps, 1)} / ${number(c.fps_nominal ?? 0, 1)}` : '–'],
+    ['fps', c.fps ? number(c.fps, 1) + (c.fps_nominal ? ` (${t('cameras.says', { n: number(c.fps_nominal, 1) })})` : '') : '–'],
     [t('cameras.bitrate'), c.bitrate ? bitrate(c.bitrate) : '–'],
     [t('cameras.gop'), c.gop_seconds ? `${number(c.gop_seconds, 1)} ${t('unit.s')}` : '–'],
     [t('cameras.reconnects'), number(c.reconnects ?? 0)],
