@@ -148,6 +148,8 @@ static int read_session(sqlite3_stmt *stmt, void *item)
     kt_db_text(stmt, 0, s->id, sizeof(s->id));
     s->created_us = sqlite3_column_int64(stmt, 1);
     s->seen_us = sqlite3_column_int64(stmt, 2);
+    kt_db_text(stmt, 3, s->address, sizeof(s->address));
+    kt_db_text(stmt, 4, s->agent, sizeof(s->agent));
     return 0;
 }
 
@@ -155,7 +157,7 @@ int kt_catalog_session_list(kt_catalog *c, const char *username, struct kt_sessi
 {
     const int64_t now_us = kt_clock_wall_us();
     return kt_db_select(c, sizeof(**out), read_session, NULL, out, n,
-                        "SELECT " SESSION_ID ", session.created, seen FROM session"
+                        "SELECT " SESSION_ID ", session.created, seen, address, agent FROM session"
                         " JOIN user ON user.id = session.user WHERE username = ? AND seen >= ?"
                         " AND session.created >= ? ORDER BY seen DESC, session.created DESC", "sii",
                         username, now_us - KT_SESSION_IDLE_US, now_us - KT_SESSION_MAX_US);

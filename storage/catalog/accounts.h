@@ -30,10 +30,18 @@ int kt_catalog_logout_all(kt_catalog *c, const char *username);
 
 /* A login that is good now. ID names it to people; it is no use as a token. */
 #define KT_SESSION_ID_SIZE 17
+#define KT_ADDRESS_MAX 63
+#define KT_AGENT_MAX 255
 struct kt_session {
     char id[KT_SESSION_ID_SIZE];
     int64_t created_us, seen_us;
+    char address[KT_ADDRESS_MAX + 1];   /* that it was opened from; "" for old ones, like AGENT */
+    char agent[KT_AGENT_MAX + 1];       /* what the browser calls itself: anybody's text */
 };
+
+/* What the browser of TOKEN's session calls itself, cut to size, made printable. Returns at once; kept by the
+ * next kt_catalog_flush() at the latest. */
+int kt_catalog_session_agent(kt_catalog *c, const char *token, const char *agent);
 
 /* The sessions of USERNAME, the one used last first. *OUT malloc'd, NULL for none. */
 kt_must_check int kt_catalog_session_list(kt_catalog *c, const char *username,

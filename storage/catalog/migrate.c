@@ -93,6 +93,9 @@ static const char *const migrations[] = {
     "CREATE INDEX event_trouble ON event (camera, start) WHERE type >= 'camera-' AND type < 'camera.';"
     "CREATE INDEX event_marked ON event (camera, start) WHERE type <> 'motion';"
     "CREATE INDEX activity_sum ON activity (camera, minute, sum);",
+    /* 6: where one is logged in */
+    "ALTER TABLE session ADD COLUMN address TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT '';",
 };
 
 #define NEWEST ((int)KT_ARRAY_SIZE(migrations))

@@ -265,8 +265,8 @@ static int finish_login(sqlite3 *db, void *arg)
         ret = kt_db_run(db, "DELETE FROM session WHERE seen < ? OR created < ?", "ii",
                         l->now_us - KT_SESSION_IDLE_US, l->now_us - KT_SESSION_MAX_US);
     if (ret == 0)
-        ret = kt_db_run(db, "INSERT INTO session VALUES (?,?,?,?)", "biii", l->token, 32, l->user,
-                        l->now_us, l->now_us);
+        ret = kt_db_run(db, "INSERT INTO session (token, user, created, seen, address) VALUES (?,?,?,?,?)", "biiis",
+                        l->token, 32, l->user, l->now_us, l->now_us, l->address ? l->address : "");
     return ret;
 }
 
@@ -437,6 +437,25 @@ int kt_catalog_session_user(kt_catalog *c, const char *token, struct kt_user **o
         (void)kt_db_queue(c, touch_session, &s, sizeof(s));     /* again at the next request */
     *out = user;
     return 0;
+}
+
+struct agent_arg {
+    uint8_t hash[32];
+    char agent[KT_AGENT_MAX + 1];
+};
+
+static int set_agent(sqlite3 *db, void *arg)
+{
+    const struct agent_arg *a = arg;
+    return kt_db_run(db, "UPDATE session SET agent = ? WHERE token = ?", "sb", a->agent, a->hash, 32);
+}
+
+int kt_catalog_session_agent(kt_catalog *c, const char *token, const char *agent)
+{
+    struct agent_arg a;
+    const int ret = kt_people_read_token(token, a.hash);
+    (void)kt_text_printable(a.agent, sizeof(a.agent), agent);
+    return ret < 0 ? ret : kt_db_queue(c, set_agent, &a, sizeof(a));
 }
 
 static int end_session(sqlite3 *db, void *arg)

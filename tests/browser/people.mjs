@@ -505,6 +505,8 @@ test('one sees where one is logged in, and ends one or all', async () => {
   await visit(a, '#/more');
   await visit(a, '#/account');
   await a.waitForSelector('button:has-text("Keluarkan")');
+  await has(a, 'Chrome di Linux');
+  await has(a, 'dari 127.0.0.1');
   const before = await a.locator('button:has-text("Keluarkan")').count();
   await a.locator('button:has-text("Keluarkan")').first().click();
   await a.click('dialog button.danger');

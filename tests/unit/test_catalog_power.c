@@ -158,6 +158,7 @@ START_TEST(a_catalog_of_the_first_version_is_taken_over)
         "DROP TABLE incident_user; DROP TABLE incident_event; DROP TABLE incident; DROP TABLE invitation;"
         "ALTER TABLE user DROP COLUMN totp; ALTER TABLE user DROP COLUMN totp_new;"
         "ALTER TABLE user DROP COLUMN totp_step; ALTER TABLE camera DROP COLUMN snapshot_url;"
+        "ALTER TABLE session DROP COLUMN address; ALTER TABLE session DROP COLUMN agent;"
         "DROP INDEX event_long; DROP INDEX event_trouble; DROP INDEX event_marked; DROP INDEX activity_sum;"
         "PRAGMA user_version = 1;"
         "INSERT INTO user (username, hash, role, created) VALUES ('lama', 'x', 4, 1);", NULL, NULL, NULL),

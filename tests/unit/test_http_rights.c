@@ -421,6 +421,22 @@ START_TEST(own_sessions_are_listed_and_ended_one_by_one)
 }
 END_TEST
 
+START_TEST(a_session_says_from_where_and_with_what_it_was_opened)
+{
+    static const char body[] = "{\"username\":\"guard\",\"password\":\"" PASSWORD "\"}";
+    http_free(&reply);
+    reply = http_do(port, "POST", "/api/v1/session", NULL, "User-Agent: Mozilla/5.0 \x1b[2J(Android 14) <b>\r\n"
+                    "X-Forwarded-For: 192.0.2.7\r\n", body);
+    ck_assert_int_eq(reply.status, 200);
+    ck_assert_int_eq(kt_catalog_flush(catalog), 0);
+    ck_assert_int_eq(get("/api/v1/session/all", guard), 200);
+    ck_assert(has("\"address\":\"192.0.2.7\",\"agent\":\"Mozilla/5.0 \\\\x1b[2J(Android 14) <b>\""));
+    ck_assert(has("\"address\":\"test\",\"agent\":\"\""));       /* the fixture's */
+    ck_assert_int_eq(get("/api/v1/session/all", head), 200);
+    ck_assert(!has("192.0.2.7"));                                   /* nobody else's */
+}
+END_TEST
+
 START_TEST(own_second_factor_goes_only_with_the_password)
 {
     ask("DELETE", "/api/v1/session/totp", guard, "{\"password\":\"a wrong one\"}");
@@ -528,6 +544,7 @@ int main(void)
     tcase_add_test(tc, incident_of_foreign_cameras_cannot_be_made_or_seen);
     tcase_add_test(tc, heads_look_after_everybody_but_administrators);
     tcase_add_test(tc, own_sessions_are_listed_and_ended_one_by_one);
+    tcase_add_test(tc, a_session_says_from_where_and_with_what_it_was_opened);
     tcase_add_test(tc, own_second_factor_goes_only_with_the_password);
     tcase_add_test(tc, coming_in_and_failing_to_is_written_down);
     tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);

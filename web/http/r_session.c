@@ -54,6 +54,14 @@ static enum MHD_Result logged_in(struct web_request *r, const char *token)
     return reply_cookie(r, response, 200, token, COOKIE_AGE_S);
 }
 
+/* For the list of where one is logged in. */
+static void keep_agent(struct web_request *r, const char *token)
+{
+    const char *agent = web_header(r, "User-Agent");
+    if (agent)
+        (void)kt_catalog_session_agent(r->web->params.catalog, token, agent);   /* then the list says less */
+}
+
 /* Into the audit log: who came in, or tried to. What is no account's name is not kept: it
  * may well be a password in the wrong field. */
 static void audit_login(struct web_request *r, const char *username, bool in)
@@ -86,6 +94,7 @@ static enum MHD_Result check_password(struct web_request *r, const char *usernam
     audit_login(r, username, true);
     if (r->token[0])                        /* a new session replaces the old one */
         (void)kt_catalog_logout(r->web->params.catalog, r->token);
+    keep_agent(r, token);
     return logged_in(r, token);
 }
 
@@ -170,6 +179,7 @@ static enum MHD_Result replace_password(struct web_request *r, const char *old, 
                             204, "", 0);
     if (ret < 0)
         return web_problem_errno(r, ret);
+    keep_agent(r, token);
     return reply_cookie(r, MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT),
                         204, token, COOKIE_AGE_S);
 }
@@ -205,8 +215,9 @@ enum MHD_Result web_list_own_sessions(struct web_request *r)
     json_t *items = json_array();
     for (size_t i = 0; i < n; i++)
         (void)json_array_append_new(items, json_pack(
-            "{s:s, s:o, s:o, s:b}", "id", list[i].id, "created", web_json_time(list[i].created_us),
-            "seen", web_json_time(list[i].seen_us), "current", strcmp(list[i].id, here) == 0));
+            "{s:s, s:o, s:o, s:b, s:o, s:o}", "id", list[i].id, "created", web_json_time(list[i].created_us),
+            "seen", web_json_time(list[i].seen_us), "current", strcmp(list[i].id, here) == 0, "address",
+            web_json_text(list[i].address), "agent", web_json_text(list[i].agent)));
     return web_reply_json(r, 200, json_pack("{s:o, s:n}", "items", items, "next"));
 }
 

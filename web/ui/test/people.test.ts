@@ -6,6 +6,7 @@ import { ACTIONS, auditSentence } from '../src/pages/audit-words';
 import { logText } from '../src/pages/log-words';
 import { diskWord, overwriteAt } from '../src/pages/storage-words';
 import { grouped, heldCameras, isCopy, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
+import { device } from '../src/pages/device-words';
 import { asRequest, between, corners, fit, moveCorner, typeSide } from '../src/pages/copy-masks';
 
 const FROM = '2026-11-24T19:00:00.000Z';
@@ -15,6 +16,23 @@ const hold = (camera: string, state: JobState, done = 0, total = 0, from = FROM,
   ({ id: 1, incident: 1, camera, stream: 'main', from, to, state, done_bytes: done, total_bytes: total, why: '', created_by: 'x', created: FROM });
 const pack = (state: JobState): Export =>
   ({ id: 1, incident: 1, state, done_bytes: 0, total_bytes: 0, size: 0, name: null, manifest_sha256: null, why: '', request: null, created_by: 'x', created: FROM, finished: null });
+
+test('a browser is called what people call it', () => {
+  const known: [string, string, string][] = [
+    ['Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36', 'Chrome', 'Android'],
+    ['Mozilla/5.0 (Linux; Android 14; SM-A057F) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36', 'Samsung Internet', 'Android'],
+    ['Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1', 'Safari', 'iPhone'],
+    ['Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/126.0.6478.54 Mobile/15E148 Safari/604.1', 'Chrome', 'iPhone'],
+    ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0', 'Edge', 'Windows'],
+    ['Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0', 'Firefox', 'Windows'],
+    ['Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15', 'Safari', 'Mac'],
+    ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36', 'Chrome', 'Linux'],
+    ['curl/7.88.1', 'curl', ''],
+    ['<script>window.pwned=1</script>', '', ''],
+    ['', '', ''],
+  ];
+  for (const [agent, browser, system] of known) assert.deepEqual(device(agent), { browser, system });
+});
 
 test('an incident is safe only when all of its cameras and all of its span are held', () => {
   assert.equal(summariseHolds(incident, []), 'none');

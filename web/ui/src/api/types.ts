@@ -1112,6 +1112,10 @@ export interface components {
             seen: string;
             /** @description the one that asks */
             current: boolean;
+            /** @description that it was opened from; empty when that was before it was kept, like agent */
+            address: string;
+            /** @description what the browser calls itself (User-Agent) */
+            agent: string;
         };
         Camera: {
             id: string;

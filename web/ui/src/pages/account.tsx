@@ -13,6 +13,7 @@ import { Qr } from '../parts/qr';
 import { useLoad } from '../parts/use-load';
 import { refreshSession, session, sessionEnded } from '../state/session';
 import { serverNow } from '../time/server-clock';
+import { device } from './device-words';
 
 function TotpSetup({ onClose }: { onClose: () => void }) {
   const secret = useSignal<{ secret: string; uri: string } | null>(null);
@@ -93,14 +94,16 @@ function Totp() {
 function SessionRow({ item, onEnded }: { item: LoginSession; onEnded: () => void }) {
   const asking = useSignal(false);
   const seen = serverNow() - ms(item.seen);
+  const { browser, system } = device(item.agent);
+  const name = browser && system ? t('sessions.device', { browser, system }) : browser || system || t(item.current ? 'sessions.this' : 'sessions.other');
   return (
     <li class="row">
-      <span class="grow"><strong>{item.current ? t('sessions.this') : t('sessions.other')}</strong><br />
-        <span class="dim num">{t('sessions.since', { time: zone.value.full(ms(item.created)) })} · {seen < 120_000 ? t('sessions.now') : t('sessions.used', { age: duration(seen) })}</span></span>
+      <span class="grow"><strong>{name}</strong><br />
+        <span class="dim num">{t('sessions.since', { time: zone.value.full(ms(item.created)) })} · {seen < 120_000 ? t('sessions.now') : t('sessions.used', { age: duration(seen) })}{item.address && <> · {t('sessions.from', { address: item.address })}</>}</span></span>
       {item.current ? <span class="badge ok">{t('sessions.here')}</span>
         : <button type="button" class="btn tall" onClick={() => { asking.value = true; }}>{t('sessions.end')}</button>}
       {asking.value && <Confirm title={t('sessions.endTitle')} action={t('sessions.end')} onClose={() => { asking.value = false; }}
-        onYes={() => people.endSession(item.id).then(onEnded)}><p>{t('sessions.endText')}</p></Confirm>}
+        onYes={() => people.endSession(item.id).then(onEnded)}><p><strong>{name}</strong></p><p>{t('sessions.endText')}</p></Confirm>}
     </li>
   );
 }
