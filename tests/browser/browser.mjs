@@ -8,6 +8,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { axe, Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
+import { clipTests } from './clip.mjs';
+import { gapTests, speedTests } from './playback.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
@@ -390,16 +392,7 @@ async function visitLater(p, ms) {
   await pause(200);
 }
 
-test('the clip page shows, names and fetches what was chosen', async () => {
-  const to = Date.now() - 8000;
-  await visit(page, `#/clip?cam=cam01,cam03&in=${new Date(to - 6000).toISOString()}&out=${new Date(to).toISOString()}`);
-  await until('two previews', 8, () => page.evaluate(() => [...document.querySelectorAll('.draw video')].filter((v) => v.readyState >= 1 && v.duration > 3).length === 2));
-  const downloads = [];
-  page.on('download', (d) => downloads.push(d.suggestedFilename()));
-  await page.click('text=Unduh 2 video');
-  await until('two files', 10, () => downloads.length === 2);
-  check(downloads[0].startsWith('cam01_') && downloads[0].endsWith('_WIB.mp4'), downloads[0]);
-});
+clipTests(() => ({ server, cameras, browser, page }));
 
 /* ------------------------------ events ------------------------------ */
 
@@ -618,6 +611,8 @@ test('the system page says in words how the recorder is', async () => {
   await page.waitForSelector('text=Ruang rekam “video”');
 });
 
+speedTests(() => ({ server, cameras, page }));
+
 /* ------------------------------ trouble ------------------------------ */
 
 test('a camera that falls silent is never shown as live', async () => {
@@ -636,8 +631,10 @@ test('a camera that falls silent is never shown as live', async () => {
 });
 
 test('the server goes away and comes back: it is said, and the wall plays again', async () => {
+  await visit(page, '#/live');
   await server.stop();
   await page.waitForSelector('.notice:has-text("Menyambung kembali")', { timeout: 8000 });
+  await pause(4000);
   await server.run();
   await until('the notice is gone', 20, async () => (await page.locator('.notice').count()) === 0);
   await until('all tiles play again', 30, async () => {
@@ -678,17 +675,25 @@ test('English on request, with the site’s own clock', async () => {
 const ROUTES = ['#/live', '#/live/cam01', '#/timeline', '#/events', '#/clip?cam=cam01', '#/more', '#/admin/cameras', '#/admin/cameras/cam01',
   '#/admin/cameras/new', '#/admin/cameras/find', '#/admin/system', '#/admin/users', '#/admin/logs'];
 
-for (const [kind, size] of [['desktop, dark', { width: 1280, height: 800 }], ['phone, light', { width: 360, height: 800, scheme: 'light' }]]) {
-  test(`every page is free of accessibility defects (axe, ${kind})`, async () => {
+for (const [kind, size] of [['desktop, Indonesian', { width: 1280, height: 800 }], ['phone, English', { width: 360, height: 800, language: 'en' }]]) {
+  test(`every page is free of accessibility defects, dark and light (axe, ${kind})`, async () => {
     const p = await browser.page(size);
     await p.goto(`${server.base}/`);
     await p.waitForSelector('input[name=password]');
-    const bad = await axe(p, 'log in');
+    const bad = [];
+    const look = async (name) => {
+      for (const colorScheme of ['dark', 'light']) {
+        await p.emulateMedia({ colorScheme });
+        await pause(150);
+        bad.push(...(await axe(p, `${name}, ${colorScheme}`)));
+      }
+    };
+    await look('log in');
     await enter(p, server);
     for (const route of ROUTES) {
       await visit(p, route);
-      await pause(1200);
-      bad.push(...(await axe(p, route)));
+      await pause(1000);
+      await look(route);
     }
     check(bad.length === 0, `\n${bad.join('\n')}`);
     check(p.problems.length === 0, p.problems.join('\n'));
@@ -711,6 +716,8 @@ test('nothing is wider than a phone, and targets are large enough for a thumb', 
   }
   await p.context().close();
 });
+
+gapTests(() => ({ server, cameras, page })); // of when the server was away, above
 
 test('the phone’s wall is stills and needs little data when nothing moves', async () => {
   const p = await browser.page({ width: 360, height: 800 });

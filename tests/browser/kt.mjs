@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const ROOT = process.env.KT_ROOT ?? join(here, '../..');
@@ -18,6 +18,7 @@ export const KENTONGAN = process.env.KT_SERVER ?? join(BUILD, 'server/kentongan'
 const CAMERA = join(ROOT, 'build/tests/camera/kt-camera');
 const DEMO = join(ROOT, 'demo');
 const CHROMIUM = process.env.KT_CHROMIUM ?? '/usr/bin/chromium';
+const FIREFOX = process.env.KT_FIREFOX ?? '/usr/bin/firefox-esr';
 export const PASSWORD = 'kampung-aman-91';
 
 const FLAGS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -254,11 +255,20 @@ export class Browser {
     return b;
   }
 
+  /** Debian's Firefox as it is, over WebDriver BiDi. */
+  static async firefox() {
+    if (!existsSync(FIREFOX)) throw new Skip(`${FIREFOX} is not installed`);
+    const b = new Browser();
+    b.downloads = newFolder('kt-firefox-downloads');
+    b.browser = await firefox.launch({ executablePath: FIREFOX, channel: 'moz-firefox', downloadsPath: b.downloads });
+    return b;
+  }
+
   /** A page that is watched: console errors, failed requests, foreign hosts and sockets are kept. */
   async page({ width = 1280, height = 800, language = 'id', scheme = 'dark', bypassCSP = false } = {}) {
     const context = await this.browser.newContext({
       bypassCSP, viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, hasTouch: width < 720, isMobile: width < 720 });
-    await context.addInitScript((l) => localStorage.setItem('kt.language', l), language);
+    await context.addInitScript((l) => { if (location.protocol.startsWith('http')) localStorage.setItem('kt.language', l); }, language);
     const page = await context.newPage();
     page.setDefaultTimeout(8000);
     page.problems = [];

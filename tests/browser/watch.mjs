@@ -92,6 +92,59 @@ test('what moves is outlined where and when it moves, and nothing else', async (
   await page.selectOption('.bar select', '0');
 });
 
+const order = () => page.locator('.tile').evaluateAll((list) => list.map((t) => t.dataset.camera));
+const id = (i) => `cam${String(i + 1).padStart(2, '0')}`;
+const FIRST = Array.from({ length: 9 }, (_, i) => id(i));
+
+test('where something moves comes forward in the place of a quiet camera; all others keep theirs', async () => {
+  await page.mouse.move(4, 4); // a hand on the wall would hold it
+  await page.selectOption('.bar select', '9');
+  await until('a guest', 40, () => page.locator('.tile.guest').count());
+  const seen = await page.locator('.tile').evaluateAll((list) => list.map((t) => ({ id: t.dataset.camera, guest: t.classList.contains('guest') })));
+  note(`order of nine: ${seen.map((x) => (x.guest ? `(${x.id})` : x.id)).join(' ')}`);
+  check(seen.length === 9, `${seen.length} tiles`);
+  seen.forEach((x, i) => check(x.guest ? !FIRST.includes(x.id) : x.id === FIRST[i], `${x.id} stands in place ${i + 1}`));
+  // On the pages together nobody is missing or there twice.
+  const all = new Set(await order());
+  for (let i = 0; i < 4; i++) {
+    await page.keyboard.press('PageDown');
+    for (const x of await order()) all.add(x);
+  }
+  check(all.size === N, `${all.size} of ${N} cameras on five pages`);
+  await page.keyboard.press('PageDown');
+});
+
+test('nothing moves on the wall under a hand or the focus of the keyboard', async () => {
+  await page.mouse.move(4, 4);
+  await page.keyboard.press('Tab');
+  await page.locator('.tile').nth(4).focus();
+  await page.keyboard.press('Shift'); // the keyboard is in use: the focus is shown
+  const before = (await order()).join();
+  const busy = () => page.locator('.elsewhere a').count();
+  let more = 0;
+  for (let i = 0; i < 24; i++) {
+    await pause(500);
+    more = Math.max(more, await busy());
+    check((await order()).join() === before, 'a camera moved under the focus');
+  }
+  note(`up to ${more} cameras waited meanwhile`);
+  await page.evaluate(() => document.activeElement.blur());
+});
+
+test('A turns it off, for this user, until A turns it on again', async () => {
+  await page.keyboard.press('a');
+  await until('the order is the user’s own', 3, async () => (await order()).join() === FIRST.join());
+  await until('it is kept', 5, async () => (await server.api('GET', '/session/settings'))['wall.forward'] === false);
+  await page.reload();
+  await page.waitForSelector('.tiles .tile');
+  check(await page.locator('[aria-pressed][aria-label="Yang bergerak maju ke depan"]').getAttribute('aria-pressed') === 'false', 'it was forgotten');
+  await pause(3000);
+  check((await order()).join() === FIRST.join(), 'cameras come forward all the same');
+  await page.keyboard.press('a');
+  await until('a guest again', 40, () => page.locator('.tile.guest').count());
+  await page.keyboard.press('a');
+});
+
 test('patrol shows the cameras where something moves first; the others are one tap away', async () => {
   await page.selectOption('.bar select', '4');
   const chip = await until('a chip of a camera out of sight', 30, () => page.locator('.elsewhere a').first().getAttribute('href').catch(() => null));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { firstTime, listChunks } from '../src/live/boxes';
+import { firstTime, listChunks, stretch } from '../src/live/boxes';
 
 type Bytes = number[];
 const u32 = (n: number): Bytes => [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
@@ -60,4 +60,13 @@ test('garbage gives nothing and does not hang', () => {
   assert.deepEqual(listChunks(new Uint8Array(64)), []);
   assert.deepEqual(listChunks(new Uint8Array(64).fill(255)), []);
   assert.equal(firstTime(new Uint8Array(box('moof', [0, 0]))), null);
+});
+
+test('a frame alone is made to last until the next', () => {
+  for (const perSample of [false, true]) {
+    const data = new Uint8Array(chunk({ time: 0, duration: 4500, perSample }));
+    assert.equal(stretch(data, 2), true);
+    assert.ok(listChunks(data)[0]!.duration >= 2);
+  }
+  assert.equal(stretch(new Uint8Array(16), 2), false);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Pace } from '../src/player/pace';
 import { FrameTimes, type Part, Playlist, seekThreshold, syncRate } from '../src/player/playlist';
 
 const part = (start: number, end: number, run = 1): Part =>
@@ -77,4 +78,33 @@ test('a view that is late plays faster, one that is early slower, never by much'
   assert.equal(syncRate(16, -1000), 16);
   assert.equal(seekThreshold(0.5), 250);
   assert.equal(seekThreshold(4), 1000);
+});
+
+/* Plays at RATE on a machine that manages MANAGED; the second in which it was found too slow, or null. */
+function paceOf(rate: number, managed: number, seconds = 20): number | null {
+  const pace = new Pace();
+  for (let ms = 0; ms <= seconds * 1000; ms += 16)
+    if (pace.tooSlow(1e12 + ms * managed, ms, rate)) return ms / 1000;
+  return null;
+}
+
+test('who does not keep the speed for six seconds is too slow; who nearly does is not', () => {
+  const found = paceOf(16, 10);
+  assert.ok(found !== null && found > 5.9 && found < 6.5, String(found));
+  assert.equal(paceOf(16, 13), null);
+  assert.equal(paceOf(1, 0), null); // a stall at the usual speed is another matter
+});
+
+test('loading once, a pause or another speed is not slowness', () => {
+  const pace = new Pace();
+  let t = 1e12;
+  let slow = false;
+  for (let ms = 0; ms < 30_000; ms += 16) {
+    const loading = ms % 15_000 < 2500;
+    if (!loading) t += 16 * 8;
+    slow ||= pace.tooSlow(t, ms, 8);
+  }
+  assert.equal(slow, false);
+  for (let ms = 30_000; ms < 60_000; ms += 16) slow ||= pace.tooSlow(t, ms, ms % 5000 < 2000 ? 0 : 8);
+  assert.equal(slow, false);
 });

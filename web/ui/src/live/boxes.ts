@@ -102,6 +102,33 @@ export function listChunks(data: Uint8Array): Chunk[] {
   return chunks;
 }
 
+/**
+ * Let the one frame of CHUNK (a `moof` + `mdat`) last SECONDS: written over its own duration, so that a
+ * picture alone stays until the next. False when the chunk leaves its duration to the init segment.
+ */
+export function stretch(chunk: Uint8Array, seconds: number): boolean {
+  const v = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const ticks = Math.max(1, Math.round(seconds * TIMESCALE));
+  let done = false;
+  eachBox(v, 0, chunk.byteLength, (moof, moofBody, moofEnd) => {
+    if (moof !== MOOF) return;
+    eachBox(v, moofBody, moofEnd, (traf, trafBody, trafEnd) => {
+      if (traf !== TRAF) return;
+      eachBox(v, trafBody, trafEnd, (type, body) => {
+        const flags = v.getUint32(body) & 0xffffff;
+        if (type === TFHD && flags & 8) {
+          v.setUint32(body + 8 + (flags & 1 ? 8 : 0) + (flags & 2 ? 4 : 0), ticks);
+          done = true;
+        } else if (type === TRUN && flags & 0x100) {
+          v.setUint32(body + 8 + (flags & 1 ? 4 : 0) + (flags & 4 ? 4 : 0), ticks);
+          done = true;
+        }
+      });
+    });
+  });
+  return done;
+}
+
 /** Decode time of the first chunk in DATA, in seconds, or null. */
 export function firstTime(data: Uint8Array): number | null {
   return listChunks(data)[0]?.time ?? null;

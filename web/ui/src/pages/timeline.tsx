@@ -112,6 +112,14 @@ function streamOf(id: string, views: number, rate: number, noMain: ReadonlySet<s
   return sub && (views > 2 || rate >= 8 || noMain.has(id)) ? 'sub' : 'main';
 }
 
+const MAIN_BUDGET = 8; // main streams at once that any machine decodes: views times speed
+
+/* Every frame, or only key frames: when the machine has shown that it cannot, or surely will not. Paused, the exact frame. */
+function keysOnlyOf(stream: StreamName, views: number, deck: Deck): boolean {
+  const rate = deck.rate.value;
+  return deck.playing.value && rate > 1 && (deck.keysOnly.value || (stream === 'main' && views * rate > MAIN_BUDGET));
+}
+
 function Stage({ s, scrub }: { s: State; scrub: number | null }) {
   const noMain = useSignal<ReadonlySet<string>>(new Set());
   const list = s.selected.value;
@@ -124,8 +132,9 @@ function Stage({ s, scrub }: { s: State; scrub: number | null }) {
     <div class="tl-stage" style={{ '--cols': cols }}>
       {list.map((id) => {
         const stream = streamOf(id, list.length, rate, noMain.value);
+        const keysOnly = keysOnlyOf(stream, list.length, s.deck);
         return (
-          <RecordingView key={`${id}/${stream}`} deck={s.deck} camera={id} stream={stream} scrub={scrub} gapReason={reason(id)}
+          <RecordingView key={`${id}/${stream}/${keysOnly}`} deck={s.deck} camera={id} stream={stream} keysOnly={keysOnly} scrub={scrub} gapReason={reason(id)}
             onCodec={() => { noMain.value = new Set([...noMain.value, id]); }}
             onRemove={list.length > 1 ? () => { s.selected.value = list.filter((x) => x !== id); } : undefined} />
         );
@@ -158,7 +167,7 @@ function Controls({ s, onJump, onEvent }: ControlProps) {
       <span class="wide-only"><Tool icon="stepForward" label={t('player.stepForward')} keys="." onClick={() => deck.step(true)} /></span>
       <Tool icon="nextEvent" label={t('player.nextEvent')} keys="N" onClick={() => onEvent(true)} />
       <select aria-label={t('player.speed')} class="speed" value={String(deck.rate.value)}
-        onChange={(e) => { deck.rate.value = Number((e.currentTarget as HTMLSelectElement).value); }}>
+        onChange={(e) => deck.setRate(Number((e.currentTarget as HTMLSelectElement).value))}>
         {RATES.map((r) => <option key={r} value={String(r)}>{rateText(r)}</option>)}
       </select>
       <span class="grow wide-only" />
@@ -259,8 +268,8 @@ function useTimelineKeys(s: State, jump: Signal<boolean>, onEvent: (forward: boo
     else if (e.key === 'PageUp') view.value = pan(v, -v.span / 2);
     else if (e.key === 'PageDown') view.value = pan(v, v.span / 2);
     else if (e.key === 'l') toNow(s);
-    else if (e.key === '<') deck.rate.value = RATES[Math.max(0, RATES.indexOf(deck.rate.peek() as 1) - 1)] ?? 1;
-    else if (e.key === '>') deck.rate.value = RATES[Math.min(RATES.length - 1, RATES.indexOf(deck.rate.peek() as 1) + 1)] ?? 1;
+    else if (e.key === '<') deck.setRate(RATES[Math.max(0, RATES.indexOf(deck.rate.peek() as 1) - 1)] ?? 1);
+    else if (e.key === '>') deck.setRate(RATES[Math.min(RATES.length - 1, RATES.indexOf(deck.rate.peek() as 1) + 1)] ?? 1);
     else return false;
     return true;
   });

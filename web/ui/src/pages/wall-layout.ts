@@ -31,6 +31,12 @@ export function fit(n: number, width: number, height: number, gap = 6): Fit {
   return { cols, width };
 }
 
+/** How many tiles of FITTED are whole in sight in a room HEIGHT pixels high; one row at least, none before it is measured. */
+export function tilesInSight(fitted: Fit, height: number, gap = 6): number {
+  const tile = (((fitted.width - gap * (fitted.cols - 1)) / fitted.cols) * 9) / 16;
+  return tile > 0 ? fitted.cols * Math.max(1, Math.floor((height + gap + 1) / (tile + gap))) : 0;
+}
+
 /** CAMERAS in the order of ORDER (ids); those it does not name follow as they came. */
 export function arrange(cameras: readonly Camera[], order: readonly string[]): Camera[] {
   const place = new Map(order.map((id, i) => [id, i]));

@@ -11,15 +11,17 @@ import { go, href, route } from '../router';
 import { cameraById, cameras } from '../state/cameras';
 import { saveSetting, setting, atLeast } from '../state/session';
 import { SoloView } from './solo';
-import { arrange, type Fit, fit, LAYOUTS, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor, type WallMode } from './wall-layout';
+import { useForward } from './use-forward';
+import { arrange, type Fit, fit, LAYOUTS, moveBefore, moveBy, movingSet, patrolPage, stillPeriod, streamFor, tilesInSight, type WallMode } from './wall-layout';
 
 const PATROL_PERIOD = 10_000;
 const isPhone = (): boolean => matchMedia('(max-width: 719px)').matches;
 
 /* Recomputes the size of the tiles when the room or their number changes. */
-function useFit(n: number): { ref: preact.RefObject<HTMLDivElement | null>; fitted: Fit } {
+function useFit(n: number): { ref: preact.RefObject<HTMLDivElement | null>; fitted: Fit; inSight: number } {
   const ref = useRef<HTMLDivElement>(null);
   const fitted = useSignal<Fit>({ cols: 2, width: 0 });
+  const room = useSignal(0);
   useLayoutEffect(() => {
     const el = ref.current;
     if (!el) return undefined;
@@ -27,13 +29,14 @@ function useFit(n: number): { ref: preact.RefObject<HTMLDivElement | null>; fitt
       const width = el.clientWidth - 24;
       const columns = n === 1 ? 1 : innerWidth > innerHeight ? 3 : 2;
       fitted.value = isPhone() ? { cols: columns, width } : fit(n, width, el.clientHeight - 4);
+      room.value = el.clientHeight - 4;
     };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(el);
     return () => observer.disconnect();
   }, [n]);
-  return { ref, fitted: fitted.value };
+  return { ref, fitted: fitted.value, inSight: tilesInSight(fitted.value, room.value) };
 }
 
 interface ArrangeProps {
@@ -100,6 +103,7 @@ function Wall({ list }: { list: Camera[] }) {
   const patrol = useSignal(false);
   const step = useSignal(0);
   const arranging = useSignal(false);
+  const forward = useSignal(setting('wall.forward', true));
   const order = useSignal(setting<string[]>('wall.order', []));
   const moving = useRef<ReadonlySet<string>>(new Set());
   const inSight = useSignal<ReadonlySet<string>>(new Set());
@@ -110,13 +114,16 @@ function Wall({ list }: { list: Camera[] }) {
     inSight.value = next;
   };
 
-  const sorted = arrange(list, order.value);
-  const size = layout.value || sorted.length;
-  const pages = Math.max(1, Math.ceil(sorted.length / size));
-  const first = Math.min(pageNumber.value, pages - 1) * size;
-  const shown = patrol.value ? patrolPage(sorted, layout.value || 4, step.value) : sorted.slice(first, first + size);
-  const { ref, fitted } = useFit(shown.length);
+  const arranged = arrange(list, order.value);
   const phone = isPhone();
+  const tiles = phone ? 0 : layout.value; // chosen where there is room for it; phones scroll
+  const size = tiles || arranged.length;
+  const pages = Math.max(1, Math.ceil(arranged.length / size));
+  const first = Math.min(pageNumber.value, pages - 1) * size;
+  const { ref, fitted, inSight: room } = useFit(patrol.value ? Math.min(tiles || 4, arranged.length) : Math.min(size, arranged.length - first));
+  const { list: sorted, guests } = useForward(arranged, Math.min(size, room), forward.value,
+    patrol.value || arranging.value || first > 0, ref);
+  const shown = patrol.value ? patrolPage(sorted, tiles || 4, step.value) : sorted.slice(first, first + size);
   moving.current = movingSet(shown, moving.current);
   const stills = shown.filter((c) => inSight.value.has(c.id) && streamFor(c, mode.value, phone, moving.current) === 'still').length;
   const every = phone ? stillPeriod(stills || Math.min(shown.length, 12), stillBytes.value) : 2;
@@ -131,10 +138,15 @@ function Wall({ list }: { list: Camera[] }) {
   const turn = (by: number): void => {
     pageNumber.value = (Math.min(pageNumber.value, pages - 1) + by + pages) % pages;
   };
+  const setForward = (on: boolean): void => {
+    forward.value = on;
+    saveSetting('wall.forward', on);
+  };
   useKeys((e) => {
     const n = Number(e.key);
     if (n >= 1 && n <= 9 && shown[n - 1]) open(shown[n - 1]!);
     else if (e.key === 'p') patrol.value = !patrol.value;
+    else if (e.key === 'a') setForward(!forward.value);
     else if (e.key === 'PageDown' && pages > 1) turn(1);
     else if (e.key === 'PageUp' && pages > 1) turn(-1);
     else return false;
@@ -147,7 +159,8 @@ function Wall({ list }: { list: Camera[] }) {
   return (
     <>
       <div class="bar">
-        <h1 class="grow ellipsis">{t('nav.live')}</h1>
+        <h1 class="grow ellipsis narrow-sr">{t('nav.live')}</h1>
+        <span class="grow narrow-only" />
         {pages > 1 && !patrol.value && (
           <span class="row num">
             <Tool icon="back" label={t('wall.prevPage')} keys="PageUp" onClick={() => turn(-1)} />
@@ -157,6 +170,7 @@ function Wall({ list }: { list: Camera[] }) {
         )}
         <span class="wide-only"><LayoutPicker value={layout.value} onChange={choose} /></span>
         <ModePicker value={mode.value} onChange={(m) => { mode.value = m; saveSetting('wall.mode', m); }} />
+        <Tool icon="up" label={t('wall.forward')} keys="A" pressed={forward.value} onClick={() => setForward(!forward.value)} />
         <Tool icon="walk" label={t('wall.patrol')} keys="P" pressed={patrol.value} onClick={() => { patrol.value = !patrol.value; }} />
         <Tool icon="move" label={t('wall.arrange')} pressed={arranging.value} onClick={() => { arranging.value = !arranging.value; }} />
       </div>
@@ -165,8 +179,8 @@ function Wall({ list }: { list: Camera[] }) {
         {!arranging.value && <Elsewhere list={sorted.filter((c) => c.motion && c.enabled && !inSight.value.has(c.id))} />}
         <div class="tiles" style={{ '--cols': fitted.cols, width: fitted.width ? `${fitted.width}px` : undefined }}>
           {shown.map((c, i) => arranging.value
-            ? <ArrangeTile key={c.id} camera={c} ids={sorted.map((x) => x.id)} onOrder={setOrder} />
-            : <LiveTile key={c.id} camera={c} index={i} every={every} onSight={onSight} stream={streamFor(c, mode.value, phone, moving.current)}
+            ? <ArrangeTile key={c.id} camera={c} ids={arranged.map((x) => x.id)} onOrder={setOrder} />
+            : <LiveTile key={c.id} camera={c} index={i} guest={guests.has(c.id)} every={every} onSight={onSight} stream={streamFor(c, mode.value, phone, moving.current)}
                 onOpen={(poster) => { lastPoster = poster && { id: c.id, canvas: poster }; open(c); }} />)}
         </div>
       </div>

@@ -15,6 +15,7 @@ const PATHS = {
   pause: 'M8 5v14M16 5v14',
   back: 'M15 5l-7 7 7 7',
   forward: 'M9 5l7 7-7 7',
+  up: 'M4 4h16M12 21V9M6.5 14.5L12 9l5.5 5.5',
   prevEvent: 'M6 5v14M19 5l-9 7 9 7z',
   nextEvent: 'M18 5v14M5 5l9 7-9 7z',
   stepBack: 'M15 6l-6 6 6 6M19 6v12',

@@ -164,13 +164,14 @@ function Middle({ camera, age }: { camera: Camera; age: number | null }) {
   return age === null ? <div class="center">{t('tile.waiting')}</div> : null;
 }
 
-function Badges({ camera, age, still, stillNote }: { camera: Camera; age: number | null; still: boolean; stillNote: boolean }) {
+function Badges({ camera, age, still, stillNote, guest }: { camera: Camera; age: number | null; still: boolean; stillNote: boolean; guest: boolean }) {
   const stale = age !== null && age > STALE;
   return (
     <span class="badges">
       {camera.enabled && !camera.recording && <span class="badge bad">{t('tile.notRecording')}</span>}
       {stale && <span class={`badge num${still && age < STILL_LATE ? '' : ' warn'}`}>{t('tile.age', { age: duration(age) })}</span>}
       {stillNote && !stale && <span class="badge">{t('tile.stills')}</span>}
+      {guest && <span class="badge">{t('tile.guest')}</span>}
     </span>
   );
 }
@@ -180,13 +181,15 @@ export interface TileProps {
   stream: StreamKind;
   onOpen?: (poster: HTMLCanvasElement | null) => void;
   index?: number;
+  /** It stands in another camera's place, because something moves. */
+  guest?: boolean;
   every?: number;
   /** It came into sight, or left it. */
   onSight?: (id: string, inSight: boolean) => void;
 }
 
 /** A tile of the wall. */
-export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: TileProps) {
+export function LiveTile({ camera, stream, onOpen, index, guest = false, every = 0, onSight }: TileProps) {
   const box = useRef<HTMLButtonElement>(null);
   const visible = useVisible(box);
   const age = useSignal<number | null>(null);
@@ -221,12 +224,12 @@ export function LiveTile({ camera, stream, onOpen, index, every = 0, onSight }: 
   const open = (): void => onOpen?.(grab(box.current));
   const rounded = age.value === null ? null : age.value > STALE ? Math.floor(age.value / 1000) * 1000 : 0;
   return (
-    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}`} onClick={open}
+    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}${guest ? ' guest' : ''}`} onClick={open}
       data-camera={camera.id}>
       <LivePicture camera={camera} stream={used} every={forced.value === 'still' ? Math.max(every, FALLBACK_EVERY) : every} paused={!visible || !pageVisible.value || !camera.enabled}
         onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
       {!(bySnapshot && age.value !== null) && <Middle camera={camera} age={rounded} />}
-      <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} />
+      <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} guest={guest} />
       <span class="name">
         <i class={`dot${camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
         <span class="ellipsis grow">{camera.name}</span>

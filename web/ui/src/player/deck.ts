@@ -5,11 +5,13 @@
  */
 import { signal } from '@preact/signals';
 import { serverNow } from '../time/server-clock';
+import { Pace } from './pace';
 import type { Track } from './track';
 
 export const RATES = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
 
 const STALL_LIMIT = 4000;
+const EDGE = 30_000; // so near to now there may be nothing left to play
 
 export class Deck {
   readonly time = signal(0);
@@ -17,6 +19,8 @@ export class Deck {
   readonly rate = signal(1);
   /** Set when a gap was jumped over: how long it was, in ms. */
   readonly skipped = signal(0);
+  /** This machine, or its network, does not keep the pace with every frame: key frames must do. */
+  readonly keysOnly = signal(false);
   /** True when there is nothing more to play. */
   readonly atEnd = signal(false);
   /** The hand is on the play head: views keep still and previews are shown instead. */
@@ -26,6 +30,7 @@ export class Deck {
   private stalledSince = 0;
   private lastTick = 0;
   private running = false;
+  private readonly pace = new Pace();
 
   start(): void {
     if (this.running) return;
@@ -56,7 +61,13 @@ export class Deck {
     this.time.value = Math.min(t, serverNow());
     this.atEnd.value = false;
     this.stalledSince = 0;
+    this.pace.reset();
     for (const track of this.tracks) track.seek(this.time.peek());
+  }
+
+  setRate(rate: number): void {
+    this.rate.value = rate;
+    this.keysOnly.value = false; // another speed, another try
   }
 
   play(): void {
@@ -102,14 +113,17 @@ export class Deck {
       t = this.withoutLeader(t, now, elapsed * rate);
     }
     if (t !== this.time.peek()) this.time.value = t;
+    const judged = playing && t < serverNow() - EDGE ? rate : 0;
+    if (this.pace.tooSlow(t, now, judged)) this.keysOnly.value = true;
     for (const track of this.tracks) track.follow(t, rate, playing, track === leader);
   }
 
   /* Nobody has a picture: loading (wait), or a gap everywhere (jump), or the end. */
   private withoutLeader(t: number, now: number, step: number): number {
-    if (this.tracks.every((x) => x.state === 'gap')) return this.jumpGap(t);
+    if (this.tracks.every((x) => x.state === 'gap' || x.between)) return this.jumpGap(t);
     if (this.stalledSince === 0) this.stalledSince = now;
     const waiting = this.tracks.some((x) => x.state === 'loading');
+    if (!waiting && this.tracks.some((x) => x.endsHere())) return Math.min(serverNow(), t + step);
     if (waiting || now - this.stalledSince < STALL_LIMIT) return t;
     return Math.min(serverNow(), t + step);
   }

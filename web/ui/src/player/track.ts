@@ -5,7 +5,7 @@
  * Media time 0 is ORIGIN (ms UTC), so video time and wall time differ by a constant.
  */
 import { api, ApiError, fetchChecked, ms, serverUrl, type Segment, type StreamName } from '../api/client';
-import { listChunks } from '../live/boxes';
+import { listChunks, stretch } from '../live/boxes';
 import { trimTo } from '../live/catch-up';
 import { canPlay, openMediaSource, releaseVideo } from '../live/media-source';
 import { serverNow } from '../time/server-clock';
@@ -43,6 +43,8 @@ export class Track {
   why = '';
   /** In a gap: where recording goes on, if known; undefined while looking. */
   nextStart: number | null | undefined = undefined;
+  /** In a hole too short to be called a gap, which no video plays through by itself; `nextStart` is its end. */
+  between = false;
   private readonly playlist = new Playlist();
   private readonly frames = new FrameTimes();
   private origin = 0;
@@ -61,8 +63,9 @@ export class Track {
   private abort = new AbortController();
   private looking = false;
 
-  constructor(readonly camera: string, readonly stream: StreamName, private readonly video: HTMLVideoElement,
-              private readonly changed: () => void) {
+  /** KEYSONLY: only the first frame of each segment is fetched and shown until the next (for speed). */
+  constructor(readonly camera: string, readonly stream: StreamName, private readonly keysOnly: boolean,
+              private readonly video: HTMLVideoElement, private readonly changed: () => void) {
     video.muted = true;
     video.playsInline = true;
   }
@@ -122,6 +125,7 @@ export class Track {
   /** Called by the deck on every frame: keep the buffer filled and the video at T. */
   follow(t: number, rate: number, playing: boolean, leading: boolean): void {
     this.fill(t, rate);
+    this.between = false;
     const spot = this.playlist.at(t);
     if (spot.kind === 'gap') {
       if (spot.next !== null) this.nextStart = spot.next;
@@ -130,7 +134,14 @@ export class Track {
       this.setState('gap');
       return;
     }
-    if (!this.buffered(t)) {
+    const here = this.buffered(t);
+    this.between = !here && spot.kind === 'video' && spot.part.appended && t < spot.part.start;
+    if (this.between && spot.kind === 'video') {
+      this.nextStart = spot.part.start;
+      this.pause();
+      return;
+    }
+    if (!here) {
       if (!leading || this.video.readyState < 3) this.pause();
       if (this.state !== 'failed' && (!leading || !playing)) this.setState('loading');
       return;
@@ -141,7 +152,8 @@ export class Track {
   private steer(t: number, rate: number, playing: boolean, leading: boolean): void {
     const { video } = this;
     const diff = this.wall() - t;
-    if (Math.abs(diff) > (playing ? seekThreshold(rate) : 1) && !video.seeking && !leading)
+    const far = Math.abs(diff) > (playing ? seekThreshold(rate) : 1) || (diff < -30 && this.endsHere());
+    if (far && !video.seeking && !leading)
       video.currentTime = Math.max(0, this.media(t));
     const wanted = playing && !leading ? syncRate(rate, diff) : Math.min(16, rate);
     if (Math.abs(video.playbackRate - wanted) > 0.001) video.playbackRate = wanted;
@@ -156,7 +168,23 @@ export class Track {
 
   /** Whether the video itself can lead the clock now. */
   canLead(): boolean {
-    return this.state === 'ready' && !this.video.seeking && this.video.readyState >= 2;
+    return this.state === 'ready' && !this.video.seeking && this.video.readyState >= 2 && !this.endsHere();
+  }
+
+  /**
+   * The video stands at the last frame before a gap, short or long: it stops there by itself, a little
+   * before the end of what was recorded, and would wait for ever.
+   */
+  endsHere(): boolean {
+    const { video } = this;
+    if (video.readyState !== 2 || video.seeking) return false;
+    const b = video.buffered;
+    for (let i = 0; i < b.length; i++) {
+      if (video.currentTime < b.start(i) - 0.05 || video.currentTime > b.end(i) + 0.05) continue;
+      const spot = this.playlist.at(this.origin + b.end(i) * 1000 + 5);
+      return spot.kind === 'gap' || (spot.kind === 'video' && spot.part.appended);
+    }
+    return false;
   }
 
   private fill(t: number, rate: number): void {
@@ -202,10 +230,11 @@ export class Track {
     this.busy = true;
     try {
       const signal = this.abort.signal;
+      const url = this.keysOnly ? api.keyframeUrl(this.camera, part.start + 1, this.stream) : serverUrl(part.url);
       const [init, data] = await Promise.all([fetchInit(part.init),
-        fetchChecked(serverUrl(part.url), { signal }).then((r) => r.arrayBuffer())]);
+        fetchChecked(url, { signal }).then((r) => r.arrayBuffer())]);
       if (mine !== this.generation) return;
-      await this.feed(part, init, new Uint8Array(data));
+      await this.feed(part, init, this.keysOnly ? keyOf(new Uint8Array(data), part) : new Uint8Array(data));
       part.appended = true;
     } catch (error) {
       if (mine === this.generation) this.fail(error);
@@ -232,7 +261,7 @@ export class Track {
     const first = chunks[0];
     if (!first) return;
     const offset = (part.start - this.origin) / 1000 - first.time;
-    if (part.run !== this.run || Math.abs(offset - this.offset) > 0.04) {
+    if (this.keysOnly || part.run !== this.run || Math.abs(offset - this.offset) > 0.04) {
       this.offset = offset;
       this.sb.timestampOffset = offset;
       this.run = part.run;
@@ -302,6 +331,15 @@ export class Track {
     this.abort.abort();
     releaseVideo(this.video);
   }
+}
+
+/* What stands behind the init segment in a key frame's file: one chunk, made to last as long as PART. */
+function keyOf(file: Uint8Array, part: Part): Uint8Array {
+  const chunk = listChunks(file)[0];
+  if (!chunk) return new Uint8Array(0);
+  const key = file.subarray(chunk.offset, chunk.offset + chunk.size);
+  stretch(key, (part.end - part.start) / 1000);
+  return key;
 }
 
 function updated(sb: SourceBuffer): Promise<void> {

@@ -13,6 +13,8 @@ interface ViewProps {
   deck: Deck;
   camera: string;
   stream: StreamName;
+  /** Key frames only: see Deck.keysOnly. */
+  keysOnly: boolean;
   /** The hand is on the play head there. */
   scrub: number | null;
   onRemove?: (() => void) | undefined;
@@ -41,7 +43,7 @@ function Cover({ shown, next, time, gap }: { shown: Shown; next: number | null |
   );
 }
 
-export function RecordingView({ deck, camera, stream, scrub, onRemove, onCodec, gapReason }: ViewProps & { gapReason: (t: number) => string }) {
+export function RecordingView({ deck, camera, stream, keysOnly, scrub, onRemove, onCodec, gapReason }: ViewProps & { gapReason: (t: number) => string }) {
   const video = useRef<HTMLVideoElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const track = useRef<Track | null>(null);
@@ -51,13 +53,13 @@ export function RecordingView({ deck, camera, stream, scrub, onRemove, onCodec, 
 
   useEffect(() => {
     if (!video.current) return undefined;
-    const mine = new Track(camera, stream, video.current, () => {
+    const mine = new Track(camera, stream, keysOnly, video.current, () => {
       shown.value = { state: mine.state, why: mine.why };
       if (mine.state === 'failed' && mine.why === 'codec') onCodec();
     });
     track.current = mine;
     return deck.attach(mine);
-  }, [camera, stream]);
+  }, [camera, stream, keysOnly]);
 
   useEffect(() => {
     const sub = cameraById.peek().get(camera)?.has_sub;
@@ -88,6 +90,7 @@ export function RecordingView({ deck, camera, stream, scrub, onRemove, onCodec, 
       <span class="label">
         <span class="badge">{cameraName(camera)}</span>
         {stream === 'sub' && <span class="badge">{t('player.sub')}</span>}
+        {keysOnly && <span class="badge">{t('player.keysOnly')}</span>}
       </span>
       {onRemove && (
         <span class="remove over"><Tool icon="close" label={t('timeline.remove', { name: cameraName(camera) })} onClick={onRemove} /></span>

@@ -1,0 +1,143 @@
+/*
+ * playback.mjs - recordings at every speed, judged by the clock that is burnt into the pictures: how much
+ * recorded time passes on the screen in a second, and whether four cameras show the same moment.
+ * The tests are part of browser.mjs.
+ */
+import { check, checkTime, enter, note, pause, test, until, visit } from './kt.mjs';
+
+const FOUR = ['cam01', 'cam02', 'cam03', 'cam04'];
+const RATES = [0.25, 0.5, 1, 2, 4, 8, 16];
+const numberOf = (id) => Number(/\d+$/.exec(id)[0]) - 1;
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/* In the page: for SECONDS, [{wall, ticks: [tick of each view, or null]}], one for each picture of the screen. */
+async function watchViews(seconds) {
+  const out = [];
+  const stop = performance.now() + seconds * 1000;
+  while (performance.now() < stop) {
+    await new Promise((r) => requestAnimationFrame(r));
+    const ticks = [...document.querySelectorAll('.tl-view')].map((v) =>
+      v.dataset.state === 'ready' ? window.readStrip(v.querySelector('canvas:not(.hidden)') ?? v.querySelector('video')) : null);
+    out.push({ wall: Date.now(), ticks });
+    await new Promise((r) => setTimeout(r, 30));
+  }
+  return out;
+}
+
+/** The recorded moment (ms) nearest to NEAR at which camera I showed TICK. */
+function moment(cameras, i, tick, near) {
+  const loop = cameras.loop(i) * 1000;
+  const d = (((tick / 30 - cameras.loopTime(i, near)) * 1000) % loop + loop) % loop;
+  return near + (d > loop / 2 ? d - loop : d);
+}
+
+/** Of what watchViews saw of CAMS, playing from about T: speed of each, and how far they were apart (ms of recording). */
+function judge(cameras, cams, seen, t) {
+  const last = cams.map(() => t);
+  const moments = cams.map(() => []);
+  const apart = [];
+  for (const { wall, ticks } of seen) {
+    const now = ticks.map((tick, v) => (tick === null ? null : (last[v] = moment(cameras, numberOf(cams[v]), tick, last[v]))));
+    now.forEach((at, v) => at !== null && moments[v].push({ wall, at }));
+    if (now.every((at) => at !== null)) apart.push(Math.max(...now) - Math.min(...now));
+  }
+  const speeds = moments.map((m) => (m.length < 2 ? 0 : (m[m.length - 1].at - m[0].at) / (m[m.length - 1].wall - m[0].wall)));
+  const pictures = moments.map((m) => new Set(m.map((x) => x.at)).size);
+  return { speeds, pictures, apart, last, all: apart.length / Math.max(1, seen.length) };
+}
+
+export function playback(given) {
+  async function recorded(seconds, ids = FOUR) {
+    const { server } = given();
+    await until(`${seconds} s are recorded`, seconds + 20, async () => {
+      const now = Date.now();
+      const { cameras: rows } = await server.api('GET', `/timeline?camera=${ids.join(',')}&from=${new Date(now - 900_000).toISOString()}&to=${new Date(now).toISOString()}&buckets=900`);
+      return rows.every((row) => row.spans.some((x) => Date.parse(x.to) - Date.parse(x.from) > seconds * 1000 && now - Date.parse(x.to) < 10_000));
+    }, 1000);
+  }
+
+  /** Play CAMS at RATE from FROM for about 5 s; what judge() says. */
+  async function play(cams, rate, from) {
+    const { page, cameras, server } = given();
+    if (!page.url().startsWith(server.base)) await enter(page, server);
+    await visit(page, `#/timeline?cam=${cams.join(',')}&t=${new Date(from).toISOString()}&span=300`);
+    await page.selectOption('.tl-controls .speed', String(rate));
+    for (const id of cams) await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`, { timeout: 8000 });
+    await page.keyboard.press(' ');
+    await pause(1500);
+    const seen = await page.evaluate(watchViews, 3);
+    await page.keyboard.press(' ');
+    return judge(cameras, cams, seen, from + 1500 * rate);
+  }
+
+  function say(what, rate, r) {
+    note(`${what} at ${rate}x: ${r.speeds.map((s) => s.toFixed(2)).join(' ')} s of recording a second; pictures ${r.pictures.join(' ')}` +
+      (r.apart.length && r.speeds.length > 1 ? `; apart ${(median(r.apart) / rate).toFixed(0)} ms on the screen` : ''));
+  }
+
+  async function everySpeed(what, cams, rates) {
+    const slow = [];
+    for (const rate of rates) {
+      let good = false;
+      for (let round = 0; round < 2 && !good; round++) { // other programs run on a test machine too
+        const r = await play(cams, rate, Date.now() - Math.max(20, 6 * rate + 6) * 1000);
+        say(what, rate, r);
+        check(r.speeds.every((s) => s > 0), `${what} at ${rate}x: a picture stands still`);
+        good = r.speeds.every((s) => Math.abs(s / rate - 1) < 0.12) && (cams.length < 2 || median(r.apart) < Math.max(200, 150 * rate)) && r.all > 0.5;
+      }
+      if (!good) slow.push(`${rate}x`);
+    }
+    await given().page.selectOption('.tl-controls .speed', '1');
+    checkTime(slow.length === 0, `${what}: not in pace or not together at ${slow.join(', ')}`);
+  }
+
+  return { recorded, play, say, everySpeed };
+}
+
+export function speedTests(given) {
+  const { recorded, everySpeed } = playback(given);
+
+  test('playback: four cameras keep every speed from a quarter to sixteen, together', async () => {
+    const { server, cameras } = given();
+    await server.api('POST', '/cameras', { id: 'polos-2', name: 'Polos', main: cameras.url(1, 'main') });
+    await recorded(105);
+    await everySpeed('four cameras', FOUR, RATES);
+  });
+
+  test('playback: one camera keeps them too: slowly with the main stream, fast with the small one', async () => {
+    await recorded(105);
+    await everySpeed('one camera', ['cam02'], [0.25, 4, 16]);
+  });
+
+  test('playback: a camera without a small stream keeps sixteen times by its key frames, and says so', async () => {
+    const { page, server } = given();
+    await recorded(105, ['polos-2']);
+    await everySpeed('only a main stream', ['polos-2'], [16]);
+    check(await page.locator('.tl-view >> text=gambar kunci').count() === 0, 'paused, every frame is there again');
+    await page.selectOption('.tl-controls .speed', '16');
+    await page.keyboard.press(' ');
+    await page.waitForSelector('.tl-view >> text=gambar kunci');
+    await page.keyboard.press(' ');
+    await page.selectOption('.tl-controls .speed', '1');
+    await server.api('DELETE', '/cameras/polos-2');
+  });
+}
+
+/** After the recorder was away: the way over the gap. */
+export function gapTests(given) {
+  const { play, say } = playback(given);
+
+  test('playback: where nobody recorded it goes on after the gap, at once', async () => {
+    const { server } = given();
+    const gap = await until('a gap, and 20 s after it', 45, async () => {
+      const now = Date.now();
+      const { cameras: [row] } = await server.api('GET', `/timeline?camera=cam02&from=${new Date(now - 600_000).toISOString()}&to=${new Date(now).toISOString()}&buckets=600`);
+      const [before, after] = row.spans.slice(-2);
+      return after && now - Date.parse(after.from) > 22_000 && { from: Date.parse(before.to), to: Date.parse(after.from) };
+    }, 500);
+    const r = await play(['cam02'], 4, gap.from - 5000);
+    say(`over a gap of ${((gap.to - gap.from) / 1000).toFixed(1)} s`, 4, r);
+    check(r.last[0] > gap.to + 1000, `it stands at ${((r.last[0] - gap.from) / 1000).toFixed(1)} s after the beginning of the gap`);
+    await given().page.selectOption('.tl-controls .speed', '1');
+  });
+}
