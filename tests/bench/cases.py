@@ -37,7 +37,7 @@ record/ffmpeg@40 record/plain@40 sub/motion@40 sub/plain@40 sub/zoneminder@40
 sub/kentongan-adaptive@40+16x16 sub/kentongan-adaptive@40+5x16+4p sub/kentongan-adaptive@40+50x4+4p
 month ring chromium
 sub/kentongan-adaptive@10 sub/motion@10 record/kentongan@10 record/ffmpeg@10
-sub/kentongan-adaptive@20 sub/motion@20 sub/kentongan-adaptive@4 sub/motion@4
+sub/kentongan-adaptive@20 sub/motion@20 sub/kentongan-adaptive@4 sub/motion@4 sub/zoneminder@4
 main/kentongan-adaptive@4 main/motion@4 main/plain@4
 sub/kentongan-adaptive@1
 """.split()

@@ -24,7 +24,13 @@ capture daemons and of their MariaDB, without web server and watchdogs; it has a
 recorded and not decoded, with its own defaults but for the size of what moves (`tests/bench/zoneminder.py`).
 """
 
-PLOTS = ["![CPU by number of cameras](bench-cpu.svg)", "", "![Memory by number of cameras](bench-memory.svg)", ""]
+PLOTS = ["![CPU by number of cameras](bench-cpu.svg)", "", "![Memory by number of cameras](bench-memory.svg)", "",
+         "![Switches, fsyncs, answers of Kentongan by number of cameras](bench-more.svg)", ""]
+COLOURS = {"kentongan": "C4", "kentongan-adaptive": "C0", "kentongan-full": "C9", "ffmpeg": "C1", "motion": "C2",
+           "zoneminder": "C3", "plain": "C7"}
+# The third plot: title, unit, key.
+GROWING = (("context switches", "a second", "switches_per_s"), ("fsyncs", "a second", "fsyncs_per_s"),
+           ("timeline of all cameras", "ms", "timeline_ms"), ("seek", "ms", "seek_ms"), ("restart", "ms", "start_ms"))
 
 # What design section 11 asks of forty cameras: text, the most, unit, how to find it in the results.
 LIMITS = (
@@ -150,14 +156,16 @@ def viewers(cases):
         v = r.get("live")
         if v and "failed" not in v:
             rows.append((f"`{case}`", v["mb_per_s"], v["messages_per_s"], v["late_p50_ms"], v["late_p99_ms"],
-                         v["first_p50_ms"], v["first_max_ms"], v["drops"], lost(r)))
+                         v["first_p50_ms"], v["first_max_ms"], v["drops"], lost(r),
+                         f"{v['off_min_ms']:.0f} to {v['off_max_ms']:.0f}"))
     if not rows:
         return []
     return ["## People who watch", "",
             "`+16x16`: 16 pages of 16 live tiles; `+4p`: four playbacks. Late is from the moment when the camera took the frame",
-            "to its last byte at the viewer's socket; first is from asking to the whole first picture.", ""] + \
+            "to its last byte at the viewer's socket; first is from asking to the whole first picture. Off is how far the recorder's",
+            "time of a frame is from the camera's, the least and the most of all cameras.", ""] + \
         table(("case", "MB/s", "messages/s", "late p50 ms", "late p99 ms", "first p50 ms", "first max ms",
-               "told `dropped`", "recorded frames lost"), rows)
+               "told `dropped`", "recorded frames lost", "off ms"), rows)
 
 
 def answers(cases):
@@ -202,27 +210,40 @@ def chromium(result):
         [f"- {note}" for note in result["notes"]] + [""]
 
 
-def plot(cases, key, label, path):
+def plot(panels, path):
+    """PANELS: (title, label of the vertical axis, [(name, [(cameras, value), …]), …])."""
     import matplotlib
     matplotlib.use("svg")
     from matplotlib import pyplot
     matplotlib.rcParams["svg.hashsalt"] = "kentongan"
-    figure, panels = pyplot.subplots(1, 3, figsize=(12, 4))
-    for kind, axes in zip(("record", "sub", "main"), panels):
-        names = sorted({c.split("@")[0] for c in cases if c.startswith(kind + "/")})
-        for name in names:
-            points = sorted((cameras_of(c), r[key]) for c, r in cases.items()
-                            if c.split("@")[0] == name and "+" not in c and key in r)
-            if points:
-                axes.plot(*zip(*points), marker="o", label=name.split("/")[1])
-        axes.set(title=kind, xlabel="cameras", ylabel=label, xlim=(0, 42))
+    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 4))
+    for (title, label, lines), axes in zip(panels, all_axes):
+        for name, points in lines:
+            axes.plot(*zip(*points), marker="o", label=name, color=COLOURS.get(name))
+        axes.set(title=title, xlabel="cameras", ylabel=label, xlim=(0, 42))
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-        if names:
+        if lines:
             axes.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
+
+
+def lines_of(cases, names, key):
+    """[(last part of the name, [(cameras, figure KEY), …]), …] of those NAMES that have it; nobody watches."""
+    found = [(name.split("/")[1], sorted((cameras_of(c), r[key]) for c, r in cases.items()
+                                         if c.split("@")[0] == name and "+" not in c and key in r)) for name in names]
+    return [(name, points) for name, points in found if points]
+
+
+def plots(cases, docs):
+    names = sorted({c.split("@")[0] for c in cases})
+    for file, key, label in (("cpu", "cpu", "CPU, % of one core"), ("memory", "pss_mb", "PSS, MB")):
+        plot([(kind, label, lines_of(cases, [n for n in names if n.startswith(kind + "/")], key))
+              for kind in ("record", "sub", "main")], docs / f"bench-{file}.svg")
+    plot([(title, label, lines_of(cases, ["record/kentongan", "sub/kentongan-adaptive"], key))
+          for title, label, key in GROWING], docs / "bench-more.svg")
 
 
 def write(results, docs):
@@ -237,8 +258,7 @@ def write(results, docs):
              *ring(others.get("ring", {})), *chromium(others.get("chromium", {})), (HERE / "where.md").read_text()]
     (docs / "bench.md").write_text("\n".join(lines))
     if good:
-        plot(good, "cpu", "CPU, % of one core", docs / "bench-cpu.svg")
-        plot(good, "pss_mb", "PSS, MB", docs / "bench-memory.svg")
+        plots(good, docs)
     print(f"bench: wrote {docs}/bench.md")
 
 

@@ -1,16 +1,18 @@
 /*
  * viewers.c - pages of live tiles, as a browser opens them, from a running server.
  *
- *   viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS EPOCH_US FPS
+ *   viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS TURN_US PHASE_US,…
  *
  * Viewer v shows cameras v+1, v+2, … in its tiles. Prints one JSON object: what
  * came in SECONDS after WARM_UP seconds, how late (from the moment when the camera
  * took the frame to its last byte here), and how long the first picture of a tile
  * took (from asking to the last byte of its first key frame).
  *
- * The cameras of the simulator take frames at EPOCH_US (on this machine's clock)
- * and every 1/FPS seconds from there, all of them: the capture time in a message
- * tells which frame it is.
+ * Camera c of the simulator takes a key frame at PHASE_US (of c, by this machine's
+ * clock) and each TURN_US from there. So the capture time in the message of a key
+ * frame tells how far the recorder's idea of that camera's time is off, if by less
+ * than half a TURN, and that holds for the frames up to the next: "off_min_ms" and
+ * "off_max_ms" are the least and the most of all cameras (less than 0: early).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +27,7 @@
 #include "server/base/clock.h"
 
 #define MAX_TILES 64
+#define MAX_CAMERAS 99
 #define HEAD_MAX (10 + 24)          /* of the WebSocket frame, and ours */
 #define SAMPLES_MAX (4 << 20)
 
@@ -34,7 +37,7 @@ struct samples {
 };
 
 struct viewer {
-    int fd;
+    int fd, number;
     uint8_t head[HEAD_MAX];
     size_t have, skip;              /* bytes of the head; of the body still to come */
     bool binary;
@@ -48,13 +51,20 @@ struct viewer {
 static struct samples late, first;
 static unsigned long long bytes, messages, drops;
 static bool measuring;
-static int64_t epoch_us, fps;
+static int64_t turn_us;
+static int n_cameras;
+static struct camera {
+    int64_t phase_us;
+    int64_t off_us;                 /* the recorder's time of its frames, less the true one */
+    bool known;
+} cameras[MAX_CAMERAS];
 
-/* When the camera took the frame that the recorder says was taken at WALL_US. */
-static int64_t taken_us(int64_t wall_us)
+/* What a key frame that the recorder says was taken at WALL_US tells of its camera. */
+static void see_key_frame(struct camera *c, int64_t wall_us)
 {
-    const int64_t frame = ((wall_us - epoch_us) * fps + KT_SECOND_US / 2) / KT_SECOND_US;
-    return epoch_us + frame * KT_SECOND_US / fps;
+    const int64_t turns = (wall_us - c->phase_us + turn_us / 2) / turn_us;
+    c->off_us = wall_us - (c->phase_us + turns * turn_us);
+    c->known = true;
 }
 
 static void add(struct samples *s, int64_t us)
@@ -86,9 +96,12 @@ static void message_ends(struct viewer *v)
         v->seen[v->tile] = true;
         add(&first, kt_clock_mono_us() - v->asked_us);
     }
-    if (measuring && v->wall_us) {
+    struct camera *c = &cameras[(v->number + v->tile) % n_cameras];
+    if (v->key_chunk)
+        see_key_frame(c, v->wall_us);
+    if (measuring && v->wall_us && c->known) {
         messages++;
-        add(&late, kt_clock_wall_us() - taken_us(v->wall_us));
+        add(&late, kt_clock_wall_us() - (v->wall_us - c->off_us));
     }
 }
 
@@ -230,30 +243,63 @@ static void run_for(int epoll, double seconds)
     }
 }
 
+/* CAMERAS phases, with commas between them. */
+static int read_phases(int count, const char *turn, const char *phases)
+{
+    turn_us = atoll(turn);
+    n_cameras = count;
+    if (count < 1 || count > MAX_CAMERAS || turn_us < 1)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        char *end;
+        cameras[i].phase_us = strtoll(phases, &end, 10);
+        if (end == phases)
+            return -EINVAL;
+        phases = end + (*end == ',');
+    }
+    return 0;
+}
+
+/* The least and the most that the recorder's time is off. */
+static void spread(int64_t *least, int64_t *most)
+{
+    bool any = false;
+    for (int i = 0; i < n_cameras; i++) {
+        if (!cameras[i].known)
+            continue;
+        if (!any || cameras[i].off_us < *least)
+            *least = cameras[i].off_us;
+        if (!any || cameras[i].off_us > *most)
+            *most = cameras[i].off_us;
+        any = true;
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 11) {
         fprintf(stderr, "usage: viewers PORT COOKIE VIEWERS TILES CAMERAS main|sub WARM_UP SECONDS "
-                "EPOCH_US FPS\n");
+                "TURN_US PHASE_US,...\n");
         return 2;
     }
-    const int n = atoi(argv[3]), tiles = atoi(argv[4]), cameras = atoi(argv[5]);
+    const int n = atoi(argv[3]), tiles = atoi(argv[4]);
     const double warm_up = atof(argv[7]), seconds = atof(argv[8]);
-    epoch_us = atoll(argv[9]);
-    fps = atoi(argv[10]);
+    if (read_phases(atoi(argv[5]), argv[9], argv[10]) < 0)
+        return 2;
     struct viewer *viewers = calloc((size_t)n + 1, sizeof(*viewers));
     late.us = malloc(SAMPLES_MAX * sizeof(*late.us));
     first.us = malloc(SAMPLES_MAX * sizeof(*first.us));
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!viewers || !late.us || !first.us || epoll < 0 || tiles > MAX_TILES || cameras < 1)
+    if (!viewers || !late.us || !first.us || epoll < 0 || tiles > MAX_TILES)
         return 1;
     for (int i = 0; i < n; i++) {
         struct viewer *v = &viewers[i];
         struct epoll_event ev = { .events = EPOLLIN, .data.ptr = v };
+        v->number = i;
         v->fd = open_socket(atoi(argv[1]), argv[2]);
         v->asked_us = kt_clock_mono_us();
         for (int t = 0; t < tiles; t++)
-            subscribe(v, t, (i + t) % cameras + 1, argv[6]);
+            subscribe(v, t, (i + t) % n_cameras + 1, argv[6]);
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, v->fd, &ev) < 0)
             return 1;
         run_for(epoll, 0.05);           /* people do not all come at once */
@@ -263,10 +309,13 @@ int main(int argc, char **argv)
     const int64_t from = kt_clock_mono_us();
     run_for(epoll, seconds);
     const double span = (double)(kt_clock_mono_us() - from) / 1e6;
+    int64_t off_min = 0, off_max = 0;
+    spread(&off_min, &off_max);
     printf("{\"viewers\":%d,\"tiles\":%d,\"tiles_with_picture\":%zu,\"mb_per_s\":%.2f,"
            "\"messages_per_s\":%.0f,\"late_p50_ms\":%.1f,\"late_p99_ms\":%.1f,\"first_p50_ms\":%.1f,"
-           "\"first_max_ms\":%.1f,\"drops\":%llu}\n", n, tiles, first.n, (double)bytes / 1e6 / span,
+           "\"first_max_ms\":%.1f,\"drops\":%llu,\"off_min_ms\":%.1f,\"off_max_ms\":%.1f}\n", n, tiles, first.n, (double)bytes / 1e6 / span,
            (double)messages / span, quantile(&late, 0.5), quantile(&late, 0.99),
-           quantile(&first, 0.5), quantile(&first, 1), drops);
+           quantile(&first, 0.5), quantile(&first, 1), drops,
+           (double)off_min / 1e3, (double)off_max / 1e3);
     return 0;
 }
