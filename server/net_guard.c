@@ -224,6 +224,7 @@ void kt_net_guard_curl(CURL *easy, const char *schemes, struct kt_net_guard *gua
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");      /* a proxy would connect for us, unguarded */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name server that hangs */
 }
 
 int kt_net_guard_connect(void *user, const struct sockaddr *address)

@@ -218,7 +218,7 @@ static void check_lookup(struct kt_loop_session *s, int64_t now_us)
     if (s->addresses)
         connect_next(s, now_us);
     else
-        fail(s, late ? "the name server does not answer" :
+        fail(s, late || n == -ETIMEDOUT ? "the name server does not answer" :
                        "the name of the camera is not known: check the address", KT_RTSP_END_OTHER);
 }
 

@@ -38,8 +38,9 @@ static int look_up(const char *host, const char *port, int flags,
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags };
     struct addrinfo *list = NULL;
-    if (getaddrinfo(host, port, &hints, &list))
-        return -EHOSTUNREACH;
+    const int ret = getaddrinfo(host, port, &hints, &list);
+    if (ret)
+        return ret == EAI_AGAIN ? -ETIMEDOUT : -EHOSTUNREACH;
     int n = 0;
     for (const struct addrinfo *a = list; a && n < KT_RESOLVER_ADDRESSES; a = a->ai_next) {
         memcpy(&out[n].address, a->ai_addr, a->ai_addrlen);
@@ -95,13 +96,16 @@ static void remove_lookup(kt_resolver *r, kt_lookup *lookup)
     free_lookup(lookup);
 }
 
-/* The lookup itself is done without the lock. */
+/* The lookup itself is done without the lock, and given up when the resolver is destroyed: it
+ * waits in poll(2), where a thread may be cancelled. Decision 0047. */
 static void serve(kt_resolver *r, kt_lookup *lookup)
 {
     struct kt_address found[KT_RESOLVER_ADDRESSES];
     lookup->busy = true;
     pthread_mutex_unlock(&r->lock);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     const int n = look_up(lookup->host, lookup->port, AI_NUMERICSERV, found);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     pthread_mutex_lock(&r->lock);
     lookup->busy = false;
     for (kt_lookup *l = r->first; l; l = l->next) {
@@ -122,6 +126,7 @@ static void *resolver_main(void *user)
 {
     kt_resolver *r = user;
     (void)pthread_setname_np(pthread_self(), "kt-resolver");
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     pthread_mutex_lock(&r->lock);
     while (!r->stop) {
         int n;
@@ -172,7 +177,11 @@ void kt_resolver_destroy(kt_resolver **presolver)
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
     for (int i = 0; i < r->threads; i++)
+        (void)pthread_cancel(r->thread[i]);
+    for (int i = 0; i < r->threads; i++)
         pthread_join(r->thread[i], NULL);
+    while (r->first)                /* given up in the middle */
+        remove_lookup(r, r->first);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);

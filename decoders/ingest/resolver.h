@@ -30,7 +30,8 @@ struct kt_address {
 
 /* WAKE_FD is an eventfd that is written when a lookup is done. */
 kt_must_check int kt_resolver_create(kt_resolver **out, int wake_fd);
-/* Waits for the lookups in progress. Cancel the others first. */
+/* Cancel the lookups first. Those in progress are given up at once: meant for the end of the process,
+ * since what the C library held for them may stay allocated. */
 void kt_resolver_destroy(kt_resolver **resolver);
 
 /* An address in digits is no lookup: 1 at once, 0 when it is a name. */
@@ -38,7 +39,7 @@ int kt_resolver_numeric(const char *host, const char *port, struct kt_address *o
 
 kt_must_check int kt_resolver_start(kt_resolver *resolver, kt_lookup **out, const char *host,
                                     const char *port);
-/* The number of addresses, 0 not yet, or -EHOSTUNREACH. */
+/* The number of addresses, 0 not yet, -EHOSTUNREACH unknown, or -ETIMEDOUT no server answered. */
 int kt_resolver_result(kt_resolver *resolver, kt_lookup *lookup,
                        struct kt_address out[KT_RESOLVER_ADDRESSES]);
 /* Forget a lookup, done or not. */

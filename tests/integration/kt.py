@@ -202,12 +202,13 @@ class Answer:
 class Server:
     """`kentongan serve` on a configuration of its own."""
 
-    def __init__(self, cameras=(), folder=None, ring="256 MiB", clips="64 MiB", extra="", port=None, env=None):
+    def __init__(self, cameras=(), folder=None, ring="256 MiB", clips="64 MiB", extra="", port=None, env=None, prefix=()):
         """CAMERAS: dicts with id, main and perhaps name, sub, transport, analysis."""
         self.folder = folder or new_folder()
         self.port = port or free_port()
         self.config = self.folder / "kentongan.yaml"
         self.config.write_text(self.yaml(cameras, ring, clips) + extra)
+        self.prefix = prefix                # of the command, "unshare" for one
         self.env, self.cookie, self.process = env or {}, None, None
 
     def yaml(self, cameras, ring, clips):
@@ -224,7 +225,7 @@ class Server:
     def start(self, wait=True):
         env = {**os.environ, "KENTONGAN_ADMIN_PASSWORD": PASSWORD, **self.env}
         self.started = time.time()
-        self.process = start([KENTONGAN, "serve", "-c", self.config], self.folder / "log", env=env)
+        self.process = start([*self.prefix, KENTONGAN, "serve", "-c", self.config], self.folder / "log", env=env)
         if wait:
             wait_for(f"the server listens\n{self.log()[-2000:]}", 10, self.listens)
             self.login()

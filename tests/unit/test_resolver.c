@@ -18,6 +18,18 @@ static struct {
     int asked, hanging;
 } dns = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
+/* As in the C library: in poll(2), and with no lock that others need. */
+static void wait_for_answer(void)
+{
+    bool open = false;
+    while (!open) {
+        (void)poll(NULL, 0, 10);
+        pthread_mutex_lock(&dns.lock);
+        open = dns.open;
+        pthread_mutex_unlock(&dns.lock);
+    }
+}
+
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                 struct addrinfo **out)
 {
@@ -30,9 +42,9 @@ int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints
     dns.asked++;
     dns.hanging += hangs;
     pthread_cond_broadcast(&dns.changed);
-    while (hangs && !dns.open)
-        pthread_cond_wait(&dns.changed, &dns.lock);
     pthread_mutex_unlock(&dns.lock);
+    if (hangs)
+        wait_for_answer();
     return strcmp(host, "unknown") == 0 ? EAI_NONAME : real("192.0.2.7", port, hints, out);
 }
 
@@ -156,6 +168,23 @@ START_TEST(more_names_than_threads_are_found_in_turn)
 }
 END_TEST
 
+START_TEST(the_end_waits_for_no_name_server)
+{
+    kt_lookup *hangs = ask("hangs"), *waits = ask("hangs2"), *again = ask("hangs");
+    pthread_mutex_lock(&dns.lock);
+    while (dns.hanging < 2)
+        pthread_cond_wait(&dns.changed, &dns.lock);
+    pthread_mutex_unlock(&dns.lock);
+    kt_resolver_cancel(resolver, &hangs);
+    kt_resolver_cancel(resolver, &waits);
+    kt_resolver_cancel(resolver, &again);
+    kt_resolver_destroy(&resolver);     /* the test's time limit says whether it waits */
+    pthread_mutex_lock(&dns.lock);
+    ck_assert(!dns.open);
+    pthread_mutex_unlock(&dns.lock);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resolver");
@@ -166,6 +195,7 @@ int main(void)
     tcase_add_test(tc, a_name_whose_server_hangs_holds_up_no_other);
     tcase_add_test(tc, a_name_that_hangs_takes_one_thread_however_often_it_is_asked);
     tcase_add_test(tc, more_names_than_threads_are_found_in_turn);
+    tcase_add_test(tc, the_end_waits_for_no_name_server);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }
