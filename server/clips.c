@@ -13,6 +13,8 @@
 /* How often the copier looks for records that became durable. */
 #define ROUND_US (2 * KT_SECOND_US)
 #define BATCH_RECORDS 64
+/* A crash may cost so much of what was to be copied: a round, a commit, and a slow disk. */
+#define LAG_US (30 * KT_SECOND_US)
 
 /* The span of one stream that is to be kept, and how far copying is. */
 struct wish {
@@ -22,6 +24,7 @@ struct wish {
     int64_t to_us;                      /* end of the last post-roll, once open is 0 */
     int open;                           /* events that are still going on */
     uint64_t last_seq;                  /* newest record already copied */
+    bool resumed;                       /* some of it may have been copied before a crash */
     struct wish *next;
 };
 
@@ -61,6 +64,24 @@ static int copy_record(kt_clips *c, kt_ring *from, uint32_t to_stream, const str
     return kt_ring_append_record(c->params.to, to_stream, rec, payload, init);
 }
 
+/* The records of the stream that the ring of events has around N records RECS of another ring. */
+static int kept_already(kt_clips *c, uint32_t stream, const struct kt_record *recs, size_t n,
+                        struct kt_record **out, size_t *n_out)
+{
+    *out = NULL;
+    *n_out = 0;
+    return n == 0 ? 0 : kt_ring_query(c->params.to, stream, recs[0].start_us, recs[n - 1].end_us, SIZE_MAX, out,
+                                      n_out);
+}
+
+static bool is_kept(const struct kt_record *rec, const struct kt_record *kept, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (kept[i].run == rec->run && kept[i].dts_90k == rec->dts_90k && kept[i].start_us == rec->start_us)
+            return true;
+    return false;
+}
+
 /* Copy what is on disk of W (a private copy); advances W. */
 static void copy_wish(kt_clips *c, struct wish *w, int64_t now_us)
 {
@@ -71,12 +92,15 @@ static void copy_wish(kt_clips *c, struct wish *w, int64_t now_us)
     const int64_t until = w->open == 0 && w->to_us < now_us ? w->to_us : now_us;
     for (size_t n = BATCH_RECORDS; n == BATCH_RECORDS && w->from_us < until;) {
         kt_cleanup(kt_freep) struct kt_record *recs = NULL;
-        if (kt_ring_query(w->from, from_stream, w->from_us, until, BATCH_RECORDS, &recs, &n) < 0)
+        kt_cleanup(kt_freep) struct kt_record *kept = NULL;
+        size_t n_kept = 0;
+        if (kt_ring_query(w->from, from_stream, w->from_us, until, BATCH_RECORDS, &recs, &n) < 0 ||
+            (w->resumed && kept_already(c, to_stream, recs, n, &kept, &n_kept) < 0))
             return;
         for (size_t i = 0; i < n; i++) {
             if (recs[i].seq <= w->last_seq)
                 continue;
-            const int ret = copy_record(c, w->from, to_stream, &recs[i]);
+            const int ret = is_kept(&recs[i], kept, n_kept) ? 0 : copy_record(c, w->from, to_stream, &recs[i]);
             if (ret == -EAGAIN)
                 return;                 /* the disk is behind: again next round */
             if (ret < 0)
@@ -215,6 +239,30 @@ int kt_clips_begin(kt_clips *c, kt_ring *from, const char *stream, int64_t start
         w->open++;
         if (w->last_seq == 0 && from_us < w->from_us)
             w->from_us = from_us;       /* once copying began, it only goes forward */
+    }
+    pthread_mutex_unlock(&c->lock);
+    return w ? 0 : -ENOSPC;
+}
+
+int64_t kt_clips_lag_us(const kt_clips *c)
+{
+    return c->params.post_us + LAG_US;
+}
+
+int kt_clips_resume(kt_clips *c, kt_ring *from, const char *stream, int64_t start_us, int64_t end_us)
+{
+    const int64_t earliest_us = end_us - KT_CLIPS_RESUME_US;
+    const int64_t from_us = start_us - c->params.pre_us;
+    pthread_mutex_lock(&c->lock);
+    struct wish *w = find(c, stream);
+    if (!w)
+        w = add(c, from, stream);
+    if (w && w->last_seq == 0) {
+        w->resumed = true;
+        if (w->from_us > from_us)
+            w->from_us = from_us > earliest_us ? from_us : earliest_us;
+        if (end_us + c->params.post_us > w->to_us)
+            w->to_us = end_us + c->params.post_us;
     }
     pthread_mutex_unlock(&c->lock);
     return w ? 0 : -ENOSPC;

@@ -33,6 +33,16 @@ void kt_clips_destroy(kt_clips **clips);
  */
 int kt_clips_begin(kt_clips *clips, kt_ring *from, const char *stream, int64_t start_us);
 
+/*
+ * Before a crash there was an event until END, of which not all may have been copied: copy what is
+ * missing, of its last KT_CLIPS_RESUME_US and of the post-roll. Like kt_clips_begin() and
+ * kt_clips_end() together.
+ */
+#define KT_CLIPS_RESUME_US (600 * INT64_C(1000000))
+int kt_clips_resume(kt_clips *clips, kt_ring *from, const char *stream, int64_t start_us, int64_t end_us);
+/* How long before the last video an event may have ended and still not be copied. */
+int64_t kt_clips_lag_us(const kt_clips *clips);
+
 /* An event for which kt_clips_begin() succeeded ended at END. */
 void kt_clips_end(kt_clips *clips, const char *stream, int64_t end_us);
 

@@ -292,20 +292,16 @@ int kt_catalog_event_set_seen(kt_catalog *c, int64_t id, bool seen)
     return kt_db_write(c, set_seen, &s);
 }
 
-/* Ends at the last second with activity, or after one second. */
 static int close_stale(sqlite3 *db, void *arg)
 {
-    const int64_t now = *(int64_t *)arg;
-    const int ret = kt_db_run(db,
-        "UPDATE event SET end = max(start + 1000000, min(?, coalesce((SELECT (max(minute) + 1) * 60000000"
-        " FROM activity WHERE activity.camera = event.camera AND minute <= ? / 60000000), 0)))"
-        " WHERE end = 0", "ii", now, now);
+    const int ret = kt_db_run(db, "UPDATE event SET end = max(start + 1000000, ?) WHERE end = 0", "i",
+                              *(int64_t *)arg);
     return ret < 0 ? ret : sqlite3_changes(db);
 }
 
-int kt_catalog_event_close_stale(kt_catalog *c, int64_t now_us)
+int kt_catalog_event_close_stale(kt_catalog *c, int64_t last_us)
 {
-    return kt_db_write(c, close_stale, &now_us);
+    return kt_db_write(c, close_stale, &last_us);
 }
 
 /* ------------------------------ thumbnails ------------------------------ */

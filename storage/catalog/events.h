@@ -72,7 +72,8 @@ kt_must_check int kt_catalog_event_pins(kt_catalog *c, const char *camera, int64
                                         int64_t to_us, size_t max, struct kt_event_pin **out,
                                         size_t *n, size_t *total);
 
-/* Close events that a crash left open: end = last known time. Returns how many. */
-int kt_catalog_event_close_stale(kt_catalog *c, int64_t now_us);
+/* Close events that a crash left open. They end at LAST, the newest video from before it (0: unknown),
+ * or a second after they began. Returns how many. */
+int kt_catalog_event_close_stale(kt_catalog *c, int64_t last_us);
 
 #endif

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """kill -9, and the next start: what was acknowledged is there, at most 2 s are lost."""
+import json
+import subprocess
 import time
 
-from kt import SLOW, Cameras, Server, camera_list, check_consecutive, note, parse_time, run, test, ticks, wait_for
+from kt import ROOT, SLOW, Cameras, Server, camera_list, check_consecutive, note, parse_time, run, test, ticks, wait_for
 
 cameras = Cameras(4)
 ids = [f"cam{i + 1:02d}" for i in range(4)]
@@ -70,6 +72,38 @@ def tomorrow():
     after = wait_for("spans", 5, lambda: server.timeline("cam02", parse_time(before[0]["from"]), server.started)["spans"])
     assert abs(parse_time(after[0]["from"]) - parse_time(before[0]["from"])) < 1, (before, after)
     server.stop()
+
+
+def records(ring, stream):
+    """What is in a ring of the stopped server, told by the reader that shares no code with it: (start, end, hash), in seconds."""
+    done = subprocess.run(["python3", ROOT / "tests/faults/ring/reader.py", server.folder / ring], capture_output=True, text=True)
+    read = json.loads(done.stdout)
+    assert not read["problems"], read["problems"]
+    return [(start / 1e6, end / 1e6, payload) for _, start, end, _, payload in read["streams"].get(stream, [])]
+
+
+@test("killed in the middle of an event, the next start copies what the ring of events lacks, once")
+def in_an_event():
+    global server
+    watching = camera_list(cameras, analysis="full")
+    server = Server(watching).start()
+    event = wait_for("somebody comes", 120, lambda: next((e for e in server.events() if not e["end"] and e["type"] in (
+        "person", "car", "motorbike", "motion")), None), 0.2)
+    begun, stream = parse_time(event["start"]), event["camera"] + "/main"
+    time.sleep(max(0, begun + 6 - time.time()))
+    server.kill()
+    killed_at = time.time()
+    server = Server(watching, folder=server.folder, port=server.port).start()
+    ended = server.get(f"/events/{event['id']}").json()["end"]
+    assert ended and begun < parse_time(ended) <= killed_at, (event, ended)
+    time.sleep(5)                               # two rounds of the copier
+    server.stop()
+    there = [r for r in records("video", stream) if r[1] > begun - 4 and r[0] < killed_at]
+    kept = [r for r in records("clips", stream)]
+    note(f"{event['type']} of {event['camera']}: {len(there)} records to the kill, {killed_at - there[-1][1]:.1f} s before it")
+    assert len(there) >= 5 and killed_at - there[-1][1] < 2 * SLOW, there
+    assert all(kept.count(r) == 1 for r in there), (begun, killed_at, there, kept)
+    assert len(set(kept)) == len(kept)
 
 
 run()

@@ -247,13 +247,17 @@ END_TEST
 
 START_TEST(an_event_left_open_by_a_crash_is_closed)
 {
-    const int64_t id = add_event("a", INT64_C(1700000000000000), 0);
-    ck_assert_int_eq(kt_catalog_event_close_stale(c, INT64_C(1700000100000000)), 1);
-    ck_assert_int_eq(kt_catalog_event_close_stale(c, INT64_C(1700000100000000)), 0);
-    struct kt_event *ev = NULL;
-    ck_assert_int_eq(kt_catalog_event_get(c, id, &ev), 0);
-    ck_assert_int_ge(ev->end_us, ev->start_us);
-    kt_event_list_free(&ev, 1);
+    const int64_t last = INT64_C(1700000100000000);
+    const int64_t ids[] = { add_event("a", INT64_C(1700000000000000), 0), add_event("b", last + 5, 0) };
+    ck_assert_int_eq(kt_catalog_event_close_stale(c, last), 2);
+    ck_assert_int_eq(kt_catalog_event_close_stale(c, last), 0);
+    const int64_t ends[] = { last, last + 5 + 1000000 };        /* with the last video, or at once */
+    for (int i = 0; i < 2; i++) {
+        struct kt_event *ev = NULL;
+        ck_assert_int_eq(kt_catalog_event_get(c, ids[i], &ev), 0);
+        ck_assert_int_eq(ev->end_us, ends[i]);
+        kt_event_list_free(&ev, 1);
+    }
 }
 END_TEST
 

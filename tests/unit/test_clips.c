@@ -140,6 +140,42 @@ START_TEST(an_event_without_video_keeps_nothing)
 }
 END_TEST
 
+/* As after a kill: some of the event is in the ring of events, nobody remembers how much. */
+START_TEST(what_a_crash_left_uncopied_is_copied_at_the_next_start)
+{
+    int64_t first, last;
+    record(100, 2 * FPS);
+    start();
+    ck_assert_int_eq(kt_clips_begin(clips, from, "a/main", SECOND(30)), 0);
+    kt_clips_end(clips, "a/main", SECOND(35));
+    (void)kept(&first, &last);
+    ck_assert_int_lt(last, SECOND(50));
+    start();
+    ck_assert_int_eq(kt_clips_resume(clips, from, "a/main", SECOND(60), SECOND(62)), 0);
+    ck_assert_int_eq(kt_clips_resume(clips, from, "a/main", SECOND(30), SECOND(70)), 0);
+    const int frames = kept(&first, &last);
+    ck_assert(first >= SECOND(23) && first <= SECOND(25));
+    ck_assert(last >= SECOND(80) && last <= SECOND(82));
+    ck_assert_int_eq(frames, (last - first) / FRAME_US);        /* nothing is missing, nothing twice */
+    start();                                                    /* killed again, with all of it copied */
+    ck_assert_int_eq(kt_clips_resume(clips, from, "a/main", SECOND(30), SECOND(70)), 0);
+    ck_assert_int_eq(kept(&first, &last), frames);
+}
+END_TEST
+
+START_TEST(of_a_very_long_event_the_last_ten_minutes_are_taken_up)
+{
+    int64_t first, last;
+    t0 -= 800 * KT_SECOND_US;
+    record(900, 2 * FPS);
+    start();
+    ck_assert_int_eq(kt_clips_resume(clips, from, "a/main", SECOND(1), SECOND(850)), 0);
+    (void)kept(&first, &last);
+    ck_assert(first >= SECOND(247) && first <= SECOND(250));
+    ck_assert(last >= SECOND(860));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("clips");
@@ -148,6 +184,8 @@ int main(void)
     tcase_add_test(t, a_long_gop_never_loses_the_start_of_an_event);
     tcase_add_test(t, events_that_overlap_are_kept_once);
     tcase_add_test(t, an_event_without_video_keeps_nothing);
+    tcase_add_test(t, what_a_crash_left_uncopied_is_copied_at_the_next_start);
+    tcase_add_test(t, of_a_very_long_event_the_last_ten_minutes_are_taken_up);
     suite_add_tcase(suite, t);
     return kt_run_suite(suite);
 }
