@@ -39,8 +39,7 @@ struct kt_session {
     char agent[KT_AGENT_MAX + 1];       /* what the browser calls itself: anybody's text */
 };
 
-/* What the browser of TOKEN's session calls itself, cut to size, made printable. Returns at once; kept by the
- * next kt_catalog_flush() at the latest. */
+/* What the browser of TOKEN's session calls itself, cut to size, made printable. */
 int kt_catalog_session_agent(kt_catalog *c, const char *token, const char *agent);
 
 /* The sessions of USERNAME, the one used last first. *OUT malloc'd, NULL for none. */

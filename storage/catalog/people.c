@@ -455,7 +455,7 @@ int kt_catalog_session_agent(kt_catalog *c, const char *token, const char *agent
     struct agent_arg a;
     const int ret = kt_people_read_token(token, a.hash);
     (void)kt_text_printable(a.agent, sizeof(a.agent), agent);
-    return ret < 0 ? ret : kt_db_queue(c, set_agent, &a, sizeof(a));
+    return ret < 0 ? ret : kt_db_write(c, set_agent, &a);
 }
 
 static int end_session(sqlite3 *db, void *arg)

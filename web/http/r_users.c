@@ -83,44 +83,66 @@ enum MHD_Result web_add_user(struct web_request *r)
     return result;
 }
 
-/* One member of the change. The order of members is the order of changes. */
+/* Could VALUE be KEY's? Asked of all members before the first is changed. */
+static bool is_possible(const char *key, const json_t *value)
+{
+    enum kt_role role;
+    if (strcmp(key, "password") == 0)
+        return json_is_string(value);
+    if (strcmp(key, "role") == 0)
+        return json_is_string(value) && kt_role_parse(json_string_value(value), &role) == 0;
+    if (strcmp(key, "disabled") == 0)
+        return json_is_boolean(value);
+    return json_is_null(value) || json_is_array(value);
+}
+
+/* One member of the change, which is possible. The order of members is the order of changes. */
 static int change_one(struct web_request *r, const char *username, const char *key,
                       const json_t *value)
 {
     kt_catalog *c = r->web->params.catalog;
     enum kt_role role;
     if (strcmp(key, "password") == 0)
-        return json_is_string(value) ?
-               kt_catalog_user_set_password(c, username, json_string_value(value)) : -EINVAL;
+        return kt_catalog_user_set_password(c, username, json_string_value(value));
     if (strcmp(key, "role") == 0)
-        return json_is_string(value) && kt_role_parse(json_string_value(value), &role) == 0 ?
-               kt_catalog_user_set_role(c, username, role) : -EINVAL;
+        return kt_role_parse(json_string_value(value), &role) == 0 ? kt_catalog_user_set_role(c, username, role) : -EINVAL;
     if (strcmp(key, "disabled") == 0)
-        return json_is_boolean(value) ?
-               kt_catalog_user_set_disabled(c, username, json_is_true(value)) : -EINVAL;
+        return kt_catalog_user_set_disabled(c, username, json_is_true(value));
     if (json_is_null(value))
         return kt_catalog_user_set_cameras(c, username, NULL);
-    char *text = json_is_array(value) ? json_dumps(value, JSON_COMPACT) : NULL;
-    const int ret = text ? kt_catalog_user_set_cameras(c, username, text) : -EINVAL;
+    char *text = json_dumps(value, JSON_COMPACT);
+    const int ret = text ? kt_catalog_user_set_cameras(c, username, text) : -ENOMEM;
     free(text);
     return ret;
 }
 
-/* What the audit log keeps of a change: everything but the password. */
-static void audit_change(struct web_request *r, const char *username, json_t *body)
+/* The members of BODY one after another. What was changed, also when a later one fails, is in the
+ * audit log; of a password only that it was. */
+static int change_all(struct web_request *r, const char *username, json_t *body)
 {
-    if (json_object_get(body, "password"))
-        (void)json_object_set_new(body, "password", json_true());
-    web_audit(r, "user-change", username, json_incref(body));
+    json_t *done = json_object(), *value;
+    const char *key;
+    int ret = 0;
+    json_object_foreach(body, key, value)
+        if (!is_possible(key, value))
+            ret = -EINVAL;
+    json_object_foreach(body, key, value) {
+        ret = ret < 0 ? ret : change_one(r, username, key, value);
+        if (ret < 0)
+            break;
+        (void)json_object_set_new(done, key, strcmp(key, "password") == 0 ? json_true() : json_incref(value));
+    }
+    if (ret == 0 || json_object_size(done) > 0)
+        web_audit(r, "user-change", username, json_incref(done));
+    json_decref(done);
+    return ret;
 }
 
 enum MHD_Result web_change_user(struct web_request *r)
 {
     static const char *const keys[] = { "password", "role", "disabled", "cameras", NULL };
-    const char *username = r->params.value[0], *key;
+    const char *username = r->params.value[0];
     enum MHD_Result result;
-    json_t *value;
-    int ret = 0;
     json_t *body = web_body(r, keys, &result);
     if (!body)
         return result;
@@ -129,13 +151,7 @@ enum MHD_Result web_change_user(struct web_request *r)
         json_decref(body);
         return web_problem(r, 403, "forbidden", "only an administrator may make one");
     }
-    json_object_foreach(body, key, value) {
-        ret = change_one(r, username, key, value);
-        if (ret < 0)
-            break;
-    }
-    if (ret == 0)
-        audit_change(r, username, body);
+    const int ret = change_all(r, username, body);
     json_decref(body);
     web_live_revoke(r->web, username, NULL);    /* comes back with the new rights */
     return ret < 0 ? user_problem(r, ret) : reply_user(r, username, 200);
