@@ -34,8 +34,16 @@ static void configure(kt_decoder *dec)
                             get_shared : avcodec_default_get_buffer2;
 }
 
+/* Go on with a context that another decoder left, or open one. */
 static int open_context(kt_decoder *dec)
 {
+    if (dec->pictures)
+        dec->ctx = kt_pictures_take_context(dec->pictures, dec->codec, dec->par);
+    if (dec->ctx) {
+        configure(dec);
+        dec->ctx->pkt_timebase = dec->time_base;
+        return 0;
+    }
     kt_cleanup(avcodec_free_context) AVCodecContext *ctx = avcodec_alloc_context3(dec->codec);
     if (!ctx)
         return -ENOMEM;
@@ -165,5 +173,8 @@ void kt_decoder_flush(kt_decoder *dec)
 
 void kt_decoder_rest(kt_decoder *dec)
 {
-    avcodec_free_context(&dec->ctx);
+    if (dec->pictures)
+        kt_pictures_leave_context(dec->pictures, &dec->ctx);
+    else
+        avcodec_free_context(&dec->ctx);
 }

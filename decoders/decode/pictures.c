@@ -5,8 +5,11 @@
 #include <libavutil/buffer.h>
 #include <libavutil/imgutils.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define CONTEXTS 4              /* about as many as there are threads that decode */
 #define SIZES 16                /* cameras of one site have few */
 #define ALIGN 64                /* of planes: AVX-512 */
 #define PLANES 4
@@ -20,6 +23,8 @@ struct kt_pictures {
         AVBufferPool *pool;
     } of[SIZES];
     int n;
+    AVCodecContext *context[CONTEXTS];      /* the one that waited longest first */
+    int n_contexts;
 };
 
 int kt_pictures_create(kt_pictures **out)
@@ -37,6 +42,8 @@ void kt_pictures_destroy(kt_pictures **pp)
     kt_pictures *p = kt_steal_ptr(pp);
     if (!p)
         return;
+    for (int i = 0; i < p->n_contexts; i++)
+        avcodec_free_context(&p->context[i]);
     for (int i = 0; i < p->n; i++)
         av_buffer_pool_uninit(&p->of[i].pool);
     pthread_mutex_destroy(&p->lock);
@@ -109,4 +116,53 @@ int kt_pictures_get(kt_pictures *p, AVCodecContext *ctx, AVFrame *frame)
     }
     frame->extended_data = frame->data;
     return 0;
+}
+
+/* ---- contexts ---- */
+
+/* Take out the context at I; lock held. */
+static AVCodecContext *pull(kt_pictures *p, int i)
+{
+    AVCodecContext *ctx = p->context[i];
+    p->n_contexts--;
+    memmove(&p->context[i], &p->context[i + 1], (size_t)(p->n_contexts - i) * sizeof(ctx));
+    return ctx;
+}
+
+static bool opened_for(const AVCodecContext *ctx, const AVCodec *codec, const AVCodecParameters *par)
+{
+    const bool size_known = par->width > 0 && par->height > 0;
+    return ctx->codec == codec && ctx->extradata_size == par->extradata_size &&
+           memcmp(ctx->extradata, par->extradata, (size_t)par->extradata_size) == 0 &&
+           (!size_known || (ctx->width == par->width && ctx->height == par->height));
+}
+
+void kt_pictures_leave_context(kt_pictures *p, AVCodecContext **pctx)
+{
+    AVCodecContext *ctx = kt_steal_ptr(pctx), *old = NULL;
+    if (!ctx)
+        return;
+    if (ctx->extradata_size <= 0) {
+        avcodec_free_context(&ctx);
+        return;
+    }
+    avcodec_flush_buffers(ctx);             /* its pictures are free for others */
+    pthread_mutex_lock(&p->lock);
+    if (p->n_contexts == CONTEXTS)
+        old = pull(p, 0);
+    p->context[p->n_contexts++] = ctx;
+    pthread_mutex_unlock(&p->lock);
+    avcodec_free_context(&old);
+}
+
+AVCodecContext *kt_pictures_take_context(kt_pictures *p, const AVCodec *codec,
+                                         const AVCodecParameters *par)
+{
+    AVCodecContext *ctx = NULL;
+    pthread_mutex_lock(&p->lock);
+    for (int i = p->n_contexts - 1; !ctx && par->extradata_size > 0 && i >= 0; i--)
+        if (opened_for(p->context[i], codec, par))
+            ctx = pull(p, i);
+    pthread_mutex_unlock(&p->lock);
+    return ctx;
 }
