@@ -19,12 +19,24 @@
 #define KT_DEPAY_FRAME_MAX (8 << 20)    /* no camera's frame is larger */
 
 struct kt_frame {
-    const uint8_t *data;        /* valid during the callback */
+    const uint8_t *data;        /* valid during the callback; video: zeros follow it, as decoders ask */
     size_t size;
     int64_t pts;                /* in the clock rate of the track */
     bool key;
     bool damaged;               /* a part of it was lost */
 };
+
+/*
+ * Large buffers that no frame is in: key frames take turns with a few, instead of a
+ * new mapping each. Of one thread, for all its kt_depay.
+ */
+#define KT_DEPAY_SPARES 4
+struct kt_depay_spares {
+    uint8_t *buf[KT_DEPAY_SPARES];      /* NULL: none */
+    size_t cap[KT_DEPAY_SPARES];
+};
+
+void kt_depay_spares_free(struct kt_depay_spares *spares);
 
 struct kt_depay {
     void *user;
@@ -34,6 +46,9 @@ struct kt_depay {
     /* --- the frame being put together --- */
     uint8_t *buf;
     size_t size, cap;
+    uint8_t *small;             /* set aside while buf is a large one; NULL: none */
+    size_t small_cap;
+    struct kt_depay_spares *spares;     /* borrowed; NULL: none */
     int64_t pts;
     bool open;                  /* there is one */
     bool damaged, key, picture; /* picture: it holds a coded slice */

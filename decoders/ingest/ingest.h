@@ -64,7 +64,7 @@ struct kt_ingest_params {
     void *user;
     /* A session begins: new parameters. Everything later belongs to it. */
     void (*on_stream)(void *user, const struct kt_ingest_stream *stream);
-    /* PKT is borrowed: av_packet_ref() to keep. stream_index 0 video, 1 audio. A frame
+    /* PKT is borrowed: av_packet_ref() to keep, which may copy. stream_index 0 video, 1 audio. A frame
      * that lost a packet on the way has AV_PKT_FLAG_CORRUPT. */
     void (*on_packet)(void *user, const AVPacket *pkt, int64_t arrival_us);
     void (*on_state)(void *user, enum kt_ingest_state state, const char *why);

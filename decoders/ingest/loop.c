@@ -130,6 +130,7 @@ static void free_loop(kt_ingest_loop *loop)
 {
     kt_resolver_destroy(&loop->resolver);
     SSL_CTX_free(loop->tls);
+    kt_depay_spares_free(&loop->spares);
     kt_closep(&loop->epoll_fd);
     kt_closep(&loop->wake_fd);
     pthread_cond_destroy(&loop->changed);

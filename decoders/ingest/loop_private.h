@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "decoders/ingest/depay.h"
 #include "decoders/ingest/net.h"
 #include "decoders/ingest/resolver.h"
 #include "decoders/ingest/rtsp_client.h"
@@ -67,6 +68,7 @@ struct kt_ingest_loop {
     kt_resolver *resolver;
     SSL_CTX *tls;
     int64_t next_tick_us;
+    struct kt_depay_spares spares;
     uint8_t buffer[KT_LOOP_READ_BUFFER];
     uint8_t datagram[KT_LOOP_DATAGRAMS][KT_LOOP_DATAGRAM_MAX];
 };

@@ -243,6 +243,7 @@ static void start_client(struct kt_loop_session *s, int64_t now_us)
         .udp = strcmp(s->params.transport, "udp") == 0,
         .no_audio = s->params.no_audio,
         .handshake_timeout_us = s->params.connect_timeout_us,
+        .spares = &s->loop->spares,
         .user = s,
         .on_stream = client_stream,
         .on_packet = client_packet,

@@ -230,6 +230,8 @@ static int described(struct kt_rtsp_client *c, const struct kt_rtsp_message *msg
                         "to H.264", sdp.other_video);
         return over(c, KT_RTSP_END_OTHER, "the camera offers no video");
     }
+    for (int i = 0; i < KT_RTSP_TRACKS; i++)
+        c->track[i].depay.spares = c->params.spares;
     if (kt_rtsp_track_init(&c->track[0], 0, &sdp.video, c->params.user, c->params.on_packet) < 0)
         return over(c, KT_RTSP_END_OTHER, "no memory");
     c->frame_rate = sdp.video.frame_rate;

@@ -35,6 +35,7 @@ struct kt_rtsp_client_params {
     bool no_audio;
     uint64_t random;                    /* for the cnonce and our SSRC */
     int64_t handshake_timeout_us;       /* from start to the answer to PLAY */
+    struct kt_depay_spares *spares;     /* borrowed, of the thread that feeds; NULL: none */
     void *user;
     void (*on_stream)(void *user, const struct kt_ingest_stream *stream);
     void (*on_packet)(void *user, const AVPacket *pkt, int64_t arrival_us);

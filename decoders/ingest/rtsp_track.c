@@ -35,9 +35,14 @@ static void on_frame(void *user, const struct kt_frame *frame)
         kt_audio_push(t->transcoder, frame->data, frame->size, frame->pts);
         return;
     }
-    if (av_new_packet(t->pkt, (int)frame->size) < 0)
+    if (t->index == 0) {                /* borrowed: who wants to keep it makes the copy */
+        t->pkt->data = (uint8_t *)(uintptr_t)frame->data;
+        t->pkt->size = (int)frame->size;
+    } else if (av_new_packet(t->pkt, (int)frame->size) < 0) {
         return;
-    memcpy(t->pkt->data, frame->data, frame->size);
+    } else {
+        memcpy(t->pkt->data, frame->data, frame->size);
+    }
     t->pkt->pts = frame->pts;
     t->pkt->dts = AV_NOPTS_VALUE;       /* RTP has none; see the muxer's timeline */
     t->pkt->flags = (frame->key ? AV_PKT_FLAG_KEY : 0) | (frame->damaged ? AV_PKT_FLAG_CORRUPT : 0);

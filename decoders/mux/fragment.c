@@ -174,13 +174,15 @@ static int set_time(const struct kt_fragment *f, int64_t dts)
 
 static int mux_frame(struct kt_fragment *f, const AVPacket *pkt)
 {
-    int ret = av_packet_ref(f->pkt, pkt);
-    if (ret < 0)
-        return ret;
+    f->pkt->data = pkt->data;       /* borrowed */
+    f->pkt->size = pkt->size;
+    f->pkt->flags = pkt->flags;
+    f->pkt->stream_index = pkt->stream_index;
+    f->pkt->duration = pkt->duration;
     f->pkt->dts = f->next_dts[pkt->stream_index];
     f->pkt->pts = f->pkt->dts + (pkt->pts - pkt->dts);
     f->next_dts[pkt->stream_index] += pkt->duration;
-    ret = av_write_frame(f->av, f->pkt);
+    int ret = av_write_frame(f->av, f->pkt);
     if (ret >= 0)
         ret = av_write_frame(f->av, NULL);
     av_packet_unref(f->pkt);

@@ -34,6 +34,7 @@ struct kt_mux {
     struct kt_timeline timeline, audio_timeline;
     uint64_t run;
     int64_t next_audio;             /* samples; INT64_MIN: place the next packet anew */
+    AVPacket *passing;              /* scratch: one that need not be held; its data is borrowed */
     struct held held[HOLD_MAX];
     int n_held;
     size_t held_bytes;
@@ -48,8 +49,10 @@ static int64_t system_offset(void *user)
 int kt_mux_create(kt_mux **out, const struct kt_mux_params *params)
 {
     kt_mux *mux = calloc(1, sizeof(*mux));
-    if (!mux)
+    if (!mux || !(mux->passing = av_packet_alloc())) {
+        free(mux);
         return -ENOMEM;
+    }
     mux->params = *params;
     if (!mux->params.wall_offset_us)
         mux->params.wall_offset_us = system_offset;
@@ -65,6 +68,7 @@ void kt_mux_destroy(kt_mux **pmux)
         return;
     for (int i = 0; i < mux->n_held; i++)
         av_packet_free(&mux->held[i].pkt);
+    av_packet_free(&mux->passing);
     kt_fragment_destroy(&mux->fragment);
     avcodec_parameters_free(&mux->video);
     avcodec_parameters_free(&mux->audio);
@@ -109,18 +113,44 @@ static bool place_audio(kt_mux *mux, AVPacket *pkt, int64_t wall_us, int64_t anc
     return true;
 }
 
+static void release(kt_mux *mux, const struct held *h, int64_t anchor_us)
+{
+    if (mux->fragment && !(h->flags & KT_CHUNK_AUDIO))
+        emit(mux, h->pkt, anchor_us + kt_timeline_us(h->pkt->pts), h->flags);
+    else if (mux->fragment && place_audio(mux, h->pkt, h->audio_wall_us, anchor_us))
+        emit(mux, h->pkt, h->audio_wall_us, h->flags);
+}
+
 static void flush_held(kt_mux *mux, int64_t anchor_us)
 {
     for (int i = 0; i < mux->n_held; i++) {
-        struct held *h = &mux->held[i];
-        if (mux->fragment && !(h->flags & KT_CHUNK_AUDIO))
-            emit(mux, h->pkt, anchor_us + kt_timeline_us(h->pkt->pts), h->flags);
-        else if (mux->fragment && place_audio(mux, h->pkt, h->audio_wall_us, anchor_us))
-            emit(mux, h->pkt, h->audio_wall_us, h->flags);
-        av_packet_free(&h->pkt);
+        release(mux, &mux->held[i], anchor_us);
+        av_packet_free(&mux->held[i].pkt);
     }
     mux->n_held = 0;
     mux->held_bytes = 0;
+}
+
+static void place(AVPacket *pkt, int64_t dts, int64_t pts, int64_t duration)
+{
+    pkt->dts = dts;
+    pkt->pts = pts;
+    pkt->duration = duration;
+}
+
+/* Nothing waits and the anchor is known, as nearly always: out it goes. */
+static void pass(kt_mux *mux, const AVPacket *pkt, const struct held *as, int64_t dts, int64_t pts,
+                 int64_t duration)
+{
+    struct held h = *as;
+    h.pkt = mux->passing;
+    h.pkt->data = pkt->data;
+    h.pkt->size = pkt->size;
+    h.pkt->flags = pkt->flags;
+    h.pkt->stream_index = pkt->stream_index;
+    place(h.pkt, dts, pts, duration);
+    release(mux, &h, kt_timeline_anchor_us(&mux->timeline));
+    av_packet_unref(h.pkt);
 }
 
 static int hold(kt_mux *mux, const AVPacket *pkt, const struct held *as, int64_t dts, int64_t pts,
@@ -128,14 +158,16 @@ static int hold(kt_mux *mux, const AVPacket *pkt, const struct held *as, int64_t
 {
     if (mux->n_held == HOLD_MAX || mux->held_bytes + (size_t)pkt->size > HOLD_BYTES)
         flush_held(mux, kt_timeline_anchor_us(&mux->timeline));
+    if (mux->n_held == 0 && !kt_timeline_settling(&mux->timeline)) {
+        pass(mux, pkt, as, dts, pts, duration);
+        return 0;
+    }
     struct held *h = &mux->held[mux->n_held];
     *h = *as;
     h->pkt = av_packet_clone(pkt);
     if (!h->pkt)
         return -ENOMEM;
-    h->pkt->dts = dts;
-    h->pkt->pts = pts;
-    h->pkt->duration = duration;
+    place(h->pkt, dts, pts, duration);
     mux->n_held++;
     mux->held_bytes += (size_t)pkt->size;
     if (!kt_timeline_settling(&mux->timeline))

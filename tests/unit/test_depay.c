@@ -339,6 +339,63 @@ START_TEST(g711_becomes_aac)
 }
 END_TEST
 
+#define TRACKS 6
+
+static uint8_t byte_of(int track, size_t i)
+{
+    return (uint8_t)(track * 31 + i * 7 + i / 251);
+}
+
+static void on_large(void *user, const struct kt_frame *frame)
+{
+    const int track = *(const int *)user;
+    size_t wrong = 0;
+    for (size_t i = 0; i < frame->size; i++)
+        wrong += frame->data[i] != byte_of(track, i);
+    for (size_t i = 0; i < AV_INPUT_BUFFER_PADDING_SIZE; i++)
+        wrong += frame->data[frame->size + i] != 0;
+    ck_assert_uint_eq(wrong, 0);
+    frames++;
+}
+
+/* Key frames of many cameras arrive at once, in pieces. */
+START_TEST(large_frames_of_many_tracks_take_turns_with_few_buffers)
+{
+    static const size_t sizes[] = { 1000, 150000, 65536, 600000, 3000, 1200000, 65472, 66000 };
+    struct kt_depay_spares spares = { .cap = { 0 } };
+    struct kt_depay track[TRACKS] = { 0 };
+    int number[TRACKS];
+    frames = 0;
+    for (int t = 0; t < TRACKS; t++) {
+        number[t] = t;
+        track[t] = (struct kt_depay){ .user = &number[t], .on_frame = on_large, .spares = &spares };
+    }
+    for (int round = 0; round < 10; round++) {
+        for (size_t at = 0; at < 1200000; at += 777) {
+            for (int t = 0; t < TRACKS; t++) {
+                const size_t size = sizes[(round + t) % (int)KT_ARRAY_SIZE(sizes)];
+                uint8_t piece[777];
+                for (size_t i = 0; i < sizeof(piece); i++)
+                    piece[i] = byte_of(t, at + i);
+                if (at < size && !kt_depay_append(&track[t], piece, FFMIN(sizeof(piece), size - at)))
+                    ck_abort_msg("no memory");
+            }
+        }
+        for (int t = 0; t < TRACKS; t++)
+            kt_depay_emit(&track[t]);
+    }
+    ck_assert_int_eq(frames, 10 * TRACKS);
+    /* What is kept: no track a large buffer, and the spares no very large one. */
+    for (int t = 0; t < TRACKS; t++) {
+        ck_assert_uint_le(track[t].cap, 64 << 10);
+        kt_depay_free(&track[t]);
+    }
+    for (int i = 0; i < KT_DEPAY_SPARES; i++)
+        ck_assert_uint_le(spares.cap[i], 1 << 20);
+    kt_depay_spares_free(&spares);
+}
+END_TEST
+
 int main(void)
 {
     av_log_set_level(AV_LOG_ERROR);
@@ -354,6 +411,7 @@ int main(void)
     tcase_add_test(tc, aac_units_share_a_packet_or_fill_several);
     tcase_add_test(tc, a_jpeg_is_put_together_again);
     tcase_add_loop_test(tc, g711_becomes_aac, 0, 2);
+    tcase_add_test(tc, large_frames_of_many_tracks_take_turns_with_few_buffers);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }
