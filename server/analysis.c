@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -18,8 +21,12 @@
 #define QUEUE_BYTES (6u << 20)
 /* A camera whose packets wait longer than this looks at less; shorter than that, more again. */
 #define LAG_HIGH_US (3 * KT_SECOND_US)
+#define LAG_VERY_HIGH_US (4500 * 1000)
 #define LAG_LOW_US (1 * KT_SECOND_US)
 #define LOAD_HOLD_US (10 * KT_SECOND_US)
+#define LOAD_HOLD_MAX_US (160 * KT_SECOND_US)
+
+#define WORKER_NICE 5               /* a trial has 19 */
 
 /* What a place looks like is written this often. */
 #define REMEMBER_US (600 * KT_SECOND_US)
@@ -53,6 +60,7 @@ struct kt_analysis_camera {
     /* --- the worker that runs the camera --- */
     kt_analyzer *analyzer;              /* NULL before the first format, or without decoder */
     int64_t load_since_us, remembered_us;
+    int64_t lowered_us, calm_us;        /* when it began to look at more; how long calm must last for that */
 
     pthread_mutex_t frame_lock;         /* leaf */
     AVFrame *frame;                     /* protected by frame_lock: newest picture */
@@ -67,6 +75,7 @@ struct kt_analysis {
     kt_pictures *pictures;
     pthread_mutex_t lock;               /* order: before frame_lock */
     pthread_cond_t work, idle;
+    _Atomic int64_t raised_us;      /* when a camera was last told to look at less */
     /* --- protected by lock --- */
     kt_analysis_camera *run_head, **run_tail;
     bool stopping;
@@ -190,23 +199,44 @@ static void run_item(kt_analysis_camera *c, const struct item *i)
         kt_analyzer_gap(c->analyzer);
 }
 
-/* How much to look at, from how late we are. */
+/*
+ * How much to look at, from how late we are: LAG_US for what was QUEUED_US. When that is very late, at
+ * once key frames only: a round over all cameras takes as long as the lag. What was queued
+ * before the last change says nothing about it. Who had to look at less again soon after looking at
+ * more waits longer the next time.
+ */
 static enum kt_analyzer_load choose_load(kt_analysis_camera *c, enum kt_analyzer_load load,
-                                         int64_t lag_us)
+                                         int64_t queued_us, int64_t lag_us)
 {
     const int64_t now = kt_clock_mono_us();
-    const int64_t held = now - c->load_since_us;
+    /* Fewer key frames only when all who had to look at less do so. */
+    const int64_t since_us = load < KT_LOAD_VERY_HIGH ? c->load_since_us : atomic_load(&c->pool->raised_us);
     enum kt_analyzer_load next = load;
-    if (lag_us > LAG_HIGH_US && load < KT_LOAD_OVER && held > LAG_HIGH_US)
-        next = load + 1;
-    else if (lag_us < LAG_LOW_US && load > KT_LOAD_NORMAL && held > LOAD_HOLD_US)
+    if (lag_us > LAG_HIGH_US && load < KT_LOAD_OVER && queued_us > since_us) {
+        atomic_store(&c->pool->raised_us, now);
+        const bool again = c->lowered_us && now - c->lowered_us < 3 * LOAD_HOLD_US;
+        c->calm_us = !again ? LOAD_HOLD_US : c->calm_us < LOAD_HOLD_MAX_US ? 2 * c->calm_us : c->calm_us;
+        next = lag_us > LAG_VERY_HIGH_US && load < KT_LOAD_VERY_HIGH ? KT_LOAD_VERY_HIGH : load + 1;
+    } else if (lag_us < LAG_LOW_US && load > KT_LOAD_NORMAL && now - c->load_since_us > c->calm_us) {
+        c->lowered_us = now;
         next = load - 1;
+    }
     if (next != load && c->analyzer) {
         c->load_since_us = now;
         kt_analyzer_set_load(c->analyzer, next);
         kt_info(c->name, "analysis load %d -> %d", load, next);
     }
     return next;
+}
+
+/* The last key frame in LIST when there is no time for what came before it, else NULL. */
+static const struct item *newest_key(const struct item *list, enum kt_analyzer_load load)
+{
+    const struct item *key = NULL;
+    for (; list && load >= KT_LOAD_VERY_HIGH; list = list->next)
+        if (list->pkt && (list->pkt->flags & AV_PKT_FLAG_KEY))
+            key = list;
+    return key;
 }
 
 /* Run all that waits in C. Called and left with the pool locked. */
@@ -219,12 +249,20 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
     c->due = false;
     c->running = true;
     enum kt_analyzer_load load = c->status.load;
-    const int64_t lag = list ? kt_clock_mono_us() - list->queued_us : 0;
+    const int64_t queued_us = list ? list->queued_us : 0;
+    const int64_t lag = list ? kt_clock_mono_us() - queued_us : 0;
     pthread_mutex_unlock(&p->lock);
 
-    load = choose_load(c, load, lag);
-    for (const struct item *i = list; i; i = i->next)
-        run_item(c, i);
+    load = choose_load(c, load, queued_us, lag);
+    const struct item *from = newest_key(list, load);
+    uint64_t left_out = 0;
+    for (const struct item *i = list; i; i = i->next) {
+        from = i == from ? NULL : from;
+        if (from && i->pkt)
+            left_out++;
+        else
+            run_item(c, i);
+    }
     items_free(list);
     struct kt_analyzer_stats stats = { 0 };
     if (c->analyzer) {
@@ -236,6 +274,7 @@ static void run_camera(kt_analysis *p, kt_analysis_camera *c)
 
     pthread_mutex_lock(&p->lock);
     c->status.lag_us = lag;
+    c->status.refused += left_out;
     c->status.load = load;
     c->status.analyzer = stats;
     c->running = false;
@@ -248,6 +287,8 @@ static void *worker(void *arg)
 {
     kt_analysis *p = arg;
     (void)pthread_setname_np(pthread_self(), "kt-analysis");
+    /* Recording comes first, to the kernel too. Linux has priorities for each thread. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WORKER_NICE);
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->run_head && !p->stopping)

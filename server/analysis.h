@@ -7,7 +7,9 @@
  * is run when a key frame came or its oldest packet has waited BATCH_US, so that
  * forty cameras do not mean four hundred wake-ups a second. When the workers
  * cannot keep up, cameras that lag are told to look at less (see
- * kt_analyzer_set_load()), fairly, and to look at everything again later.
+ * kt_analyzer_set_load()), fairly, and to look at everything again later; one that is down to
+ * key frames goes on at the newest that waits, and what it leaves out counts as refused. Workers
+ * have a lower priority than the threads that record and serve.
  *
  * Threads: kt_analysis_format() and kt_analysis_packet() on the camera's ingest
  * thread; callbacks on a worker; the rest anywhere.

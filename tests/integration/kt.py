@@ -352,6 +352,24 @@ def packets(path, stream="v:0", damaged=False):
     return [(float(r[0]), int(r[1]), "K" in r[2]) for r in rows]
 
 
+def source_sizes(scene, stream):
+    return [size for _, size, _ in packets(DEMO / f"{scene}-{stream}.mp4")]
+
+
+def check_nothing_lost(server, camera, begin, end, stream, fps, sizes):
+    """The recording holds the loop's frames one after the other, told by their SIZES; how many."""
+    rows = packets(server.clip(camera, begin, end, stream))
+    steps = [b[0] - a[0] for a, b in zip(rows, rows[1:])]
+    assert len(rows) >= (end - begin) * fps - 1, f"{camera} {stream}: {len(rows)} frames"
+    # Key frames carry parameter sets as well; all others have exactly the size of the source's.
+    n = len(sizes)
+    if not any(all(key or size == sizes[(offset + i) % n] for i, (_, size, key) in enumerate(rows))
+               for offset in range(n)):
+        raise AssertionError(f"{camera} {stream}: its {len(rows)} frames are not those that were sent")
+    assert max(steps) < 1.5 / fps, f"{camera} {stream}: none lost, but one stands {max(steps):.3f} s after another"
+    return len(rows)
+
+
 def decode_grey(path, width, height, *options):
     """All pictures of a video as bytes of luma. Fails on any decoding error."""
     out, error = tool("ffmpeg", "-nostdin", "-v", "error", *options, "-i", path, "-map", "0:v:0", "-fps_mode",

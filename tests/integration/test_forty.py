@@ -4,8 +4,8 @@ import os
 import subprocess
 import time
 
-from kt import (SLOW, Cameras, DEMO, Server, Skip, camera_list, cpu_seconds, memory_kib, note, packets, run, test,
-                wait_for)
+from kt import (SLOW, Cameras, Server, camera_list, check_nothing_lost, cpu_seconds, memory_kib, note, run,
+                source_sizes, test, wait_for)
 
 SECONDS = 60
 if SLOW > 1:
@@ -35,25 +35,6 @@ def minute():
          f"load {os.getloadavg()[0]:.1f}")
 
 
-def source_sizes(scene, stream):
-    return [size for _, size, _ in packets(DEMO / f"{scene}-{stream}.mp4")]
-
-
-def check(camera, stream, fps, sizes):
-    """The recording holds the loop's frames one after the other, told by their sizes."""
-    begin, end = server.window
-    rows = packets(server.clip(camera, begin, end, stream))
-    steps = [b[0] - a[0] for a, b in zip(rows, rows[1:])]
-    assert len(rows) >= (end - begin) * fps - 1, f"{camera} {stream}: {len(rows)} frames"
-    # Key frames carry parameter sets as well; all others have exactly the size of the source's.
-    n = len(sizes)
-    if not any(all(key or size == sizes[(offset + i) % n] for i, (_, size, key) in enumerate(rows))
-               for offset in range(n)):
-        raise AssertionError(f"{camera} {stream}: its {len(rows)} frames are not those that were sent")
-    assert max(steps) < 1.5 / fps, f"{camera} {stream}: none lost, but one stands {max(steps):.3f} s after another"
-    return len(rows)
-
-
 @test("no frame of any of the eighty streams was lost")
 def nothing_lost():
     frames = 0
@@ -63,7 +44,7 @@ def nothing_lost():
         for stream, fps in (("main", 15), ("sub", 10)):
             key = (scene, stream)
             sizes[key] = sizes.get(key) or source_sizes(*key)
-            frames += check(camera, stream, fps, sizes[key])
+            frames += check_nothing_lost(server, camera, *server.window, stream, fps, sizes[key])
     note(f"{frames} frames of 80 streams, each where it belongs")
 
 
