@@ -223,8 +223,9 @@ static bool apply(struct kt_camera_config *cam, json_t *body, const char **what)
     return true;
 }
 
+/* CHANGED, the names of what is new, for the audit log; borrowed. */
 static enum MHD_Result put_camera(struct web_request *r, const struct kt_camera_config *cam,
-                                  bool create)
+                                  bool create, json_t *changed)
 {
     struct kt_error err = { .text = "" };
     const struct kt_site *site = &r->web->params.site;
@@ -239,7 +240,7 @@ static enum MHD_Result put_camera(struct web_request *r, const struct kt_camera_
     pthread_mutex_lock(&r->web->lock);
     r->web->known.until_us = 0;
     pthread_mutex_unlock(&r->web->lock);
-    web_audit(r, create ? "camera-add" : "camera-change", cam->id, NULL);
+    web_audit(r, create ? "camera-add" : "camera-change", cam->id, json_pack("{s:O}", "changed", changed));
     return reply_camera(r, cam->id, create ? 201 : 200);
 }
 
@@ -258,7 +259,13 @@ static enum MHD_Result apply_and_put(struct web_request *r, struct kt_camera_con
     }
     if (create && (!cam->name[0] || !cam->main_url[0]))
         return web_problem(r, 400, "bad-request", "name and main are needed");
-    return put_camera(r, cam, create);
+    const char *key;
+    json_t *value, *changed = json_array();
+    json_object_foreach(body, key, value)
+        (void)json_array_append_new(changed, json_string(key));
+    const enum MHD_Result result = put_camera(r, cam, create, changed);
+    json_decref(changed);
+    return result;
 }
 
 enum MHD_Result web_add_camera(struct web_request *r)

@@ -261,6 +261,8 @@ enum MHD_Result web_mark_event(struct web_request *r)
     kt_event_list_free(&ev, ev ? 1 : 0);
     if (ret == 0)
         ret = kt_catalog_incident_mark(r->web->params.catalog, r->incident->id, event, marked);
+    if (ret == 0)
+        web_audit(r, "incident-mark", r->params.value[0], json_pack("{s:I, s:b}", "event", event, "marked", marked));
     return ret < 0 ? web_problem_errno(r, ret) : reply_incident(r, r->incident->id, 200);
 }
 

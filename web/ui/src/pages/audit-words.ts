@@ -8,7 +8,7 @@ type Group = 'audit.groupLook' | 'audit.groupEvidence' | 'audit.groupAccounts' |
 
 export const ACTIONS: { group: Group; actions: DidName[] }[] = [
   { group: 'audit.groupLook', actions: ['live', 'play', 'search', 'download'] },
-  { group: 'audit.groupEvidence', actions: ['incident-add', 'incident-change', 'incident-delete', 'incident-share', 'incident-unshare', 'hold', 'hold-release',
+  { group: 'audit.groupEvidence', actions: ['incident-add', 'incident-change', 'incident-mark', 'incident-delete', 'incident-share', 'incident-unshare', 'hold', 'hold-release',
     'export', 'export-cancel', 'package-download', 'paper', 'link-add', 'link-revoke'] },
   { group: 'audit.groupAccounts', actions: ['login', 'login-failed', 'logout', 'logout-all', 'session-end', 'password', 'user-password', 'totp-on', 'totp-remove',
     'user-add', 'user-change', 'user-delete', 'invite', 'invite-withdraw', 'invitation-used'] },
