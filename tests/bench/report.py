@@ -202,7 +202,7 @@ def ring(result):
 def chromium(result):
     if not result.get("notes"):
         return []
-    rows = [(f"live, camera to screen: {what}", *values) for what, values in result["latency_ms"].items()]
+    rows = [(f"live, camera to screen: {what}", *values) for what, values in result.get("latency_ms", {}).items()]
     rows += [(what, result[key], "") for what, key in (("first picture after a click", "first_ms"),
                                                        ("seek until the picture is there", "seek_ms")) if key in result]
     return ["## In Chromium", "", "Debian's Chromium on the same machine, software decoding, eight cameras; from the browser tests, which read",
@@ -268,19 +268,20 @@ def ratio(cases, ours, peer, cameras):
 
 
 def verdict(what, now, was, most, worse):
-    """Print how NOW compares; what grew more than MOST times is added to WORSE."""
+    """Print how NOW compares; what grew more than MOST times is added to WORSE. Returns whether it could."""
     if was is None:
         print(f"{what}: {now:.4g}, nothing stored to compare with")
-        return
+        return False
     text = "WORSE" if now > was * most else "better" if now < was / most else "as before"
     print(f"{what}: {now:.4g}, was {was:.4g}: {text}")
     if text == "WORSE":
         worse.append(what)
+    return True
 
 
 def compare(measured, stored, machine):
     """Say what got worse against what is STORED. It informs, it gates nothing."""
-    worse, cases = [], stored["cases"]
+    worse, cases, compared = [], stored["cases"], 0
     if stored.get("machine", machine) != machine:
         print(f"The stored figures are from another machine ({stored['machine']}): only ratios tell something.")
     busy = max((r.get("others_cpu", 0) for r in measured.values()), default=0)
@@ -290,8 +291,8 @@ def compare(measured, stored, machine):
         for ours, peer in RATIOS:
             now = ratio(measured, ours, peer, cameras)
             if now is not None:
-                verdict(f"CPU of {ours} to that of {peer}, {cameras} cameras", now, ratio(cases, ours, peer, cameras),
-                        WORSE, worse)
+                compared += verdict(f"CPU of {ours} to that of {peer}, {cameras} cameras", now,
+                                    ratio(cases, ours, peer, cameras), WORSE, worse)
     for i, r in measured.items():
         if "failed" in r:
             worse.append(f"{i}: {r['failed']}")
@@ -300,4 +301,9 @@ def compare(measured, stored, machine):
         for key, what, most in FIGURES if "kentongan" in i else ():
             if key in r:
                 verdict(f"{what} of {i}", r[key], cases.get(i, {}).get(key), most, worse)
-    print("bench: worse than stored: " + "; ".join(worse) if worse else "bench: nothing got worse")
+    if worse:
+        print("bench: worse than stored: " + "; ".join(worse))
+    elif compared:
+        print("bench: nothing got worse")
+    else:
+        print("bench: no stored ratio to compare with: ./run bench makes them")
