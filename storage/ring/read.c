@@ -330,35 +330,125 @@ static int collect(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_u
     return ret;
 }
 
-/* Drop the first N records. */
-static void drop_first(struct record_list *list, size_t n)
+/* Where a record is, and when its run begins as far as it was asked for. */
+struct place {
+    uint64_t run;
+    int64_t from_us;
+    size_t at;
+};
+
+static int by_run(const void *a, const void *b)
 {
-    memmove(list->a, list->a + n, (list->n - n) * sizeof(*list->a));
-    list->n -= n;
+    const struct place *x = a, *y = b;
+    return x->run != y->run ? (x->run < y->run ? -1 : 1) : x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* A list that begins inside a GOP gets the rest of it in front; one that begins
- * with more than the GOP loses that. */
-static int start_with_key(kt_ring *ring, int64_t from_us, int64_t to_us, size_t max,
+static int by_beginning(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return x->from_us != y->from_us ? (x->from_us < y->from_us ? -1 : 1) : by_run(a, b);
+}
+
+/* Run numbers grow with time, but for a clock that was set back. */
+static bool clock_went_back(const struct record_list *list)
+{
+    for (size_t i = 1; i < list->n; i++)
+        if (list->a[i].run < list->a[i - 1].run)
+            return true;
+    return false;
+}
+
+/*
+ * Two runs may cover the same time when the clock was set back, and a run that goes on in the
+ * next slab is two stretches: the other run may sort between them. What cannot be decoded
+ * without what was before it stays behind it.
+ */
+static int keep_runs_together(struct record_list *list, int64_t from_us)
+{
+    if (!clock_went_back(list))
+        return 0;
+    kt_cleanup(kt_freep) struct place *places = malloc(list->n * sizeof(*places));
+    struct kt_record *sorted = malloc(list->n * sizeof(*sorted));
+    if (!places || !sorted) {
+        free(sorted);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < list->n; i++)
+        places[i] = (struct place){ .run = list->a[i].run, .at = i };
+    qsort(places, list->n, sizeof(*places), by_run);
+    for (size_t i = 0; i < list->n; i++)
+        places[i].from_us = i > 0 && places[i].run == places[i - 1].run
+                                ? places[i - 1].from_us : later(list->a[places[i].at].start_us, from_us);
+    qsort(places, list->n, sizeof(*places), by_beginning);
+    for (size_t i = 0; i < list->n; i++)
+        sorted[i] = list->a[places[i].at];
+    free(list->a);
+    list->a = sorted;
+    list->cap = list->n;
+    return 0;
+}
+
+/* Behind the last record of the run that begins at BEGIN. */
+static size_t end_of_run(const struct record_list *list, size_t begin)
+{
+    size_t end = begin + 1;
+    while (end < list->n && list->a[end].run == list->a[begin].run)
+        end++;
+    return end;
+}
+
+/* The newest key frame of a run at or before FROM; END when the list has none. */
+static size_t key_before(const struct record_list *list, size_t begin, size_t end, int64_t from_us)
+{
+    for (size_t i = end; i-- > begin;)
+        if ((list->a[i].flags & KT_RECORD_KEY) && list->a[i].start_us <= from_us)
+            return i;
+    return end;
+}
+
+/* When the key frame was taken that the first records of a run in the list need; FROM when none. */
+static int64_t missing_key(kt_ring *ring, const struct record_list *list, size_t begin, size_t end,
+                           int64_t from_us)
+{
+    struct kt_entry key;
+    if (key_before(list, begin, end, from_us) < end || (list->a[begin].flags & KT_RECORD_KEY) ||
+        !find_key(ring, &list->a[begin], &key))
+        return from_us;
+    return key.start_us < from_us ? key.start_us : from_us;
+}
+
+/* A run that begins with more than a GOP in front of FROM loses that. */
+static void drop_early(struct record_list *list, int64_t from_us)
+{
+    size_t kept = 0, end;
+    for (size_t begin = 0; begin < list->n; begin = end) {
+        end = end_of_run(list, begin);
+        const size_t key = key_before(list, begin, end, from_us), first = key < end ? key : begin;
+        memmove(list->a + kept, list->a + first, (end - first) * sizeof(*list->a));
+        kept += end - first;
+    }
+    list->n = kept;
+}
+
+/* A run that the list begins inside a GOP of gets the rest of it in front. */
+static int start_with_key(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us, size_t max,
                           struct record_list *list)
 {
-    for (size_t i = list->n; i-- > 0;) {
-        if ((list->a[i].flags & KT_RECORD_KEY) && list->a[i].start_us <= from_us) {
-            drop_first(list, i);
-            return 0;
-        }
+    int64_t earliest_us = from_us;
+    size_t end;
+    for (size_t begin = 0; begin < list->n; begin = end) {
+        end = end_of_run(list, begin);
+        const int64_t key_us = missing_key(ring, list, begin, end, from_us);
+        earliest_us = key_us < earliest_us ? key_us : earliest_us;
     }
-    struct kt_entry key;
-    if (list->n == 0 || (list->a[0].flags & KT_RECORD_KEY) || !find_key(ring, &list->a[0], &key))
-        return 0;
-    const uint32_t stream = list->a[0].stream;
-    list->n = 0;
-    const int ret = collect(ring, stream, key.start_us, to_us, max, list);
-    size_t skip = 0;
-    while (skip < list->n && list->a[skip].seq < key.seq)
-        skip++;
-    if (skip < list->n)
-        drop_first(list, skip);
+    int ret = 0;
+    if (earliest_us < from_us) {
+        list->n = 0;
+        ret = collect(ring, stream, earliest_us, to_us, max, list);
+        if (ret == 0)
+            ret = keep_runs_together(list, from_us);
+    }
+    drop_early(list, from_us);
     return ret;
 }
 
@@ -384,7 +474,9 @@ int kt_ring_query(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us
     *n = 0;
     int ret = from_us < to_us ? collect(ring, stream, from_us, to_us, max, &list) : 0;
     if (ret == 0)
-        ret = start_with_key(ring, from_us, to_us, max, &list);
+        ret = keep_runs_together(&list, from_us);
+    if (ret == 0)
+        ret = start_with_key(ring, stream, from_us, to_us, max, &list);
     if (ret < 0 || list.n == 0) {
         free(list.a);
         return ret;

@@ -168,8 +168,9 @@ struct kt_record {
 
 /*
  * The records of STREAM that overlap [FROM, TO), in order of time, at most MAX
- * of them (continue from the last one's end). With FROM inside a GOP the list
- * starts at the record that holds the GOP's key frame. *OUT is malloc'd and the
+ * of them (continue from the last one's end). Runs that overlap, because the clock
+ * was set back, follow each other whole. With FROM inside a GOP the list starts at
+ * the record that holds the GOP's key frame, and so does each other run that FROM is in. *OUT is malloc'd and the
  * caller's; *N may be 0 (then *OUT is NULL). O(log n).
  */
 kt_must_check int kt_ring_query(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,

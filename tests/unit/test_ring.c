@@ -143,6 +143,54 @@ START_TEST(a_query_inside_a_gop_starts_with_its_key_frame)
 }
 END_TEST
 
+/* Each run of the list begins with a key frame, and from there on no record of it is missing. */
+static void check_runs(const struct kt_record *rec, size_t n, const uint64_t runs[2])
+{
+    size_t changes = 0;
+    for (size_t i = 0; i < n; i++) {
+        const bool begins = i == 0 || rec[i].run != rec[i - 1].run;
+        changes += begins;
+        ck_assert_uint_le(changes, 2);
+        ck_assert_uint_eq(rec[i].run, runs[changes - 1]);
+        if (begins)
+            ck_assert(rec[i].flags & KT_RECORD_KEY);
+        else
+            ck_assert_int_eq(rec[i].dts_90k, rec[i - 1].dts_90k + rec[i - 1].duration_90k);
+    }
+    ck_assert_uint_eq(changes, 2);
+}
+
+START_TEST(runs_that_overlap_after_a_step_of_the_clock_are_each_whole)
+{
+    /* The first run goes on in another slab; then the clock is set back to before that. */
+    struct kit_feed a = kit_feed(ring, "a/main", 20000);
+    for (int i = 0; i < 80; i++) {      /* 16 s in two slabs of 1 MiB */
+        kit_push_n(&a, 1);
+        if (i % 3 == 0)
+            kit_flush(ring);
+    }
+    const uint64_t runs[2] = { a.run, a.run + 1 };
+    kit_new_run(&a, T0 + 10 * FRAME_US + FRAME_US / 2);
+    for (int i = 0; i < 80; i++) {
+        kit_push_n(&a, 1);
+        if (i % 3 == 0)
+            kit_flush(ring);
+    }
+    kit_flush(ring);
+    for (int from = 0; from < 70; from += 3) {
+        struct kt_record *rec = NULL;
+        size_t n = 0, frames = 0;
+        ck_assert_int_eq(kt_ring_query(ring, a.stream, T0 + from * FRAME_US, T0 + 100 * FRAME_US, SIZE_MAX, &rec, &n), 0);
+        check_runs(rec, n, runs);
+        for (size_t i = 0; i < n; i++)
+            frames += rec[i].frames;
+        ck_assert_uint_ge(frames, (size_t)(80 - from + (from < 10 ? 80 : 90 - from)));
+        free(rec);
+    }
+    kt_init_unref(&a.init);
+}
+END_TEST
+
 START_TEST(a_second_process_cannot_open_it)
 {
     kt_ring *second = NULL;
@@ -302,6 +350,7 @@ int main(void)
     tcase_add_test(t, sealing_a_slab_is_no_sync_of_its_own);
     tcase_add_test(t, a_full_ring_overwrites_its_oldest_slab);
     tcase_add_test(t, a_query_inside_a_gop_starts_with_its_key_frame);
+    tcase_add_test(t, runs_that_overlap_after_a_step_of_the_clock_are_each_whole);
     tcase_add_test(t, a_second_process_cannot_open_it);
     tcase_add_test(t, spans_tell_gaps_and_reasons);
     tcase_add_test(t, a_short_gap_inside_a_stretch_is_shown);
