@@ -6,7 +6,7 @@
 
 #include "server/onvif/onvif.h"
 
-#define SUB_MAX_PIXELS (640L * 480)
+#define SUB_MAX_PIXELS (720L * 576)     /* "D1" is what many cameras call their sub-stream */
 
 const char *kt_onvif_state_name(enum kt_onvif_state state)
 {
@@ -43,14 +43,33 @@ static const char *nth_source(const struct kt_onvif_camera *cam, size_t k)
     return NULL;
 }
 
+static bool is(const struct kt_onvif_profile *p, const char *codec)
+{
+    return strcmp(p->codec, codec) == 0;
+}
+
+static bool fits(const struct kt_onvif_profile *p)
+{
+    return p->width > 0 && pixels(p) <= SUB_MAX_PIXELS;
+}
+
+/* Of profiles of one source: JPEG costs ten times the bits, and every browser shows H.264. */
+static bool better_main(const struct kt_onvif_profile *p, const struct kt_onvif_profile *than)
+{
+    if (!than || is(p, "jpeg") != is(than, "jpeg"))
+        return !than || is(than, "jpeg");
+    return pixels(p) != pixels(than) ? pixels(p) > pixels(than) : is(p, "h264") && !is(than, "h264");
+}
+
 static bool better_sub(const struct kt_onvif_profile *p, const struct kt_onvif_profile *than)
 {
-    if (!than)
-        return true;
-    const bool fits = pixels(p) <= SUB_MAX_PIXELS, than_fits = pixels(than) <= SUB_MAX_PIXELS;
-    if (fits != than_fits)
-        return fits;
-    return fits ? pixels(p) > pixels(than) : pixels(p) < pixels(than);
+    if (!than || is(p, "jpeg") != is(than, "jpeg"))
+        return !than || is(than, "jpeg");
+    if (fits(p) != fits(than))
+        return fits(p);
+    if (is(p, "h264") != is(than, "h264"))
+        return is(p, "h264");
+    return fits(p) ? pixels(p) > pixels(than) : pixels(p) < pixels(than);
 }
 
 int kt_onvif_suggest(const struct kt_onvif_camera *cam, size_t k,
@@ -62,7 +81,7 @@ int kt_onvif_suggest(const struct kt_onvif_camera *cam, size_t k,
         return -ENOENT;
     for (size_t i = 0; i < cam->n_profiles; i++) {
         const struct kt_onvif_profile *p = &cam->profiles[i];
-        if (p->stream[0] && strcmp(p->source, source) == 0 && (!big || pixels(p) > pixels(big)))
+        if (p->stream[0] && strcmp(p->source, source) == 0 && better_main(p, big))
             big = p;
     }
     for (size_t i = 0; i < cam->n_profiles && big; i++) {

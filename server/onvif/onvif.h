@@ -92,8 +92,9 @@ const char *kt_onvif_state_name(enum kt_onvif_state state);
 
 /*
  * Which profile to record and which to analyse for video source number K of CAM
- * (0-based): the largest; and the largest of at most 640 x 480 or, without one, the
- * smallest that is smaller than main. -ENOENT: there is no such source.
+ * (0-based): the largest; and of those that are smaller the largest of at most 720 x 576
+ * or, without one, the smallest. JPEG only where there is nothing else; H.264 before others of
+ * a size, and before all others that fit. -ENOENT: there is no such source.
  * *SUB is NULL when there is none.
  */
 kt_must_check int kt_onvif_suggest(const struct kt_onvif_camera *cam, size_t k,

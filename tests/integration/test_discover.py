@@ -71,6 +71,16 @@ def an_address_range_finds_forty_with_one_password():
     note(f"forty in {seconds:.1f} s")
 
 
+@test("of a camera with two and three sub-streams the fitting one is suggested, the others are named")
+def of_many_streams():
+    for streams in (3, 4):
+        with Devices("--streams", str(streams), *LOGIN) as d:
+            item = one(d, "--user", "petugas", password=PASSWORD)
+        assert [p["codec"] for p in item["profiles"]] == ["h264", "h264", "jpeg", "h264"][:streams], item["profiles"]
+        chosen = item["suggested"][0]
+        assert "/c0_main" in chosen["main"] and "/c0_sub" in chosen["sub"], chosen
+
+
 @test("a token is made with the clock of the camera")
 def a_token_is_made_with_the_clock_of_the_camera():
     with Devices(*LOGIN, "--clock=-31536000") as d:

@@ -307,6 +307,31 @@ START_TEST(each_input_gets_its_largest_and_a_small_stream)
 }
 END_TEST
 
+/* What cameras with two sub-streams and more offer; the last two are what is to be chosen. */
+#define P(c, w, h, s) { .source = "v", .codec = c, .width = w, .height = h, .stream = s }
+static const struct {
+    struct kt_onvif_camera cam;
+    const char *main, *sub;
+} many[] = {
+    { { .n_profiles = 3, .profiles = { P("h264", 1920, 1080, "1"), P("h264", 704, 576, "2"), P("jpeg", 640, 480, "3") } }, "1", "2" },
+    { { .n_profiles = 3, .profiles = { P("h264", 1920, 1080, "1"), P("h264", 640, 360, "2"), P("h264", 1280, 720, "3") } }, "1", "2" },
+    { { .n_profiles = 3, .profiles = { P("h264", 1920, 1080, "1"), P("h264", 352, 288, "2"), P("h264", 640, 480, "3") } }, "1", "3" },
+    { { .n_profiles = 3, .profiles = { P("h265", 2560, 1440, "1"), P("h265", 704, 576, "2"), P("h264", 640, 480, "3") } }, "1", "3" },
+    { { .n_profiles = 3, .profiles = { P("jpeg", 1920, 1080, "1"), P("h264", 1280, 720, "2"), P("h264", 640, 360, "3") } }, "2", "3" },
+    { { .n_profiles = 3, .profiles = { P("h265", 1920, 1080, "1"), P("h264", 1920, 1080, "2"), P("h264", 1280, 720, "3") } }, "2", "3" },
+    { { .n_profiles = 3, .profiles = { P("h264", 1920, 1080, "1"), P("h264", 1280, 720, "2"), P("h264", 960, 540, "3") } }, "1", "3" },
+    { { .n_profiles = 2, .profiles = { P("jpeg", 1280, 720, "1"), P("jpeg", 640, 360, "2") } }, "1", "2" },
+    { { .n_profiles = 2, .profiles = { P("h264", 1920, 1080, "1"), P("h264", 1920, 1080, "1") } }, "1", NULL },
+};
+START_TEST(of_many_streams_the_fitting_one_is_analysed)
+{
+    const struct kt_onvif_profile *big, *small;
+    ck_assert_int_eq(kt_onvif_suggest(&many[_i].cam, 0, &big, &small), 0);
+    ck_assert_str_eq(big->stream, many[_i].main);
+    ck_assert_pstr_eq(small ? small->stream : NULL, many[_i].sub);
+}
+END_TEST
+
 START_TEST(a_password_of_any_kind_fits_into_an_address)
 {
     char url[KT_URL_MAX], long_stream[KT_URL_MAX] = "rtsp://h/";
@@ -338,6 +363,7 @@ int main(void)
     tcase_add_test(tc, without_a_password_it_says_that_one_is_needed);
     tcase_add_test(tc, a_web_server_is_no_camera);
     tcase_add_test(tc, each_input_gets_its_largest_and_a_small_stream);
+    tcase_add_loop_test(tc, of_many_streams_the_fitting_one_is_analysed, 0, KT_ARRAY_SIZE(many));
     tcase_add_test(tc, a_password_of_any_kind_fits_into_an_address);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);

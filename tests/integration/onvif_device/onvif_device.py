@@ -11,6 +11,7 @@ and then nothing. Ends when standard input does.
   --clock SECONDS            how far its clock is ahead of ours (tokens are checked against it)
   --media2                   offers Media2 with an H.265 profile
   --old                      knows no GetServices
+  --streams N                how many streams of an input: 2, or 3 and 4 as cameras have them
   --channels N               a recorder with N video inputs
   --claims HOST              says that its services and streams are at HOST
   --bad MODE                 garbage | dtd | huge | silent | html | endless-profiles | no-stream
@@ -128,16 +129,17 @@ class Device:
             for ns, path in known) + "</tds:GetServicesResponse>")
 
     def profiles(self):
-        sizes = [("main", 1920, 1080, 15, 2048), ("sub", 640, 360, 10, 300)]
+        sizes = [("main", 1920, 1080, 15, 2048, "H264"), ("sub", 640, 360, 10, 300, "H264"), ("third", 704, 576, 5, 900, "JPEG"),
+                 ("phone", 320, 180, 5, 100, "H264")][:self.o.streams]
         count = 200 if self.o.bad == "endless-profiles" else self.o.channels
         return envelope("<trt:GetProfilesResponse>" + "".join(
             f'<trt:Profiles token="c{c}_{name}" fixed="true"><tt:Name>{name} &amp; {c}</tt:Name>'
             f'<tt:VideoSourceConfiguration token="vsc{c}"><tt:SourceToken>source{c}</tt:SourceToken>'
-            "</tt:VideoSourceConfiguration><tt:VideoEncoderConfiguration><tt:Encoding>H264</tt:Encoding>"
+            f"</tt:VideoSourceConfiguration><tt:VideoEncoderConfiguration><tt:Encoding>{codec}</tt:Encoding>"
             f"<tt:Resolution><tt:Width>{w}</tt:Width><tt:Height>{h}</tt:Height></tt:Resolution><tt:RateControl>"
             f"<tt:FrameRateLimit>{fps}</tt:FrameRateLimit><tt:BitrateLimit>{kbps}</tt:BitrateLimit>"
             "</tt:RateControl></tt:VideoEncoderConfiguration></trt:Profiles>"
-            for c in range(count) for name, w, h, fps, kbps in sizes) + "</trt:GetProfilesResponse>")
+            for c in range(count) for name, w, h, fps, kbps, codec in sizes) + "</trt:GetProfilesResponse>")
 
     def profiles2(self):
         return envelope(
@@ -258,6 +260,7 @@ def announce(server, o):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--count", type=int, default=1)
+    p.add_argument("--streams", type=int, default=2)
     p.add_argument("--address", default="127.0.0.1")
     p.add_argument("--port", type=int, default=0)
     p.add_argument("--discovery", action="store_true")
