@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Texts that mean something elsewhere (tests/corpus/hostile.json) in every field, path, query and header: here
 they are texts. What docs/openapi.yaml names is walked, so a new route or field is walked too."""
+import csv
 import html.parser
 import io
 import json
@@ -294,6 +295,21 @@ def log():
         assert not HIDDEN.search(line["text"]), line
 
 
+def no_formula(text, what):
+    """A spreadsheet makes nothing of any cell of the table TEXT."""
+    rows = list(csv.reader(io.StringIO(text)))
+    assert len(rows) > 1, what
+    for row in rows:
+        for cell in row:
+            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")), f"{what}: {cell!r}"
+            assert "\n" not in cell and "\r" not in cell, f"{what}: {cell!r}"
+
+
+@test("the audit log as a table holds no formula and one line a row")
+def table():
+    no_formula(server.get("/audit.csv").body.decode(), "audit.csv")
+
+
 class Page(html.parser.HTMLParser):
     """What a browser would make of a page: elements and attributes."""
 
@@ -357,6 +373,7 @@ def package():
         for line in inside["BACA-SAYA.txt"].splitlines() + inside["README.txt"].splitlines():
             assert not HIDDEN.search(line), line
         assert json.loads(inside["manifest.json"])
+        no_formula(inside["custody.csv"], "custody.csv")
         harmless(server.get(f"/exports/{number}/berita-acara.html").body.decode(), "the printed page")
         (server.folder / "package.zip").write_bytes(done.body)
         told = subprocess.run([KENTONGAN, "verify", server.folder / "package.zip"], capture_output=True)

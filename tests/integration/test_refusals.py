@@ -5,12 +5,13 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import time
 
-from kt import (KENTONGAN, SLOW, Cameras, Server, Skip, camera_list, format_time, free_port, new_folder, note, parse_time, run,
+from kt import (KENTONGAN, ROOT, SLOW, Cameras, Server, Skip, camera_list, format_time, free_port, new_folder, note, parse_time, run,
                 test, wait_for)
 
 cameras = Cameras(2)
@@ -109,6 +110,19 @@ def own_folders():
     restricted = "NoNewPrivs:\t1" in pathlib.Path(f"/proc/{lone.process.pid}/status").read_text()
     assert restricted != ("writing is not restricted" in lone.log())
     lone.stop()
+
+
+@test("the sandbox of its unit is tight, by what systemd says of it")
+def unit():
+    if not shutil.which("systemd-analyze"):
+        raise Skip("no systemd-analyze here")
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", ROOT / "configs/kentongan.service"],
+                          capture_output=True, text=True, timeout=30 * SLOW)
+    level = re.search(r"exposure level for kentongan.service: ([\d.]+)", done.stdout)
+    if not level:
+        raise Skip(f"it does not look at files: {done.stderr.strip()[:100]}")
+    note(f"exposure level {level[1]}, at most 2.0")
+    assert done.returncode == 0 and float(level[1]) <= 2.0
 
 
 # ------------------------------ at the start ------------------------------
