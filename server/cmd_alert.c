@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/alerts/alerts.h"
 #include "server/base/clock.h"
@@ -17,21 +16,11 @@ static const char help[] =
     "Send a test message through every channel of the section 'alerts' (docs/alerts.md).\n"
     "The server may be running.\n";
 
-static int utc_offset(const char *timezone)
-{
-    setenv("TZ", timezone, 1);          /* no other thread exists yet */
-    tzset();
-    const time_t now = time(NULL);
-    struct tm tm;
-    localtime_r(&now, &tm);
-    return (int)tm.tm_gmtoff;
-}
-
 static int send_all(const kt_config *config)
 {
     kt_cleanup(kt_alerts_destroy) kt_alerts *alerts = NULL;
     const struct kt_alerts_params params = { .config = config->alerts, .language = config->language,
-                                             .utc_offset_s = utc_offset(config->timezone) };
+                                             .utc_offset_s = kt_clock_use_timezone(config->timezone) };
     struct kt_alert test = { .kind = KT_ALERT_TEST, .wall_us = kt_clock_wall_us() };
     struct kt_alerts_stats stats;
     if (kt_alerts_create(&alerts, &params) < 0 || kt_alerts_post(alerts, &test) < 0)

@@ -55,12 +55,9 @@ static int parse(int argc, char **argv, struct kt_daemon_params *p)
         case 'v':
             kt_log_set_level(KT_LOG_DEBUG);
             break;
-        case 'h':
-            usage(stdout);
-            return 0;
         default:
-            usage(stderr);
-            return 2;
+            usage(c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
         }
     }
     if (optind < argc) {

@@ -183,12 +183,9 @@ int kt_cmd_user(int argc, char **argv)
         case 'r':
             o.role = optarg;
             break;
-        case 'h':
-            usage(stdout);
-            return 0;
         default:
-            usage(stderr);
-            return 2;
+            usage(c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
         }
     }
     const int left = argc - optind;

@@ -127,12 +127,9 @@ int kt_cmd_verify(int argc, char **argv)
         case 't':
             r.ca_path = optarg;
             break;
-        case 'h':
-            usage(stdout);
-            return 0;
         default:
-            usage(stderr);
-            return 2;
+            usage(c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
         }
     }
     if (optind + 1 != argc) {

@@ -247,17 +247,6 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
     return kt_snapshots_create(&d->snapshots, err);
 }
 
-/* Seconds east of UTC. Indonesia has no summer time, so once at start is enough. */
-static int utc_offset(const char *timezone)
-{
-    setenv("TZ", timezone, 1);          /* no other thread exists yet */
-    tzset();
-    const time_t now = time(NULL);
-    struct tm tm;
-    localtime_r(&now, &tm);
-    return (int)tm.tm_gmtoff;
-}
-
 /* Is any camera looked at less than it should be? */
 static bool analysis_is_behind(void *user)
 {
@@ -349,7 +338,7 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
 
     int ret = load_config(params, &d->config, err);
     if (ret == 0) {
-        d->utc_offset_s = utc_offset(d->config->timezone);
+        d->utc_offset_s = kt_clock_use_timezone(d->config->timezone);
         d->guard.allow = d->config->allow_loopback ? KT_NET_ALLOW_LOOPBACK | KT_NET_ALLOW_LINK_LOCAL
                                                    : KT_NET_GUARDED;
         restrict_writing(d->config);

@@ -53,6 +53,16 @@ bool kt_clock_synchronised(int64_t *max_error_us)
     return state >= 0 && state != TIME_ERROR && !(tx.status & STA_UNSYNC);
 }
 
+int kt_clock_use_timezone(const char *timezone)
+{
+    setenv("TZ", timezone, 1);
+    tzset();
+    const time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    return (int)tm.tm_gmtoff;
+}
+
 void kt_rfc3339_format(char out[KT_RFC3339_SIZE], int64_t wall_us)
 {
     time_t s = wall_us / KT_SECOND_US;

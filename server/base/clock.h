@@ -32,6 +32,10 @@ int kt_cond_init(pthread_cond_t *cond);
  * *MAX_ERROR_US may be NULL. */
 bool kt_clock_synchronised(int64_t *max_error_us);
 
+/* Make TIMEZONE ("Asia/Jakarta") the process's own, before any other thread exists. Returns its seconds east of
+ * UTC now: Indonesia has no summer time, so once at start is enough. */
+int kt_clock_use_timezone(const char *timezone);
+
 /* "2026-11-24T01:02:03.456Z" (RFC 3339, UTC, milliseconds, rounded down). */
 void kt_rfc3339_format(char out[KT_RFC3339_SIZE], int64_t wall_us);
 
