@@ -4,6 +4,7 @@
  */
 import { signal } from '@preact/signals';
 import { learnServerTime } from '../time/server-clock';
+import { Outbox, type TileMessage } from './outbox';
 import { MessageType, parseMedia, parseText, type ServerText, type StreamKind } from './protocol';
 
 export interface TileSink {
@@ -31,6 +32,12 @@ export const receivedRate = signal(0);
 /** How large a still is, in bytes: a mean that changes only when it matters. */
 export const stillBytes = signal(11_000);
 
+interface Ask extends TileMessage {
+  camera?: string;
+  stream?: StreamKind;
+  every?: number;
+}
+
 type Listener = (message: ServerText) => void;
 
 const FIRST_WAIT = 500;
@@ -49,6 +56,8 @@ class LiveConnection {
   private socket: WebSocket | null = null;
   private readonly tiles = new Map<number, Subscription>();
   private readonly listeners = new Set<Listener>();
+  private readonly outbox = new Outbox<Ask>();
+  private later: ReturnType<typeof setTimeout> | null = null;
   private nextTile = 1;
   private wait = FIRST_WAIT;
   private retry: ReturnType<typeof setTimeout> | null = null;
@@ -121,8 +130,18 @@ class LiveConnection {
     this.send({ op: 'subscribe', tile, camera, stream, ...(stream === 'still' && every > 0 ? { every } : {}) });
   }
 
-  private send(message: object): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  private send(message: Ask): void {
+    if (this.socket?.readyState !== WebSocket.OPEN) return; // all tiles are asked for when it opens
+    this.outbox.push(message);
+    if (!this.later) this.flush();
+  }
+
+  private flush(): void {
+    this.later = null;
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    for (const m of this.outbox.take(performance.now())) this.socket.send(JSON.stringify(m));
+    const wait = this.outbox.wait;
+    if (wait !== null) this.later = setTimeout(() => this.flush(), wait);
   }
 
   private open(): void {
@@ -138,6 +157,7 @@ class LiveConnection {
     socket.onopen = () => {
       this.wait = FIRST_WAIT;
       linkState.value = 'open';
+      this.outbox.reset(performance.now());
       for (const [tile, s] of this.tiles) this.ask(tile, s);
     };
     socket.onmessage = (e: MessageEvent<string | ArrayBuffer>) => this.received(e.data);

@@ -24,6 +24,7 @@ export type TileFailure = 'codec' | 'media';
 export class TilePlayer {
   private sourceBuffer: SourceBuffer | null = null;
   private source: MediaSource | null = null;
+  private opened: Promise<MediaSource> | null;
   private mime = '';
   private queue: Piece[] = [];
   private queued = 0;
@@ -43,6 +44,8 @@ export class TilePlayer {
     video.muted = true;
     video.playsInline = true;
     video.addEventListener('error', this.failed);
+    this.opened = openMediaSource(video); // while the server is asked
+    this.opened.catch(() => undefined);
   }
 
   private readonly failed = (): void => {
@@ -69,7 +72,9 @@ export class TilePlayer {
     this.offset = null;
     this.end = 0;
     this.keys = [];
-    const source = await openMediaSource(this.video);
+    const opening = this.opened ?? openMediaSource(this.video);
+    this.opened = null;
+    const source = await opening;
     if (this.dead || mime !== this.mime) return;
     this.source = source;
     try {
@@ -201,11 +206,13 @@ export class TilePlayer {
     return Math.min(this.newestCapture, this.video.currentTime * 1000 + this.captureMinusMedia);
   }
 
-  destroy(): void {
+  /** LATER: its element is gone, too, and what takes its place on the page comes first. */
+  destroy(later = false): void {
     this.dead = true;
     this.queue = [];
     this.video.removeEventListener('error', this.failed);
-    releaseVideo(this.video);
+    if (later) setTimeout(releaseVideo, 0, this.video);
+    else releaseVideo(this.video);
   }
 }
 

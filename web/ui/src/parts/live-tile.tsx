@@ -7,7 +7,7 @@
  */
 import { useSignal } from '@preact/signals';
 import type { RefObject } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
 import { duration, t, tCode } from '../i18n';
 import { whyText } from '../i18n/why';
@@ -54,6 +54,9 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
   const shown = useSignal<'none' | 'video' | 'still'>('none');
   const attempt = useSignal(0);
   const kind: StreamKind = mediaSourceClass() ? stream : 'still';
+  const gone = useRef(false);
+
+  useLayoutEffect(() => () => { gone.current = true; }, []); // the first to be cleaned up
 
   useEffect(() => {
     if (!poster || !holder.current) return undefined;
@@ -62,7 +65,8 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     return () => poster.remove();
   }, [poster]);
 
-  useEffect(() => {
+  // Before the browser paints, not after: the answer is under way while it does.
+  useLayoutEffect(() => {
     if (paused || !video.current) return undefined;
     const element = video.current;
     let player: TilePlayer | null = null;
@@ -114,12 +118,12 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
       if (player && (stuck || slowness.tooSlow(performance.now()))) give('slow');
     });
     return () => {
-      keepPicture(holder.current, shown.peek() === 'still' ? still.current : element);
+      if (!gone.current) keepPicture(holder.current, shown.peek() === 'still' ? still.current : element);
       untick();
       clearTimeout(retry);
       subscription.current = null;
       handle.stop();
-      player?.destroy();
+      player?.destroy(gone.current);
       element.removeEventListener('timeupdate', playing);
       element.removeEventListener('loadeddata', playing);
       if (stillUrl) URL.revokeObjectURL(stillUrl);
