@@ -184,8 +184,8 @@ int kt_cmd_user(int argc, char **argv)
             o.role = optarg;
             break;
         default:
-            usage(c == 'h' ? stdout : stderr);
-            return c == 'h' ? 0 : 2;
+            usage(opt == 'h' ? stdout : stderr);
+            return opt == 'h' ? 0 : 2;
         }
     }
     const int left = argc - optind;
