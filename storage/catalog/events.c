@@ -358,6 +358,25 @@ int kt_catalog_event_put_soon(kt_catalog *c, struct kt_event *ev, const void *jp
     return ret;
 }
 
+struct erased_span {
+    const char *camera;
+    int64_t from_us, to_us;
+};
+
+static int erase_thumbnails(sqlite3 *db, void *arg)
+{
+    const struct erased_span *s = arg;
+    const int ret = kt_db_run(db, "DELETE FROM thumbnail WHERE event IN (SELECT id FROM event WHERE camera = ?"
+                              " AND start < ? AND (end = 0 OR end > ?))", "sii", s->camera, s->to_us, s->from_us);
+    return ret < 0 ? ret : sqlite3_changes(db);
+}
+
+int kt_catalog_thumbnails_erase(kt_catalog *c, const char *camera, int64_t from_us, int64_t to_us)
+{
+    struct erased_span s = { camera, from_us, to_us };
+    return kt_db_write(c, erase_thumbnails, &s);
+}
+
 int kt_catalog_thumbnail_get(kt_catalog *c, int64_t event, uint8_t **out, size_t *n)
 {
     sqlite3 *db = kt_db_borrow(c);

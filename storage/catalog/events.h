@@ -40,6 +40,9 @@ kt_must_check int kt_catalog_event_set_seen(kt_catalog *c, int64_t id, bool seen
 kt_must_check int kt_catalog_thumbnail_put(kt_catalog *c, int64_t event, const void *jpeg, size_t n);
 kt_must_check int kt_catalog_thumbnail_get(kt_catalog *c, int64_t event, uint8_t **out, size_t *n);
 
+/* Delete the thumbnails of CAMERA's events that overlap [FROM, TO). Returns how many. */
+int kt_catalog_thumbnails_erase(kt_catalog *c, const char *camera, int64_t from_us, int64_t to_us);
+
 struct kt_event_filter {
     const char *const *cameras;     /* NULL: any; else N_CAMERAS ids */
     size_t n_cameras;

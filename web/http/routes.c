@@ -45,6 +45,7 @@ const struct web_route web_routes[] = {
     { "GET", CAMERA "/segment.m4s", web_segment, WATCHERS, SCOPE_CAMERA, NULL },
     { "GET", CAMERA "/keyframe.mp4", web_keyframe, WATCHERS, SCOPE_CAMERA, NULL },
     { "GET", CAMERA "/clip.mp4", web_clip, HEAD | ADMIN, SCOPE_CAMERA, "download" },
+    { "DELETE", CAMERA "/recordings", web_erase, ADMIN, SCOPE_CAMERA, "erase" },
     { "POST", CAMERA "/rules/trial", web_start_trial, ADMIN, SCOPE_CAMERA, "rules-trial" },
     { "GET", CAMERA "/rules/trial", web_get_trial, ADMIN, SCOPE_CAMERA, NULL },
     { "DELETE", CAMERA "/rules/trial", web_cancel_trial, ADMIN, SCOPE_CAMERA, NULL },

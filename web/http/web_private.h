@@ -229,7 +229,7 @@ void web_live_revoke(struct kt_web *web, const char *username, const char *token
 web_handler web_login, web_who_am_i, web_logout, web_change_password, web_get_settings,
     web_put_settings, web_list_cameras, web_add_camera, web_get_camera, web_change_camera,
     web_delete_camera, web_snapshot, web_playlist, web_segments, web_segment, web_init,
-    web_keyframe, web_clip, web_search_activity, web_list_events, web_mark_seen, web_get_event,
+    web_keyframe, web_clip, web_erase, web_search_activity, web_list_events, web_mark_seen, web_get_event,
     web_change_event, web_thumbnail, web_event_clip, web_timeline, web_live, web_system,
     web_metrics, web_health, web_list_users, web_add_user, web_openapi, web_test_camera,
     web_discover, web_logs, web_change_user, web_delete_user, web_end_user_sessions,

@@ -12,11 +12,11 @@ export const ACTIONS: { group: Group; actions: DidName[] }[] = [
     'export', 'export-cancel', 'package-download', 'paper', 'link-add', 'link-revoke'] },
   { group: 'audit.groupAccounts', actions: ['login', 'login-failed', 'logout', 'logout-all', 'session-end', 'password', 'user-password', 'totp-on', 'totp-remove',
     'user-add', 'user-change', 'user-delete', 'invite', 'invite-withdraw', 'invitation-used'] },
-  { group: 'audit.groupSetup', actions: ['camera-add', 'camera-change', 'camera-delete', 'camera-test', 'camera-discover', 'rules-trial', 'settings', 'audit-export'] },
+  { group: 'audit.groupSetup', actions: ['camera-add', 'camera-change', 'camera-delete', 'erase', 'camera-test', 'camera-discover', 'rules-trial', 'settings', 'audit-export'] },
 ];
 
 const KNOWN = new Set<string>(ACTIONS.flatMap((g) => g.actions));
-const OF_CAMERA = new Set(['live', 'play', 'search', 'download', 'camera-add', 'camera-change', 'camera-delete', 'camera-test', 'rules-trial']);
+const OF_CAMERA = new Set(['live', 'play', 'search', 'download', 'camera-add', 'camera-change', 'camera-delete', 'erase', 'camera-test', 'rules-trial']);
 const BY_NUMBER = new Set(['incident-add', 'incident-change', 'incident-delete', 'incident-share', 'incident-unshare', 'hold', 'hold-release', 'export',
   'export-cancel', 'package-download', 'paper', 'link-add', 'link-revoke', 'invite-withdraw']);
 
