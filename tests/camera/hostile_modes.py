@@ -36,6 +36,8 @@ class Mode:
     """Does everything right: what the others are compared with."""
     expects = "records"
     video, audio = "plain.h264", None
+    gaps = ()                       # why nothing is recorded at times, besides that it is silent
+    because = ""                    # what the state says of it, a regular expression
     analysis = "off"                # how its pictures are looked at
     sprop, timeout, reports = "all", 60, True
     share, damaged = 0.5, False
@@ -183,6 +185,7 @@ class Mode:
 class NotFound(Mode):
     """Answers 404 to DESCRIBE."""
     expects = "refused"
+    because = "no such stream"
 
     def on_describe(self, c, request):
         c.reply(request, "404 Not Found")
@@ -192,6 +195,7 @@ class NotFound(Mode):
 class NoFrames(Mode):
     """The session is up and answers, but no RTP ever comes."""
     expects = "flagged"
+    because = "no video for"
     analysis = "full"
 
     def idle(self, c):
@@ -202,6 +206,7 @@ class NoFrames(Mode):
 class NoKeyFrame(Mode):
     """RTP flows, but never a key frame."""
     expects = "flagged"
+    because = "key frame"
     analysis = "full"
 
     def send_frame(self, c):
@@ -244,6 +249,7 @@ class Quiet(Mode):
 class AcceptSilence(Mode):
     """Accepts the connection and never answers."""
     expects = "refused"
+    because = "no answer"
 
     def on_request(self, c, request):
         pass
@@ -269,6 +275,7 @@ class OneSession(Mode):
 class CloseAtOnce(Mode):
     """Hangs up on the first request."""
     expects = "refused"
+    because = "closed the connection"
 
     def on_request(self, c, request):
         raise Closed
@@ -278,6 +285,7 @@ class CloseAtOnce(Mode):
 class CloseAfterPlay(Mode):
     """Answers PLAY and hangs up."""
     expects = "flagged"
+    because = "closed the connection|ended the session"
     analysis = "full"
 
     def on_play(self, c, request):
@@ -289,6 +297,7 @@ class CloseAfterPlay(Mode):
 class Trickle(Mode):
     """One byte of the answer a second."""
     expects = "refused"
+    because = "no answer"
 
     def write(self, c, data):
         for i in range(len(data)):
@@ -300,6 +309,7 @@ class Trickle(Mode):
 class EndlessHeader(Mode):
     """An answer whose headers never end."""
     expects = "refused"
+    because = "does not speak RTSP|too long|garbage"
 
     def on_describe(self, c, request):
         c.write(b"RTSP/1.0 200 OK\r\n")
@@ -311,6 +321,7 @@ class EndlessHeader(Mode):
 class HugeSdp(Mode):
     """Announces 1 GB of SDP and sends it as fast as it can."""
     expects = "refused"
+    because = "does not speak RTSP|too long|garbage"
 
     def on_describe(self, c, request):
         c.write(f"RTSP/1.0 200 OK\r\nCSeq: {request[2].get('cseq', 0)}\r\nContent-Type: application/sdp\r\n"
@@ -324,6 +335,7 @@ class HugeSdp(Mode):
 class NegativeLength(Mode):
     """A Content-Length below zero."""
     expects = "refused"
+    because = "does not speak RTSP|garbage|no video"
 
     def on_describe(self, c, request):
         c.write(f"RTSP/1.0 200 OK\r\nCSeq: {request[2].get('cseq', 0)}\r\nContent-Type: application/sdp\r\n"
@@ -334,6 +346,7 @@ class NegativeLength(Mode):
 class BinaryAnswer(Mode):
     """Answers with random bytes instead of RTSP."""
     expects = "refused"
+    because = "does not speak RTSP|garbage"
 
     def on_request(self, c, request):
         c.write(os.urandom(3000))
@@ -343,6 +356,7 @@ class BinaryAnswer(Mode):
 class RedirectLoop(Mode):
     """302 to itself, for ever."""
     expects = "refused"
+    because = "redirects"
 
     def on_describe(self, c, request):
         c.reply(request, "302 Moved Temporarily", f"Location: rtsp://127.0.0.1:{self.server.port}/redirect-loop\r\n")
@@ -352,6 +366,7 @@ class RedirectLoop(Mode):
 class RedirectElsewhere(Mode):
     """302 to another host and port, where a recorder must not go."""
     expects = "refused"
+    because = "redirects to another address: refused"
 
     def on_describe(self, c, request):
         c.reply(request, "302 Moved Temporarily", f"Location: rtsp://127.0.0.2:{self.server.canary}/admin\r\n")
@@ -361,6 +376,7 @@ class RedirectElsewhere(Mode):
 class UnknownCodec(Mode):
     """Offers video in a codec no recorder keeps."""
     expects = "refused"
+    because = "codec .* cannot be recorded"
 
     def sdp(self):
         return super().sdp().replace("H264/90000", "X-SECRET/90000")
@@ -370,6 +386,7 @@ class UnknownCodec(Mode):
 class OnlyAudio(Mode):
     """Has a microphone, but no picture."""
     expects = "refused"
+    because = "no video"
     audio = "audio.ulaw"
 
     def sdp(self):
@@ -381,6 +398,7 @@ class OnlyAudio(Mode):
 class EmptySdp(Mode):
     """200 OK, and nothing in it."""
     expects = "refused"
+    because = "no video"
 
     def sdp(self):
         return "v=0\r\n"
@@ -775,6 +793,7 @@ class DigestKeepalive(Digest):
 class DigestNever(Digest):
     """Refuses every password: 401 for ever."""
     expects = "refused"
+    because = "user name or password"
 
     def authorised(self, c, request):
         self.nonce = f"{random.getrandbits(64):x}"
@@ -1065,7 +1084,8 @@ class UdpLossy(Udp):
 class UdpRefused(Mode):
     """Asked for UDP, it answers 461 Unsupported Transport."""
     transport_setting = "udp"
-    expects = "any"
+    expects = "refused"
+    because = "does not offer UDP"
 
     def on_setup(self, c, request):
         if "TCP" not in request[2].get("transport", ""):

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Camera, EventItem } from '../src/api/client';
 import type { Found } from '../src/api/client';
@@ -17,6 +19,8 @@ import { monthOf, shiftMonth } from '../src/timeline/calendar';
 const wib = new Zone('Asia/Jakarta', 'id');
 const camera = (id: string, motion = false, has_sub = true): Camera =>
   ({ id, name: id, recording: true, state: 'recording', why: '', enabled: true, provisioned: false, has_sub, motion, analysis: 'adaptive' });
+
+declare const UI_ROOT: string;
 
 test('tiles are as large as the room allows, and all in sight', () => {
   assert.equal(fit(1, 1200, 700).cols, 1);
@@ -181,6 +185,15 @@ test('what a search found becomes cameras: one a video source, with the shared l
   assert.equal(toCamera(list[2]!, 'Find', '', '', new Set()).id, 'find-2');
   assert.equal(toCamera(list[2]!, 'x', 'u', '$&', new Set()).main, 'rtsp://u:%24%26@192.168.1.12/1?ch=2');
   assert.equal(placeOf('rtsp://a:b@c@HOST:554/X?y=@'), 'host/X?y=@');
+});
+
+test('each reason that the RTSP client can give is said in Indonesian', () => {
+  const source = ['rtsp_client.c', 'loop_session.c', 'session.c'].map((f) => readFileSync(join(UI_ROOT, '../../decoders/ingest', f), 'utf8')).join('\n');
+  const whole = source.replace(/"\s*\n\s*"/g, '');
+  const reasons = [...whole.matchAll(/"((?:the camera |no |nothing |this |the name |video codec )[^"]*)"/g)].map((m) => m[1]!.replace('offer %s', 'offer UDP').replace('%s', 'PLAY').replace('%d', '453'));
+  assert.ok(reasons.length > 20, `${reasons.length} reasons found`);
+  const forgotten = reasons.filter((why) => why !== 'no memory' && !why.includes('certificate') && whyText(why) === why);
+  assert.deepEqual(forgotten, []);
 });
 
 test('what the recorder says of a camera is said in Indonesian, with what to do', () => {
