@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "decoders/motion/background.h"
+#include "decoders/motion/dim.h"
 #include "server/base/clock.h"
 
 #define SAMPLES 12
@@ -42,6 +43,7 @@ struct kt_background {
     int w, h;
     struct plane luma, colour;
     uint8_t *typical;
+    kt_dim *dim;
     struct kt_noise noise;
     uint8_t reach[KT_NOISE_BANDS];
     uint8_t *half;                  /* between the two votes */
@@ -119,7 +121,8 @@ int kt_background_create(kt_background **out, int w, int h, const struct kt_kern
     bg->seed = 2463534242u;
     const size_t n = (size_t)w * (size_t)h, row = (size_t)w + 64;
     if (plane_create(&bg->luma, w, h, SAMPLES, false) < 0 ||
-        plane_create(&bg->colour, (w + 1) / 2, (h + 1) / 2, COLOUR_SAMPLES, true) < 0)
+        plane_create(&bg->colour, (w + 1) / 2, (h + 1) / 2, COLOUR_SAMPLES, true) < 0 ||
+        kt_dim_create(&bg->dim, w, h) < 0)
         return -ENOMEM;
     bg->typical = calloc(n, 1);
     bg->half = calloc(n, 1);
@@ -155,6 +158,7 @@ void kt_background_destroy(kt_background **pbg)
     plane_destroy(&bg->luma);
     plane_destroy(&bg->colour);
     drop_learnt(bg);
+    kt_dim_destroy(&bg->dim);
     free(bg->typical);
     free(bg->half);
     free(bg->barred);
@@ -489,6 +493,7 @@ void kt_background_compare(kt_background *bg, const struct kt_motion_picture *pi
     compare_luma(bg, pic, pic->cb != NULL);
     vote(bg, bg->half, bg->luma.fg, 1, 4);
     vote(bg, mask, bg->half, 2, 12);
+    kt_dim_add(bg->dim, pic->luma, bg->typical, t_us, mask);
 }
 
 /* RATE per picture of REFERENCE_STEP_US, for one that took STEP_US. */

@@ -292,6 +292,42 @@ START_TEST(what_jumped_about_while_the_place_was_learnt_is_no_visitor)
 }
 END_TEST
 
+/* Bell-shaped, 6 grey levels. */
+static int night_noise(void)
+{
+    int sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += rand() % 11 - 5;
+    return sum;
+}
+
+/* Somebody who is brighter than the dark place by as much as it is noisy. */
+static void show_night(kt_motion *m, int n, int walks, int64_t *t_us)
+{
+    for (int i = 0; i < n; i++) {
+        const int x = -20 + 3 * (i - walks);
+        for (int p = 0; p < W * H; p++) {
+            const bool inside = i >= walks && p % W >= x && p % W < x + 18 && p / W >= 30 && p / W < 70;
+            picture[p] = (uint8_t)(place[p] / 4 + 12 + (inside ? 7 : 0) + night_noise());
+        }
+        (void)look(m, t_us);
+    }
+}
+
+START_TEST(who_is_fainter_than_the_noise_of_the_night_is_found)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_night(m, 200, 200, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    show_night(m, 60, 0, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
 START_TEST(who_stands_still_is_not_lost_at_once)
 {
     kt_motion *m = create(NULL);
@@ -579,6 +615,7 @@ int main(void)
     tcase_add_test(tc, snow_is_no_visitor_and_hides_none);
     tcase_add_test(tc, a_shadow_that_creeps_over_leaves_is_no_visitor);
     tcase_add_test(tc, what_jumped_about_while_the_place_was_learnt_is_no_visitor);
+    tcase_add_test(tc, who_is_fainter_than_the_noise_of_the_night_is_found);
     tcase_add_test(tc, who_stands_still_is_not_lost_at_once);
     tcase_add_test(tc, zones_report_only_what_is_in_them);
     tcase_add_test(tc, a_gate_counts_who_comes_and_who_goes);
