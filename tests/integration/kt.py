@@ -5,6 +5,7 @@ program started here is stopped when the file ends, however it ends. Temporary
 folders are below $TMPDIR and go away unless KT_KEEP is set.
 """
 import atexit
+import base64
 import contextlib
 import datetime
 import http.client
@@ -15,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -305,6 +307,62 @@ class Server:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+
+class WebSocket:
+    """The live socket of SERVER, as much of RFC 6455 as a viewer needs; over SOCKET where that is given (TLS)."""
+
+    def __init__(self, server, cookie=None, origin=None, socket_=None, host=None):
+        self.socket = socket_ or socket.create_connection(("127.0.0.1", server.port), 10)
+        self.buffer = b""
+        lines = ["GET /api/v1/live HTTP/1.1", f"Host: {host or f'127.0.0.1:{server.port}'}", "Connection: Upgrade",
+                 "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                 "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
+                 f"Cookie: {cookie or server.cookie}"]
+        lines += [f"Origin: {origin}"] if origin else []
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        while b"\r\n\r\n" not in self.buffer:
+            self.fill()
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        self.status = int(head.split()[1])
+
+    def fill(self):
+        more = self.socket.recv(65536)
+        if not more:
+            raise EOFError
+        self.buffer += more
+
+    def take(self, n):
+        while len(self.buffer) < n:
+            self.fill()
+        out, self.buffer = self.buffer[:n], self.buffer[n:]
+        return out
+
+    def say(self, **message):
+        data = json.dumps(message).encode()
+        head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else bytes([0x81, 0xfe]) + struct.pack(">H", len(data))
+        self.socket.sendall(head + bytes(4) + data)
+
+    def hear(self):
+        """(opcode, bytes) of the next frame."""
+        first, second = self.take(2)
+        size = second & 0x7f
+        if size >= 126:
+            size = int.from_bytes(self.take(2 if size == 126 else 8), "big")
+        return first & 15, self.take(size)
+
+    def media(self, seconds):
+        """(type, tile, key, sequence, lateness in s, bytes) of what comes within SECONDS."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            opcode, data = self.hear()
+            if opcode == 2:
+                version, kind, tile, flags, sequence, wall = struct.unpack_from("<BBHIQq", data)
+                assert version == 1
+                yield kind, tile, flags & 1, sequence, time.time() - wall / 1e6, data[24:]
+
+    def close(self):
+        self.socket.close()
 
 
 def lambda_text(ids):

@@ -16,7 +16,7 @@ import zipfile
 
 import yaml
 
-from kt import (KENTONGAN, PASSWORD, ROOT, SLOW, Cameras, Server, camera_list, format_time, new_folder, note, run,
+from kt import (KENTONGAN, PASSWORD, ROOT, SLOW, Cameras, Server, WebSocket, camera_list, format_time, new_folder, note, run,
                 test, wait_for)
 
 CORPUS = json.loads((ROOT / "tests/corpus/hostile.json").read_text())
@@ -263,6 +263,29 @@ def raw():
                 status, headers, body = connection.send("GET", target.encode("utf-8").decode("latin-1"))
                 assert status < 500 and b"root:" not in body and "x-injected" not in headers, (target, status, body[:100])
                 assert b"SQLite format" not in body, target
+
+
+@test("on the live socket they are answered with an error, and it goes on")
+def live():
+    def hear(view, kind):
+        """Messages until one of KIND comes: an op, or a number for media of that tile."""
+        while True:
+            opcode, data = view.hear()
+            assert opcode in (1, 2), (opcode, data)
+            if kind == (json.loads(data)["op"] if opcode == 1 else int.from_bytes(data[2:4], "little")):
+                break
+
+    for first in range(0, len(TEXTS), 60):      # 200 messages at once are too many for one visitor
+        view = WebSocket(server)
+        for text in TEXTS[first:first + 60]:
+            view.say(op=text, tile=1)
+            view.say(op="subscribe", tile=1, camera=text, stream="sub")
+            hear(view, "error")
+            view.say(op="subscribe", tile=1, camera="cam01", stream=text)
+            hear(view, "error")
+        view.say(op="subscribe", tile=7, camera="cam01", stream="main")
+        hear(view, 7)
+        view.close()
 
 
 @test("every account, session and table is still there, and the audit log is whole")

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Behind the proxies of configs/, as they are there but for names, ports and paths. Whichever of nginx and Caddy is
 installed is tried (./run does not install them: they would listen on this machine's ports)."""
-import base64
 import http.client
 import json
 import os
@@ -9,10 +8,11 @@ import shutil
 import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import time
 
-from kt import (PASSWORD, ROOT, SLOW, Cameras, Server, Skip, camera_list, format_time, free_port, new_folder, note, run, start,
+from kt import (PASSWORD, ROOT, SLOW, Cameras, Server, Skip, WebSocket, camera_list, format_time, free_port, new_folder, note, run, start,
                 test, wait_for)
 
 os.environ["PATH"] += ":/usr/sbin"
@@ -112,22 +112,15 @@ def pages(p):
 
 
 def live(p, cookie):
-    s = p.connect()
-    asked = time.monotonic()
-    s.sendall("\r\n".join(["GET /api/v1/live HTTP/1.1", f"Host: cctv.example.org:{p.port}", "Connection: Upgrade", "Upgrade: websocket",
-                           f"Origin: https://cctv.example.org:{p.port}", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: "
-                           + base64.b64encode(os.urandom(16)).decode(), "Cookie: " + cookie, "", ""]).encode())
-    message = json.dumps({"op": "subscribe", "tile": 0, "camera": "cam01", "stream": "main"}).encode()
-    data, sent, end = b"", False, time.monotonic() + 4 * SLOW
-    while time.monotonic() < end and len(data) < 400_000:
-        data += s.recv(65536)
-        if b"\r\n\r\n" in data and not sent:
-            assert b" 101 " in data.split(b"\r\n")[0], data[:300]
-            s.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)
-            sent = True
-    note(f"{p.name}: {len(data)} bytes of live pictures in {time.monotonic() - asked:.1f} s")
-    assert b"ftyp" in data and data.count(b"moof") >= 15, data.count(b"moof")
-    s.close()
+    host = f"cctv.example.org:{p.port}"
+    view = WebSocket(server, cookie, f"https://{host}", p.connect(), host)
+    assert view.status == 101, view.status
+    view.say(op="subscribe", tile=0, camera="cam01", stream="main")
+    seen = [(kind, age) for kind, _, _, _, age, _ in view.media(3 * SLOW)]
+    late = [age for kind, age in seen[-30:] if kind == 2]
+    note(f"{p.name}: {len(seen)} live messages in 3 s, the last {max(late) * 1000:.0f} ms after their capture at most")
+    assert seen[0][0] == 1 and len(late) >= 25 and statistics.median(late) < 0.3 * SLOW, (seen[:3], late)
+    view.close()
 
 
 def parts(p, cookie):

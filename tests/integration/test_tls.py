@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """HTTPS by certificate files: pages, cookies, live pictures, whole downloads; what is refused."""
-import base64
 import http.client
 import json
 import os
@@ -8,13 +7,12 @@ import signal
 import socket
 import ssl
 import statistics
-import struct
 import subprocess
 import threading
 import time
 import warnings
 
-from kt import (KENTONGAN, PASSWORD, SLOW, Cameras, Server, camera_list, cpu_seconds, descriptors, format_time, new_folder, note, run,
+from kt import (KENTONGAN, PASSWORD, SLOW, Cameras, Server, WebSocket, camera_list, cpu_seconds, descriptors, format_time, new_folder, note, run,
                 test, wait_for)
 
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -70,51 +68,23 @@ def pages():
     wait_for("four cameras record", 20, lambda: all(c["recording"] for c in json.loads(ask("GET", "/api/v1/cameras")[1])["items"]))
 
 
-class Live:
+def watch():
     """The live socket, with tiles of all four cameras' main streams."""
-
-    def __init__(self):
-        self.socket, self.buffer = connect(), b""
-        self.socket.sendall("\r\n".join(["GET /api/v1/live HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket",
-                                         "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
-                                         "Cookie: " + session["cookie"], "", ""]).encode())
-        while b"\r\n\r\n" not in self.buffer:
-            self.buffer += self.socket.recv(65536)
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        assert b" 101 " in head.split(b"\r\n")[0], head
-        for tile in range(4):
-            message = json.dumps({"op": "subscribe", "tile": tile, "camera": f"cam{tile + 1:02d}", "stream": "main"}).encode()
-            self.socket.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)
-
-    def take(self, n):
-        while len(self.buffer) < n:
-            more = self.socket.recv(65536)
-            assert more, "the socket was closed"
-            self.buffer += more
-        out, self.buffer = self.buffer[:n], self.buffer[n:]
-        return out
-
-    def chunk(self):
-        """The next chunk: tile, sequence, seconds since its capture."""
-        while True:
-            first, second = self.take(2)
-            size = second & 0x7f
-            size = int.from_bytes(self.take(2 if size == 126 else 8), "big") if size >= 126 else size
-            data = self.take(size)
-            if first & 15 == 2 and data[1] == 2:
-                tile, _, sequence, captured = struct.unpack_from("<HIQq", data, 2)
-                return tile, sequence, time.time() - captured / 1e6
+    view = WebSocket(server, session["cookie"], socket_=connect())
+    assert view.status == 101, view.status
+    for tile in range(4):
+        view.say(op="subscribe", tile=tile, camera=f"cam{tile + 1:02d}", stream="main")
+    return view
 
 
 @test("live pictures come through TLS as quickly as without")
 def live():
-    view, late, seen, end = Live(), [], set(), time.monotonic() + 6
-    while time.monotonic() < end:
-        tile, _, age = view.chunk()
-        seen.add(tile)
-        if time.monotonic() > end - 5:
+    view, late, seen, end = watch(), [], set(), time.monotonic() + 6
+    for kind, tile, _, _, age, _ in view.media(6):
+        seen |= {tile} if kind == 2 else set()
+        if kind == 2 and time.monotonic() > end - 5:
             late.append(age)
-    view.socket.close()
+    view.close()
     note(f"{len(late)} chunks of four tiles, {statistics.median(late) * 1000:.0f} ms after their capture (median)")
     assert seen == {0, 1, 2, 3} and len(late) > 200, (seen, len(late))
     assert statistics.median(late) < 0.3 * SLOW
@@ -200,16 +170,15 @@ def reload(word, count=1):
 def renewed():
     global context
     assert served() == first_certificate
-    view, began = Live(), time.time()
+    view, began = watch(), time.time()
     sequences, number = {tile: [] for tile in range(4)}, 0
 
     def look(seconds):
         nonlocal number
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            tile, sequence, _ = view.chunk()
-            sequences[tile].append(sequence)
-            number += 1
+        for kind, tile, _, sequence, _, _ in view.media(seconds):
+            if kind == 2:
+                sequences[tile].append(sequence)
+                number += 1
 
     look(2)
     second = new_certificate()
@@ -230,7 +199,7 @@ def renewed():
     assert served() == second
     (folder / "key.pem").write_bytes(whole)
     look(1)
-    view.socket.close()
+    view.close()
     assert all(len(s) > 60 and s == list(range(s[0], s[0] + len(s))) for s in sequences.values()), "the viewer missed frames"
     context = ssl.create_default_context(cafile=folder / "cert.pem")
     span = "&".join(f"{k}=" + format_time(t) for k, t in (("from", began), ("to", time.time() - 1)))

@@ -1,15 +1,13 @@
 #!/usr/bin/python3
 """The web side while eight cameras record: live pictures in time, and strangers who push."""
-import base64
 import json
 import os
 import socket
 import statistics
-import struct
 import threading
 import time
 
-from kt import SLOW, Cameras, Server, camera_list, check_consecutive, note, run, test, ticks, wait_for
+from kt import SLOW, Cameras, Server, WebSocket, camera_list, check_consecutive, note, run, test, ticks, wait_for
 
 cameras = Cameras(8)
 ids = [f"cam{i + 1:02d}" for i in range(8)]
@@ -17,65 +15,9 @@ server = Server(camera_list(cameras)).start()
 server.wait_recording(ids, 15)
 
 
-class WebSocket:
-    """As much of RFC 6455 as a viewer needs."""
-
-    def __init__(self, cookie=None, origin=None):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), 10)
-        self.buffer = b""
-        lines = ["GET /api/v1/live HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: Upgrade",
-                 "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                 "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),
-                 f"Cookie: {cookie or server.cookie}"]
-        lines += [f"Origin: {origin}"] if origin else []
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        while b"\r\n\r\n" not in self.buffer:
-            self.fill()
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        self.status = int(head.split()[1])
-
-    def fill(self):
-        more = self.socket.recv(65536)
-        if not more:
-            raise EOFError
-        self.buffer += more
-
-    def take(self, n):
-        while len(self.buffer) < n:
-            self.fill()
-        out, self.buffer = self.buffer[:n], self.buffer[n:]
-        return out
-
-    def say(self, **message):
-        data = json.dumps(message).encode()
-        head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else bytes([0x81, 0xfe]) + struct.pack(">H", len(data))
-        self.socket.sendall(head + bytes(4) + data)
-
-    def hear(self):
-        """(opcode, bytes) of the next frame."""
-        first, second = self.take(2)
-        size = second & 0x7f
-        if size >= 126:
-            size = int.from_bytes(self.take(2 if size == 126 else 8), "big")
-        return first & 15, self.take(size)
-
-    def media(self, seconds):
-        """(type, tile, key, sequence, lateness in s, bytes) of what comes within SECONDS."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            opcode, data = self.hear()
-            if opcode == 2:
-                version, kind, tile, flags, sequence, wall = struct.unpack_from("<BBHIQq", data)
-                assert version == 1
-                yield kind, tile, flags & 1, sequence, time.time() - wall / 1e6, data[24:]
-
-    def close(self):
-        self.socket.close()
-
-
 @test("a tile shows its first picture within 0.3 s, and then each one within 0.3 s")
 def live_latency():
-    viewer = WebSocket()
+    viewer = WebSocket(server)
     assert viewer.status == 101, viewer.status
     began = time.monotonic()
     viewer.say(op="subscribe", tile=1, camera="cam01", stream="main")
@@ -107,7 +49,7 @@ def live_latency():
 def live_refused():
     for cookie, origin, status in ((None, "http://evil.example", 403), ("kentongan=00", None, 401),
                                    (None, f"http://127.0.0.1:{server.port}", 101)):
-        viewer = WebSocket(cookie, origin)
+        viewer = WebSocket(server, cookie, origin)
         assert viewer.status == status, (origin, viewer.status)
         viewer.close()
 
@@ -216,11 +158,11 @@ def slowloris():
 
 @test("a viewer that does not read costs the others nothing")
 def stuck_viewer():
-    stuck = [WebSocket() for _ in range(8)]
+    stuck = [WebSocket(server) for _ in range(8)]
     for viewer in stuck:
         for tile, camera in enumerate(ids):
             viewer.say(op="subscribe", tile=tile, camera=camera, stream="main")
-    reader = WebSocket()
+    reader = WebSocket(server)
     reader.say(op="subscribe", tile=1, camera="cam03", stream="sub")
     late = [m[4] for m in reader.media(6) if m[0] == 2][15:]
     for viewer in (*stuck, reader):
@@ -229,32 +171,9 @@ def stuck_viewer():
     assert len(late) > 30 and statistics.median(late) < 0.3 * SLOW
 
 
-HOSTILE = ['"><svg onload=alert(1)>', "'; DROP TABLE event; --", "$(id)", "%n%n%n%n", "a\r\nX-Injected: 1", "\u202eabc",
-           "../../../etc/passwd", "\x00", "=cmd|' /C calc'!A0", "{{7*7}}", "A" * 5000]
-
-
-@test("hostile words come back as data or not at all")
-def injection():
-    for word in HOSTILE:
-        answer = server.request("POST", "/session", {"username": word, "password": word}, cookie=False)
-        assert answer.status in (400, 401, 429), (word, answer.status)
-        answer = server.request("POST", "/incidents", {
-            "title": word[:150], "notes": word, "cameras": ["cam01"], "from": "2026-01-01T00:00:00Z",
-            "to": "2026-01-01T00:01:00Z"})
-        assert answer.status in (201, 400), (word, answer.status, answer.body)
-        assert answer.headers["Content-Type"] in ("application/json", "application/problem+json")
-        assert answer.headers["X-Content-Type-Options"] == "nosniff" and "X-Injected" not in answer.headers
-        if answer.status == 201:
-            assert answer.json()["title"] == word[:150]
-    titles = [i["title"] for i in server.get("/incidents").json()["items"]]
-    assert "'; DROP TABLE event; --" in titles and server.get("/events")
-    for line in server.log().splitlines():
-        assert line[:2] == "20" and "X-Injected: 1" != line.strip(), f"a forged line in the log: {line[:200]!r}"
-
-
 @test("it still stops within 2 s, with viewers connected")
 def stops():
-    viewer = WebSocket()
+    viewer = WebSocket(server)
     viewer.say(op="subscribe", tile=1, camera="cam01", stream="main")
     seconds = server.stop()
     note(f"stopped in {seconds:.2f} s")
