@@ -12,6 +12,9 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "decoders/decode/luma.h"
 #include "server/base/cpu.h"
@@ -33,6 +36,7 @@ struct axis {
 struct kt_luma_scaler {
     struct axis luma_x, luma_y, chroma_x, chroma_y;
     uint16_t *row;                  /* sums of one destination row */
+    int32_t *pair;                  /* two neighbours of it, weighted and added */
     uint8_t *line;                  /* one source row made 8 bits wide */
     size_t row_size;
     uint8_t *planes;                /* luma, cb, cr */
@@ -67,6 +71,7 @@ void kt_luma_scaler_destroy(kt_luma_scaler **scaler)
     axis_clear(&s->chroma_x);
     axis_clear(&s->chroma_y);
     free(s->row);
+    free(s->pair);
     free(s->line);
     free(s->planes);
     sws_freeContext(s->sws);
@@ -99,7 +104,7 @@ static int axis_set(struct axis *a, int from, int to)
         return 0;
     axis_clear(a);
     a->span = calloc((size_t)to, sizeof(*a->span));
-    a->weight = calloc((size_t)from + 2 * (size_t)to, sizeof(*a->weight));
+    a->weight = calloc((size_t)from + 2 * (size_t)to + 8, sizeof(*a->weight));
     if (!a->span || !a->weight) {
         axis_clear(a);
         return -ENOMEM;
@@ -172,6 +177,52 @@ static void row_average(uint8_t *dst, const uint16_t *sum, const struct axis *a)
     }
 }
 
+#define BIAS 32768                  /* sums fit 16 bits, but not with a sign */
+
+/* PAIR[i] is the weighted sum of the pixels 2i and 2i + 1 of SUM, less the bias of both; N of them and
+ * up to three more. Where each pixel belongs to one destination pixel, weights lie in the order of the pixels. */
+static void add_pairs(int32_t *restrict pair, const uint16_t *restrict sum, const uint16_t *restrict weight, int n)
+{
+#ifdef __SSE2__
+    const __m128i bias = _mm_set1_epi16((short)BIAS);
+    for (int i = 0; i < n; i += 4) {
+        const __m128i s = _mm_loadu_si128((const __m128i *)(const void *)(sum + 2 * i));
+        const __m128i w = _mm_loadu_si128((const __m128i *)(const void *)(weight + 2 * i));
+        _mm_storeu_si128((__m128i *)(void *)(pair + i), _mm_madd_epi16(_mm_xor_si128(s, bias), w));
+    }
+#else
+    for (int i = 0; i < n; i++)
+        pair[i] = (sum[2 * i] - BIAS) * weight[2 * i] + (sum[2 * i + 1] - BIAS) * weight[2 * i + 1];
+#endif
+}
+
+static inline __attribute__((always_inline)) void join_pairs(uint8_t *dst, const int32_t *pair, int to, int n)
+{
+    for (int x = 0; x < to; x++) {
+        int32_t total = (1 << 15) + BIAS * 256;     /* weights add up to 256 */
+        for (int i = 0; i < n; i++)
+            total += pair[n * x + i];
+        dst[x] = (uint8_t)(total >> 16);
+    }
+}
+
+/* A destination pixel is a whole, even number of source pixels, as nearly always: two at a time. */
+static void row_average_even(uint8_t *dst, int32_t *pair, const uint16_t *sum, const struct axis *a)
+{
+    const int n = a->from / a->to / 2;
+    add_pairs(pair, sum, a->weight, a->from / 2);
+    switch (n) {
+    case 2:                         /* 1280 */
+        join_pairs(dst, pair, a->to, 2);
+        break;
+    case 3:                         /* 1920 */
+        join_pairs(dst, pair, a->to, 3);
+        break;
+    default:
+        join_pairs(dst, pair, a->to, n);
+    }
+}
+
 /* One component of a picture as 8-bit rows. */
 struct source {
     const uint8_t *data;
@@ -201,6 +252,8 @@ static void average_row(kt_luma_scaler *s, uint8_t *dst, const struct source *sr
                 weight[rows->weight + i]);
     if (ax->from == 2 * ax->to)
         row_halve(dst, s->row, ax->to);
+    else if (ax->from % (2 * ax->to) == 0)
+        row_average_even(dst, s->pair, s->row, ax);
     else
         row_average(dst, s->row, ax);
 }
@@ -239,11 +292,13 @@ static int grow_rows(kt_luma_scaler *s, int width)
     if (s->row_size >= (size_t)width)
         return 0;
     free(s->row);
+    free(s->pair);
     free(s->line);
     s->row_size = 0;
     s->row = calloc((size_t)width + 32, sizeof(*s->row));
+    s->pair = calloc((size_t)width / 2 + 16, sizeof(*s->pair));
     s->line = calloc((size_t)width + 32, 1);
-    if (!s->row || !s->line)
+    if (!s->row || !s->pair || !s->line)
         return -ENOMEM;
     s->row_size = (size_t)width;
     return 0;
