@@ -49,21 +49,6 @@ static struct wish *find(kt_clips *c, const char *stream)
     return w;
 }
 
-static int copy_record(kt_clips *c, kt_ring *from, uint32_t to_stream, const struct kt_record *rec)
-{
-    kt_cleanup(kt_freep) void *payload = malloc(rec->size);
-    if (!payload)
-        return -ENOMEM;
-    int ret = kt_ring_read(from, rec, payload);
-    if (ret < 0)
-        return ret;
-    kt_cleanup(kt_init_unref) struct kt_init *init = NULL;
-    ret = kt_ring_init(from, rec->init, &init);
-    if (ret < 0)
-        return ret;
-    return kt_ring_append_record(c->params.to, to_stream, rec, payload, init);
-}
-
 /* The records of the stream that the ring of events has around N records RECS of another ring. */
 static int kept_already(kt_clips *c, uint32_t stream, const struct kt_record *recs, size_t n,
                         struct kt_record **out, size_t *n_out)
@@ -100,7 +85,8 @@ static void copy_wish(kt_clips *c, struct wish *w, int64_t now_us)
         for (size_t i = 0; i < n; i++) {
             if (recs[i].seq <= w->last_seq)
                 continue;
-            const int ret = is_kept(&recs[i], kept, n_kept) ? 0 : copy_record(c, w->from, to_stream, &recs[i]);
+            const int ret = is_kept(&recs[i], kept, n_kept)
+                            ? 0 : kt_ring_copy_record(c->params.to, to_stream, w->from, &recs[i]);
             if (ret == -EAGAIN)
                 return;                 /* the disk is behind: again next round */
             if (ret < 0)

@@ -187,8 +187,24 @@ int kt_ring_push_raw(kt_ring *ring, struct kt_raw **raw, uint64_t *ticket)
     return ret;
 }
 
-int kt_ring_append_record(kt_ring *ring, uint32_t stream, const struct kt_record *rec,
-                          const void *payload, struct kt_init *init)
+/* Queue RAW, waiting for room. Takes it only when it returns 0. */
+static int push_waiting(kt_ring *ring, struct kt_raw *raw)
+{
+    const struct timespec deadline = kt_clock_deadline(COPY_WAIT_US);
+    const struct kt_item item = { .stream = raw->h.stream, .raw = raw };
+    int ret = 0;
+    pthread_mutex_lock(&ring->lock);
+    while (ret == 0 && is_full(ring, raw->h.size) && ring->state == KT_RING_OK)
+        ret = -pthread_cond_timedwait(&ring->done, &ring->lock, &deadline);
+    if (ring->state != KT_RING_OK)
+        ret = -EIO;
+    else
+        ret = ret < 0 ? -EAGAIN : push_locked(ring, &item);
+    pthread_mutex_unlock(&ring->lock);
+    return ret;
+}
+
+int kt_ring_copy_record(kt_ring *ring, uint32_t stream, kt_ring *from, const struct kt_record *rec)
 {
     if (ring->read_only || !stream_known(ring, stream) || rec->size == 0)
         return -EINVAL;
@@ -198,7 +214,11 @@ int kt_ring_append_record(kt_ring *ring, uint32_t stream, const struct kt_record
     int ret = kt_raw_create(&raw, KT_TYPE_MEDIA, stream, rec->size);
     if (ret < 0)
         return ret;
-    raw->init = kt_init_ref(init);
+    ret = kt_ring_read(from, rec, raw->payload);
+    if (ret == 0)
+        ret = kt_ring_init(from, rec->init, &raw->init);
+    if (ret < 0)
+        return ret;
     raw->h.run = rec->run;
     raw->h.start_us = rec->start_us;
     raw->h.end_us = rec->end_us;
@@ -207,18 +227,7 @@ int kt_ring_append_record(kt_ring *ring, uint32_t stream, const struct kt_record
     raw->h.frames = rec->frames;
     raw->h.chunks = rec->chunks;
     raw->h.flags = rec->flags;
-    memcpy(raw->payload, payload, rec->size);
-
-    const struct timespec deadline = kt_clock_deadline(COPY_WAIT_US);
-    const struct kt_item item = { .stream = stream, .raw = raw };
-    pthread_mutex_lock(&ring->lock);
-    while (ret == 0 && is_full(ring, rec->size) && ring->state == KT_RING_OK)
-        ret = -pthread_cond_timedwait(&ring->done, &ring->lock, &deadline);
-    if (ring->state != KT_RING_OK)
-        ret = -EIO;
-    else
-        ret = ret < 0 ? -EAGAIN : push_locked(ring, &item);
-    pthread_mutex_unlock(&ring->lock);
+    ret = push_waiting(ring, raw);
     if (ret == 0)
         raw = NULL;
     return ret;

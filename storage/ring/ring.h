@@ -117,14 +117,12 @@ kt_must_check int kt_ring_find_stream(kt_ring *ring, const char *name, uint32_t 
 int kt_ring_append(kt_ring *ring, uint32_t stream, struct kt_chunk *chunk);
 
 /*
- * Append a copy of a whole record that was read from another ring: PAYLOAD is
- * REC->size bytes as kt_ring_read() gave them, INIT its init segment (borrowed).
- * The record keeps its run, times and flags and gets this ring's sequence.
- * Unlike kt_ring_append() it waits for room in the queue (at most 5 s: -EAGAIN);
+ * Append a copy of the whole record REC of the ring FROM. It is read into the memory that it is
+ * written from. The copy keeps its run, times and flags and gets this ring's sequence.
+ * Errors of kt_ring_read() and kt_ring_init() too. Unlike kt_ring_append() it waits for room in the queue (at most 5 s: -EAGAIN);
  * for the thread that fills a ring of events, never for ingest.
  */
-int kt_ring_append_record(kt_ring *ring, uint32_t stream, const struct kt_record *rec,
-                          const void *payload, struct kt_init *init);
+int kt_ring_copy_record(kt_ring *ring, uint32_t stream, kt_ring *from, const struct kt_record *rec);
 
 /* Record that STREAM has no video between FROM and TO, and why. Never blocks. */
 int kt_ring_gap(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
