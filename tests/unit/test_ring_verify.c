@@ -162,6 +162,30 @@ START_TEST(any_flipped_bit_is_found)
 }
 END_TEST
 
+START_TEST(the_first_bad_record_is_named)
+{
+    struct kit_feed a = fill(10);
+    struct kt_record *rec = NULL;
+    size_t n;
+    char name[64];
+    ck_assert_int_eq(kt_ring_query(ring, a.stream, 0, INT64_MAX, 1000, &rec, &n), 0);
+    kt_ring_close(&ring);
+    ck_assert_uint_gt(n, 8);
+    flip(rec[n / 2].slab, rec[n / 2].offset + 100, 4);          /* content */
+    flip(rec[n - 2].slab, rec[n - 2].offset + 100, 4);
+    struct kt_verify v = verify();
+    ck_assert_uint_eq(v.problems, 2);
+    snprintf(name, sizeof(name), "record %" PRIu64 " ", rec[n / 2].seq);
+    ck_assert_msg(strstr(v.first_problem, name), "%s: %s", name, v.first_problem);
+    flip(rec[n / 4].slab, rec[n / 4].offset - 100, 4);          /* a header before it */
+    v = verify();
+    snprintf(name, sizeof(name), "record %" PRIu64 " ", rec[n / 4].seq);
+    ck_assert_msg(strstr(v.first_problem, name), "%s: %s", name, v.first_problem);
+    free(rec);
+    kt_init_unref(&a.init);
+}
+END_TEST
+
 START_TEST(a_removed_slab_is_missed)
 {
     struct kit_feed a = fill(40);
@@ -283,6 +307,7 @@ int main(void)
     tcase_add_test(t, a_head_is_signed_each_minute);
     tcase_add_test(t, the_key_must_be_the_one_that_was_written_down);
     tcase_add_test(t, any_flipped_bit_is_found);
+    tcase_add_test(t, the_first_bad_record_is_named);
     tcase_add_test(t, a_removed_slab_is_missed);
     tcase_add_test(t, the_oldest_slab_cannot_be_removed_as_if_recycled);
     tcase_add_test(t, records_cannot_change_places);

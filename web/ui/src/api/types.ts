@@ -218,6 +218,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/cameras/{id}/recordings": {
+        parameters: {
+            query: {
+                from: components["parameters"]["From"];
+                to: components["parameters"]["To"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * @description Erase what is recorded of the camera, both streams, in all rings, at most an hour at once, and the pictures of its
+         *     events in that time. The bytes are overwritten before the answer comes; the log keeps that something was there and that
+         *     it was erased, and still verifies. The first and the last record may reach a second beyond the span. Held video is not
+         *     touched. For administrators; it stands in the audit log.
+         */
+        delete: operations["eraseRecordings"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/cameras/{id}/segments": {
         parameters: {
             query: {
@@ -2041,6 +2068,37 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
+        };
+    };
+    eraseRecordings: {
+        parameters: {
+            query: {
+                from: components["parameters"]["From"];
+                to: components["parameters"]["To"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["CameraId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        records: number;
+                        /** @description of events */
+                        pictures: number;
+                    };
+                };
+            };
+            416: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
         };
     };
     segments: {
