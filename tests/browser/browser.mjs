@@ -9,7 +9,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { axe, Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { clipTests } from './clip.mjs';
-import { gapTests, speedTests } from './playback.mjs';
+import { gapTests, speedTests, stumbleTests } from './playback.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
@@ -612,6 +612,7 @@ test('the system page says in words how the recorder is', async () => {
 });
 
 speedTests(() => ({ server, cameras, page }));
+stumbleTests(() => ({ page }));
 
 /* ------------------------------ trouble ------------------------------ */
 

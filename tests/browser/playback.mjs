@@ -3,7 +3,7 @@
  * recorded time passes on the screen in a second, and whether four cameras show the same moment.
  * The tests are part of browser.mjs.
  */
-import { check, checkTime, enter, note, pause, test, until, visit } from './kt.mjs';
+import { check, checkTime, enter, frames, note, pause, test, until, visit } from './kt.mjs';
 
 const FOUR = ['cam01', 'cam02', 'cam03', 'cam04'];
 const RATES = [0.25, 0.5, 1, 2, 4, 8, 16];
@@ -139,5 +139,52 @@ export function gapTests(given) {
     say(`over a gap of ${((gap.to - gap.from) / 1000).toFixed(1)} s`, 4, r);
     check(r.last[0] > gap.to + 1000, `it stands at ${((r.last[0] - gap.from) / 1000).toFixed(1)} s after the beginning of the gap`);
     await given().page.selectOption('.tl-controls .speed', '1');
+  });
+}
+
+/* In the page: the next data that any video gets is damaged, so that its decoder gives up. */
+function damageOnce() {
+  const append = SourceBuffer.prototype.appendBuffer;
+  window.damaged = false;
+  SourceBuffer.prototype.appendBuffer = function () {
+    SourceBuffer.prototype.appendBuffer = append;
+    this.addEventListener('error', () => { window.damaged = true; });
+    return append.call(this, new Uint8Array([0, 0, 0, 16, 0x6d, 0x6f, 0x6f, 0x66, 0, 0, 0, 1, 0, 0, 0, 0])); // a moof of nothing
+  };
+}
+
+export function stumbleTests(given) {
+  test('a decoder that gives up is started again: the tile plays on', async () => {
+    const { page } = given();
+    await visit(page, '#/live');
+    await until('eight play', 10, async () => (await frames(page)).filter((n) => n > 5).length === 8);
+    await page.evaluate(damageOnce);
+    await until('a decoder gave up', 5, () => page.evaluate(() => window.damaged));
+    await until('all eight are video and play', 12, async () => {
+      const before = await frames(page);
+      await pause(1000);
+      const after = await frames(page);
+      return (await page.locator('.tile video[data-shown=video]').count()) === 8 && after.every((n, i) => n > before[i]);
+    });
+    check(page.sockets.length === 1, 'more than one WebSocket');
+  });
+
+  test('a decoder that gives up over a recording begins again at the same place', async () => {
+    const { page } = given();
+    const from = Date.now() - 20_000;
+    await visit(page, `#/timeline?cam=cam02&t=${new Date(from).toISOString()}&span=120`);
+    await page.waitForSelector('.tl-view[data-camera=cam02][data-state=ready]');
+    await page.evaluate(damageOnce);
+    await page.keyboard.press(' '); // asks for more
+    await until('the decoder gave up', 15, () => page.evaluate(() => window.damaged));
+    const n = () => page.evaluate(() => {
+      const v = document.querySelector('.tl-view[data-state=ready] video');
+      return v && !v.error ? v.getVideoPlaybackQuality().totalVideoFrames : 0;
+    });
+    await until('it plays on', 8, async () => (await n()) > 10);
+    await page.keyboard.press(' ');
+    await pause(900);
+    const at = await page.evaluate(() => Date.parse(new URLSearchParams(location.hash.split('?')[1]).get('t')));
+    check(at > from && at < from + 30_000, `at another place: ${new Date(at).toISOString()}`);
   });
 }

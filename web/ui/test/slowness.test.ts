@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { retryAfter, Slowness } from '../src/live/slowness';
+import { retryAfter, Slowness, Stumbles } from '../src/live/slowness';
 
 test('frames that come in time are never too slow, nor is a camera that sends none', () => {
   const s = new Slowness();
@@ -35,4 +35,10 @@ test('video is tried again later and later, at least once a minute or so', () =>
   assert.ok(retryAfter(2, 0.5) > retryAfter(1, 0.5));
   assert.ok(retryAfter(20, 1) <= 75_000);
   assert.notEqual(retryAfter(1, 0.1), retryAfter(1, 0.9));
+});
+
+test('a decoder that gave up is tried twice a minute', () => {
+  const s = new Stumbles();
+  assert.deepEqual([s.again(0), s.again(1000), s.again(2000)], [true, true, false]);
+  assert.equal(s.again(60_500), true);
 });

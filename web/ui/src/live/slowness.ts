@@ -40,3 +40,19 @@ const LAST_RETRY = 60_000;
 export function retryAfter(failures: number, chance: number): number {
   return Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.max(0, failures - 1)) * (0.75 + chance / 2);
 }
+
+const TRIES = 2;
+const TRIES_IN = 60_000;
+
+/** A decoder that gave up is started again, but not for ever. */
+export class Stumbles {
+  private times: number[] = [];
+
+  /** It gave up at NOW: whether to try once more. */
+  again(now: number): boolean {
+    this.times = this.times.filter((t) => now - t < TRIES_IN);
+    if (this.times.length >= TRIES) return false;
+    this.times.push(now);
+    return true;
+  }
+}

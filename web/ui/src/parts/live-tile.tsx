@@ -14,8 +14,8 @@ import { whyText } from '../i18n/why';
 import { type Handle, linkState, live } from '../live/connection';
 import { mediaSourceClass } from '../live/media-source';
 import type { StreamKind } from '../live/protocol';
-import { retryAfter, Slowness } from '../live/slowness';
-import { TilePlayer } from '../live/tile-player';
+import { retryAfter, Slowness, Stumbles } from '../live/slowness';
+import { type TileFailure, TilePlayer } from '../live/tile-player';
 import { motionBoxes } from '../state/cameras';
 import { serverNow } from '../time/server-clock';
 import { onTick, pageVisible } from './visible';
@@ -55,6 +55,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
   const attempt = useSignal(0);
   const kind: StreamKind = mediaSourceClass() ? stream : 'still';
   const gone = useRef(false);
+  const stumbles = useRef(new Stumbles());
 
   useLayoutEffect(() => () => { gone.current = true; }, []); // the first to be cleaned up
 
@@ -75,7 +76,12 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     let began = performance.now();
     const slowness = new Slowness();
     const give = (why: 'codec' | 'slow'): void => onFallback?.(kind, why);
-    if (kind !== 'still') player = new TilePlayer(element, () => give('codec'));
+    // A decoder may stumble over one damaged frame: that says nothing about the camera.
+    const failed = (why: TileFailure): void => {
+      if (why === 'media' && stumbles.current.again(performance.now())) attempt.value++;
+      else give(why === 'media' && shown.peek() === 'video' ? 'slow' : 'codec');
+    };
+    if (kind !== 'still') player = new TilePlayer(element, failed);
     const playing = (): void => {
       shown.value = 'video';
       holder.current?.replaceChildren();

@@ -8,6 +8,7 @@ import { api, ApiError, fetchChecked, ms, serverUrl, type Segment, type StreamNa
 import { listChunks, stretch } from '../live/boxes';
 import { trimTo } from '../live/catch-up';
 import { canPlay, openMediaSource, releaseVideo } from '../live/media-source';
+import { Stumbles } from '../live/slowness';
 import { serverNow } from '../time/server-clock';
 import { FrameTimes, type Part, Playlist, seekThreshold, syncRate } from './playlist';
 
@@ -62,13 +63,22 @@ export class Track {
   private keys: number[] = [];
   private abort = new AbortController();
   private looking = false;
+  private readonly stumbles = new Stumbles();
 
   /** KEYSONLY: only the first frame of each segment is fetched and shown until the next (for speed). */
   constructor(readonly camera: string, readonly stream: StreamName, private readonly keysOnly: boolean,
               private readonly video: HTMLVideoElement, private readonly changed: () => void) {
     video.muted = true;
     video.playsInline = true;
+    video.addEventListener('error', this.stumbled);
   }
+
+  /* The decoder gave up, at a damaged frame perhaps: from here on anew. */
+  private readonly stumbled = (): void => {
+    if (!this.video.error) return;
+    if (this.stumbles.again(performance.now())) void this.restart(this.wall());
+    else this.setState('failed', 'media');
+  };
 
   wall(): number {
     return this.origin + this.video.currentTime * 1000;
@@ -329,6 +339,7 @@ export class Track {
   destroy(): void {
     this.generation++;
     this.abort.abort();
+    this.video.removeEventListener('error', this.stumbled);
     releaseVideo(this.video);
   }
 }
