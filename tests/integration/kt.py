@@ -375,6 +375,14 @@ def camera_list(cameras, n=None, **more):
             for i in range(n or cameras.n)]
 
 
+def check_well(server):
+    """No camera is called frozen, covered, moved …, and each says its rate."""
+    trouble = [(e["camera"], e["type"]) for e in server.events() if e["type"].startswith("camera-")]
+    assert not trouble, trouble
+    rates = {(c["state"], c["fps_nominal"]) for c in server.cameras().values()}
+    assert rates == {("recording", 15)}, rates
+
+
 def memory_kib(pid):
     """Proportional set size."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()

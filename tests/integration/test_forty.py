@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from kt import (SLOW, Cameras, Server, camera_list, check_nothing_lost, cpu_seconds, memory_kib, note, run,
+from kt import (SLOW, Cameras, Server, camera_list, check_nothing_lost, check_well, cpu_seconds, memory_kib, note, run,
                 source_sizes, test, wait_for)
 
 SECONDS = 60
@@ -59,6 +59,11 @@ def own_figures():
 def frames_since(begin, stream):
     """The cameras that have recorded STREAM since BEGIN."""
     return [i for i in ids if server.get(server.range_path(i, "segments", begin, time.time() + 5, stream)).json()["items"]]
+
+
+@test("nobody calls a camera frozen, covered or moved that is well")
+def well():
+    check_well(server)
 
 
 @test("after the switch was off all eighty sessions record again within 15 s")

@@ -3,7 +3,7 @@
 import re
 import time
 
-from kt import (BUILD, Cameras, Server, camera_list, check_consecutive, cpu_seconds, memory_kib, note, packets, parse_time, run,
+from kt import (BUILD, Cameras, Server, camera_list, check_consecutive, check_well, cpu_seconds, memory_kib, note, packets, parse_time, run,
                 test, ticks, tool, wait_for)
 
 MAIN_FPS, SUB_FPS = 15, 10
@@ -170,6 +170,11 @@ def figures():
     elapsed = time.time() - server.started
     note(f"8 cameras, recorded and analysed in full: {cpu_seconds(server.process.pid) / elapsed * 100:.1f} % of a core, "
          f"{memory_kib(server.process.pid) / 1024:.0f} MiB")
+
+
+@test("nobody calls a camera frozen, covered or moved that is well")
+def well():
+    check_well(server)
 
 
 @test("SIGTERM ends it within 2 s, and the recordings end where it ended")
