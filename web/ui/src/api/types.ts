@@ -2756,6 +2756,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @description printable, without spaces and without < > " ' & \ / */
                     username: string;
                     password: string;
                     role: components["schemas"]["Role"];
