@@ -365,8 +365,10 @@ def package():
     end = time.time() - 2
     hostile = [t for t in TEXTS if "\0" not in t and t.strip()]
     pages, names = [], set()
-    for n in range(0, len(hostile), 6):
-        take = [t[:100] for t in (hostile[n:n + 6] + hostile[:6])[:6]]
+    short = [t for t in hostile if len(t) < 50]
+    both = [t[:100] for t in hostile if len(t) >= 50] + [f"{a} {b}" for a, b in zip(short[::2], short[1::2])]
+    for n in range(0, len(both), 6):
+        take = (both[n:n + 6] + both[:6])[:6]
         made = server.request("POST", "/incidents", {"title": take[0], "notes": "\n".join(hostile)[:9000], "cameras": ["cam01"],
                                                      "from": format_time(end - 2), "to": format_time(end)})
         if made.status != 201:
