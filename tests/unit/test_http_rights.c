@@ -564,7 +564,7 @@ static const struct {
 /* These need a ring, a camera or a telephone, and have tests of their own; or write their line by themselves. */
 static web_handler *const elsewhere[] = {
     web_clip, web_event_clip, web_playlist, web_segments, web_search_activity, web_start_trial, web_test_camera, web_discover,
-    web_delete_camera, web_delete_incident, web_add_holds, web_release_hold, web_add_export, web_cancel_export, web_paper,
+    web_delete_camera, web_erase, web_delete_incident, web_add_holds, web_release_hold, web_add_export, web_cancel_export, web_paper,
     web_confirm_totp, web_drop_own_totp, web_end_own_session, web_end_own_sessions, web_logout, web_accept_invitation,
 };
 /* Nothing that anybody has to answer for: seen or not, one's own settings, asking. */
