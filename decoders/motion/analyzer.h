@@ -9,6 +9,9 @@
  * started, not when they were noticed. Where sizes say nothing (constant bit
  * rate), the analyzer finds out by itself and decodes everything.
  *
+ * When packets of one size come for seconds and the next key frame is far, they are
+ * decoded too, to see whether the picture stands still (docs/decisions/0055).
+ *
  * When the waiting packets exceed KT_ANALYZER_WAIT_BYTES, they are decoded.
  *
  * Threads: an analyzer belongs to one thread at a time; which one may change.
