@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <libavcodec/avcodec.h>
 
 #include "decoders/decode/decode.h"
@@ -50,16 +51,34 @@ void kt_still_format(kt_still *s, const AVCodecParameters *par, AVRational time_
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Is the memory of KEY ours alone, and large enough for SIZE bytes? */
+static bool has_room(const AVPacket *key, int size)
+{
+    return key && av_buffer_is_writable(key->buf) &&
+           key->buf->size >= (size_t)size + AV_INPUT_BUFFER_PADDING_SIZE;
+}
+
+/* Key frames follow each other through the same memory: new pages for each would cost more than the copy. */
 void kt_still_put(kt_still *s, const AVPacket *pkt, int64_t wall_us)
 {
-    AVPacket *key = av_packet_clone(pkt);
-    if (!key)
-        return;
     pthread_mutex_lock(&s->lock);
-    FFSWAP(AVPacket *, s->key, key);
-    s->wall_us = wall_us;
+    if (!has_room(s->key, pkt->size)) {
+        av_packet_free(&s->key);
+        s->key = av_packet_alloc();
+        if (s->key && av_new_packet(s->key, pkt->size + pkt->size / 4) < 0)
+            av_packet_free(&s->key);
+    }
+    if (s->key) {
+        s->key->data = s->key->buf->data;
+        s->key->size = pkt->size;
+        memcpy(s->key->data, pkt->data, (size_t)pkt->size);
+        memset(s->key->data + pkt->size, 0, AV_INPUT_BUFFER_PADDING_SIZE);
+        s->key->pts = pkt->pts;
+        s->key->dts = pkt->dts;
+        s->key->flags = pkt->flags;
+    }
+    s->wall_us = s->key ? wall_us : 0;
     pthread_mutex_unlock(&s->lock);
-    av_packet_free(&key);
 }
 
 int64_t kt_still_newest_us(kt_still *s)

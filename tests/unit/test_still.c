@@ -59,6 +59,14 @@ START_TEST(what_does_not_decode_is_an_error_and_not_an_old_picture)
     av_packet_free(&noise);
     ck_assert_int_lt(kt_still_jpeg(still, 0, &jpeg, &size, &wall_us), 0);
     ck_assert_ptr_null(jpeg);
+    /* Whole frames after it, shorter or longer, are pictures again. */
+    for (int i = 0; i <= 10; i += 10) {
+        kt_still_put(still, clip.pkt[i], 3000 + i);
+        ck_assert_int_eq(kt_still_jpeg(still, 0, &jpeg, &size, &wall_us), 0);
+        ck_assert_int_eq(wall_us, 3000 + i);
+        free(jpeg);
+        jpeg = NULL;
+    }
 }
 END_TEST
 
