@@ -111,15 +111,18 @@ export function speedTests(given) {
 
   test('playback: a camera without a small stream keeps sixteen times by its key frames, and says so', async () => {
     const { page, server } = given();
-    await recorded(105, ['polos-2']);
-    await everySpeed('only a main stream', ['polos-2'], [16]);
-    check(await page.locator('.tl-view >> text=gambar kunci').count() === 0, 'paused, every frame is there again');
-    await page.selectOption('.tl-controls .speed', '16');
-    await page.keyboard.press(' ');
-    await page.waitForSelector('.tl-view >> text=gambar kunci');
-    await page.keyboard.press(' ');
-    await page.selectOption('.tl-controls .speed', '1');
-    await server.api('DELETE', '/cameras/polos-2');
+    try {
+      await recorded(105, ['polos-2']);
+      await everySpeed('only a main stream', ['polos-2'], [16]);
+      check(await page.locator('.tl-view >> text=gambar kunci').count() === 0, 'paused, every frame is there again');
+      await page.selectOption('.tl-controls .speed', '16');
+      await page.keyboard.press(' ');
+      await page.waitForSelector('.tl-view >> text=gambar kunci');
+      await page.keyboard.press(' ');
+      await page.selectOption('.tl-controls .speed', '1');
+    } finally {
+      await server.api('DELETE', '/cameras/polos-2');
+    }
   });
 }
 

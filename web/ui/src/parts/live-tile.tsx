@@ -79,7 +79,7 @@ export function LivePicture({ camera, stream, onAge, onFallback, paused, poster,
     // A decoder may stumble over one damaged frame: that says nothing about the camera.
     const failed = (why: TileFailure): void => {
       if (why === 'media' && stumbles.current.again(performance.now())) attempt.value++;
-      else give(why === 'media' && shown.peek() === 'video' ? 'slow' : 'codec');
+      else give(why === 'media' && (kind === 'sub' || shown.peek() === 'video') ? 'slow' : 'codec'); // `slow` is tried again later
     };
     if (kind !== 'still') player = new TilePlayer(element, failed);
     const playing = (): void => {
