@@ -121,8 +121,8 @@ function Wall({ list }: { list: Camera[] }) {
   const pages = Math.max(1, Math.ceil(arranged.length / size));
   const first = Math.min(pageNumber.value, pages - 1) * size;
   const { ref, fitted, inSight: room } = useFit(patrol.value ? Math.min(tiles || 4, arranged.length) : Math.min(size, arranged.length - first));
-  const { list: sorted, guests } = useForward(arranged, Math.min(size, room), forward.value,
-    patrol.value || arranging.value || first > 0, ref);
+  const { list: sorted, guests } = useForward(arranged, Math.min(size, room), forward.value && !arranging.value,
+    patrol.value || first > 0, ref);
   const shown = patrol.value ? patrolPage(sorted, tiles || 4, step.value) : sorted.slice(first, first + size);
   moving.current = movingSet(shown, moving.current);
   const stills = shown.filter((c) => inSight.value.has(c.id) && streamFor(c, mode.value, phone, moving.current) === 'still').length;
