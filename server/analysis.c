@@ -60,7 +60,8 @@ struct kt_analysis_camera {
     /* --- the worker that runs the camera --- */
     kt_analyzer *analyzer;              /* NULL before the first format, or without decoder */
     int64_t load_since_us, remembered_us;
-    int64_t lowered_us, calm_us;        /* when it began to look at more; how long calm must last for that */
+    int64_t lowered_us;                 /* when it began to look at more, … */
+    int64_t calm_us;                    /* … and how long calm must last for that */
 
     pthread_mutex_t frame_lock;         /* leaf */
     AVFrame *frame;                     /* protected by frame_lock: newest picture */
@@ -200,24 +201,27 @@ static void run_item(kt_analysis_camera *c, const struct item *i)
 }
 
 /*
- * How much to look at, from how late we are: LAG_US for what was QUEUED_US. When that is very late, at
- * once key frames only: a round over all cameras takes as long as the lag. What was queued
- * before the last change says nothing about it. Who had to look at less again soon after looking at
- * more waits longer the next time.
+ * How much to look at, from how late we are: LAG_US for what was QUEUED_US. When that is very late,
+ * at once key frames only: a round over all cameras takes as long as the lag. What was queued
+ * before the last change says nothing about it. Who had to look at less again soon after looking
+ * at more waits longer the next time.
  */
 static enum kt_analyzer_load choose_load(kt_analysis_camera *c, enum kt_analyzer_load load,
                                          int64_t queued_us, int64_t lag_us)
 {
     const int64_t now = kt_clock_mono_us();
     /* Fewer key frames only when all who had to look at less do so. */
-    const int64_t since_us = load < KT_LOAD_VERY_HIGH ? c->load_since_us : atomic_load(&c->pool->raised_us);
+    const int64_t since_us = load < KT_LOAD_VERY_HIGH ? c->load_since_us :
+                             atomic_load(&c->pool->raised_us);
     enum kt_analyzer_load next = load;
     if (lag_us > LAG_HIGH_US && load < KT_LOAD_OVER && queued_us > since_us) {
         atomic_store(&c->pool->raised_us, now);
         const bool again = c->lowered_us && now - c->lowered_us < 3 * LOAD_HOLD_US;
-        c->calm_us = !again ? LOAD_HOLD_US : c->calm_us < LOAD_HOLD_MAX_US ? 2 * c->calm_us : c->calm_us;
+        const int64_t longer = c->calm_us < LOAD_HOLD_MAX_US ? 2 * c->calm_us : c->calm_us;
+        c->calm_us = again ? longer : LOAD_HOLD_US;
         next = lag_us > LAG_VERY_HIGH_US && load < KT_LOAD_VERY_HIGH ? KT_LOAD_VERY_HIGH : load + 1;
-    } else if (lag_us < LAG_LOW_US && load > KT_LOAD_NORMAL && now - c->load_since_us > c->calm_us) {
+    } else if (lag_us < LAG_LOW_US && load > KT_LOAD_NORMAL &&
+               now - c->load_since_us > c->calm_us) {
         c->lowered_us = now;
         next = load - 1;
     }

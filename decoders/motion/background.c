@@ -378,6 +378,11 @@ void kt_background_recall(kt_background *bg, const struct kt_memory *memory)
     bg->recalled = bg->knows_flicker = true;
 }
 
+bool kt_background_is_dim(const kt_background *bg)
+{
+    return kt_dim_active(bg->dim);
+}
+
 bool kt_background_started(const kt_background *bg)
 {
     return bg->started;

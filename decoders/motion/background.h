@@ -58,6 +58,9 @@ void kt_background_adapt(kt_background *bg, const struct kt_motion_picture *pic,
 /* How much the place varies by itself. Borrowed. */
 const struct kt_noise *kt_background_noise(const kt_background *bg);
 
+/* Is it so dark and noisy that neighbours are compared together (dim.h)? */
+bool kt_background_is_dim(const kt_background *bg);
+
 /* Is there a background yet? */
 bool kt_background_started(const kt_background *bg);
 

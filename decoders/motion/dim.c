@@ -16,7 +16,7 @@
 #define NOISY 1.5                   /* … and mean difference of a background pixel, at least, … */
 #define LASTING_US (5 * KT_SECOND_US)   /* … for so long: light that moves on is no noise */
 #define PAUSE_US KT_SECOND_US       /* the encoder smooths some pictures more than others */
-#define LIMIT 5.0                   /* times the mean of the sums where nothing is: four sigma */
+#define LIMIT 7.0                   /* times the mean of the sums where nothing is: five sigma and more */
 #define LEAST 3.5                   /* grey levels */
 #define FOLLOW 0.125                /* of the way to what was measured, each picture */
 
@@ -25,6 +25,7 @@ struct kt_dim {
     int16_t *column, *sum;          /* W each; COLUMN: over 5 rows, SUM: over 5 columns of these */
     int64_t since_us;               /* it was dim ever since, INT64_MAX: it is not */
     int64_t last_us;                /* … and in this picture the last time */
+    bool active;                    /* it has been dim for long enough */
     double usual;                   /* mean size of a sum, 0: not known yet */
 };
 
@@ -55,7 +56,8 @@ void kt_dim_destroy(kt_dim **pd)
 }
 
 /* Is the place dark, and do its pixels differ for no reason? */
-static bool is_dim(const kt_dim *d, const uint8_t *luma, const uint8_t *typical, const uint8_t *mask)
+static bool is_dim(const kt_dim *d, const uint8_t *luma, const uint8_t *typical,
+                   const uint8_t *mask)
 {
     int64_t grey = 0, noise = 0, all = 0, still = 0;
     for (int y = ROWS / 2; y < d->h; y += ROWS)
@@ -82,14 +84,20 @@ KT_FOR_EACH_CPU static void sum_columns(int16_t *restrict sum, const int16_t *re
         sum[x] = (int16_t)abs(c[x - 2] + c[x - 1] + c[x] + c[x + 1] + c[x + 2]);
 }
 
-KT_FOR_EACH_CPU static void set_above(uint8_t *restrict mask, const int16_t *restrict sum, int16_t limit,
-                                      int n)
+KT_FOR_EACH_CPU static void set_above(uint8_t *restrict mask, const int16_t *restrict sum,
+                                      int16_t limit, int n)
 {
     for (int x = REACH; x < n - REACH; x++)
         mask[x] = (uint8_t)(mask[x] | (sum[x] > limit ? 255 : 0));
 }
 
-void kt_dim_add(kt_dim *d, const uint8_t *luma, const uint8_t *typical, int64_t t_us, uint8_t *mask)
+bool kt_dim_active(const kt_dim *d)
+{
+    return d->active;
+}
+
+void kt_dim_add(kt_dim *d, const uint8_t *luma, const uint8_t *typical, int64_t t_us,
+                uint8_t *mask)
 {
     const int w = d->w, h = d->h;
     if (w <= 2 * REACH || h <= 2 * REACH)
@@ -100,7 +108,8 @@ void kt_dim_add(kt_dim *d, const uint8_t *luma, const uint8_t *typical, int64_t 
     } else if (t_us - d->last_us > PAUSE_US) {
         d->since_us = INT64_MAX;
     }
-    if (d->since_us > t_us - LASTING_US)
+    d->active = d->since_us <= t_us - LASTING_US;
+    if (!d->active)
         return;
     const double usual = d->usual * LIMIT > LEAST * PIXELS ? d->usual * LIMIT : LEAST * PIXELS;
     const int16_t limit = (int16_t)(usual < INT16_MAX ? usual : INT16_MAX);

@@ -10,6 +10,7 @@
 #ifndef KT_MOTION_DIM_H
 #define KT_MOTION_DIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/base/error.h"
@@ -20,8 +21,12 @@ typedef struct kt_dim kt_dim;
 kt_must_check int kt_dim_create(kt_dim **out, int w, int h);
 void kt_dim_destroy(kt_dim **d);
 
+/* Did the last kt_dim_add() take part? */
+bool kt_dim_active(const kt_dim *d);
+
 /* Set in MASK (0 or 255, W x H) what differs from TYPICAL by much more than the noise when
  * neighbours are taken together, where it has been dark and noisy for some seconds. */
-void kt_dim_add(kt_dim *d, const uint8_t *luma, const uint8_t *typical, int64_t t_us, uint8_t *mask);
+void kt_dim_add(kt_dim *d, const uint8_t *luma, const uint8_t *typical, int64_t t_us,
+                uint8_t *mask);
 
 #endif

@@ -10,7 +10,7 @@
 #define NOISE 3.0                   /* grey levels that no fit explains, in ordinary contrast */
 #define UNEXPLAINED 0.22            /* of the mean change: more is a thing */
 #define TEXTURE 2.0                 /* times what no fit explains: a pattern, not noise, … */
-#define SAME_TEXTURE 0.8            /* … whose squared correlation with what was there is so high is that */
+#define SAME_TEXTURE 0.8            /* … whose squared correlation with the place is so high is it */
 #define MIN_GAIN 0.15
 #define MAX_GAIN 4.0
 #define LIGHT_SHARE 0.18            /* fewer blocks with edges of their own: light */

@@ -476,6 +476,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_
     out->motion = n > 0;
     out->score = score_of(m, area);
     fill_grid(m, out->mask, out->grid);
+    kt_tracks_set_dim(m->tracks, kt_background_is_dim(m->background));
     kt_tracks_update(m->tracks, m->mask, blob, n, t_us);
     kt_events_update(m->events, kt_tracks_list(m->tracks), t_us);
     list_boxes(m, out);

@@ -17,21 +17,23 @@
 
 #define CONFIRM_US 400000           /* seen at least this long, … */
 #define CONFIRM_HITS 3
-#define HITS 2                      /* pictures in which it was seen, for each in which it was not; … */
+#define HITS 2                      /* pictures in which it was seen, for each without; … */
 #define HITS_DOUBTFUL 6             /* … where there is reason to doubt */
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
 #define REST 0.015f                 /* moves of less than this share are standing still */
 #define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
-#define UNREST 0.4f                 /* share of its box where things come and go all the time: there … */
+#define UNREST 0.4f                 /* share of its box where things come and go: there … */
 #define DIRECT 0.75f                /* … it must go straighter, and farther than it is large */
 #define CLUTTER_US 5e6f             /* how long what came to nothing is remembered */
 #define CLUTTER_SHARE 0.5f          /* one such a second: wait so much longer, … */
 #define CLUTTER_MOST 4.0f           /* … at most so many times as long */
 #define SWARM_AT_ONCE 0.25f         /* of each that is on its way now, too, … */
-#define SWARM_FREE 1.0f             /* … and one a second that got there: more is snow, and then … */
+#define SWARM_FREE 1.0f             /* … and one a second that got there: more is snow, then … */
 #define SWARM_LONGER 6.0f           /* … each must last so much longer, … */
 #define SWARM_LARGER 3              /* … unless it is so many times as large as they are; … */
 #define SWARM_MOST 20.0f            /* … at most so many times as long: flakes are past by then */
+#define DIM_US KT_SECOND_US         /* in the dark it must be seen so long, … */
+#define DIM_FAR 0.5f                /* … and have gone so much of its size */
 #define OLD_US 2500000
 #define EXPECTED_US 500000
 #define EXPECTED_LARGER 1.5f
@@ -48,6 +50,7 @@ struct kt_tracks {
     float clutter;                  /* tracks a second that come to nothing, lately */
     float swarm;                    /* tracks a second that would do as visitors, lately, … */
     float swarm_area;               /* … and how large they are */
+    bool dim;                       /* little light, much noise */
     int going;                      /* tracks that are going somewhere and not confirmed */
     int owner[KT_BLOBS_MAX];
     struct kt_track track[KT_TRACKS_MAX];
@@ -94,6 +97,11 @@ int kt_tracks_owner(const kt_tracks *t, int i)
 void kt_tracks_know_place(kt_tracks *t)
 {
     kt_unrest_know(t->unrest);
+}
+
+void kt_tracks_set_dim(kt_tracks *t, bool dim)
+{
+    t->dim = dim;
 }
 
 void kt_tracks_know_unrest(kt_tracks *t, const uint8_t *flicker)
@@ -306,6 +314,13 @@ static float patience(const kt_tracks *ts, const struct kt_track *t)
     return more <= 0 || stands_out ? 1 : fminf(SWARM_MOST, 1 + SWARM_LONGER * more);
 }
 
+/* Blocks of the encoder's noise wander in the dark. */
+static bool sure_in_the_dark(const kt_tracks *ts, const struct kt_track *t)
+{
+    return ts->t_us - t->first_us >= DIM_US && moved_whole(t) >= DIM_FAR * t->largest &&
+           away_of(t) >= DIRECT * t->trail;
+}
+
 static void confirm(kt_tracks *ts, struct kt_track *t)
 {
     /* What was at its place for long, and is being learnt piece by piece, must go farther;
@@ -317,6 +332,7 @@ static void confirm(kt_tracks *ts, struct kt_track *t)
         (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
         t->far >= fmaxf(6, CONFIRM_FAR * ts->diagonal) &&
         (!doubtful || (moved_whole(t) >= t->largest && away_of(t) >= DIRECT * t->trail)) &&
+        (!ts->dim || sure_in_the_dark(ts, t)) &&
         away_of(t) >= CONFIRM_STRAIGHT * t->path) {
         if (!t->fit)
             join_swarm(ts, t);

@@ -5,7 +5,8 @@
  * somewhere: what only sways, flickers or appears for a moment never is
  * confirmed. Where something comes and goes all the time, and where nothing is known
  * yet, it must go farther than it is large, and straight; among much that is gone again at once
- * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly larger. Tracks survive short occlusion and meeting other tracks.
+ * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly
+ * larger. Tracks survive short occlusion and meeting other tracks.
  *
  * Threads: a tracker belongs to one thread at a time.
  * Units:   boxes and positions are in mask pixels, t_us as in motion.h.
@@ -53,6 +54,9 @@ void kt_tracks_destroy(kt_tracks **t);
 /* The place is known already: the first pictures are as good as later ones. */
 void kt_tracks_know_place(kt_tracks *t);
 
+/* From now on there is little light and much noise, or not: more is asked of a track. */
+void kt_tracks_set_dim(kt_tracks *t, bool dim);
+
 /* Where the place is restless, before anything was tracked (as kt_background_flicker()). */
 void kt_tracks_know_unrest(kt_tracks *t, const uint8_t *flicker);
 
@@ -63,7 +67,8 @@ void kt_tracks_update(kt_tracks *t, const uint8_t *mask, const struct kt_blob *b
 /* The slots, KT_TRACKS_MAX of them, borrowed; ids of 0 are free. */
 const struct kt_track *kt_tracks_list(const kt_tracks *t);
 
-/* Is BLOB, at T_US, where a confirmed track is expected that was seen just now, and about as large? */
+/* Is BLOB, at T_US, where a confirmed track is expected that was seen just now, and no larger than
+ * that? */
 bool kt_tracks_expects(const kt_tracks *t, const struct kt_blob *blob, int64_t t_us);
 
 /* Does an unconfirmed track seem to be going somewhere? */

@@ -12,7 +12,7 @@
 #define STEP 16                     /* each coming adds so much, … */
 #define FADE_US (500 * 1000)        /* … and one is forgotten in this time: a coming in 8 s */
 #define RESTLESS (4 * STEP)         /* four comings more than were forgotten */
-#define FLICKERS 90                 /* pixels that came and went so often, when a quarter of a block does … */
+#define FLICKERS 90                 /* came and went so often: a quarter of a block that did … */
 #define KNOWN (10 * STEP)           /* … make it as restless as so much */
 #define NEW_US (4 * KT_SECOND_US)
 

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEQUENCES = (("cdnet_highway", "input", 0), ("cdnet_pedestrians", "input", 0),
              ("sbi_CAVIAR2", "input", 1), ("sbi_IBMtest2", "input", 1), ("ucsd_peds", "all", 0))
 OTHERS = ("intel_car_detection/car-detection.mp4", "tud_stadtmitte/TUD-Stadtmitte.mp4")
+COSTLY = ("calm", "tree", "rain", "cloud-visitor", "headlight-visitor", "jitter-visitor", "night-visitor")
 BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 
 
@@ -94,6 +95,27 @@ def modes_table(a, videos):
                    f"| {r['latest_start_s']:.1f} s | {100 * r['decoded'] // r['packets']} % "
                    f"| {100 * r['cpu_adaptive_s'] / r['cpu_full_s']:.0f} % |")
     out.append(f"| **all** | | {full} | {both} | | | |")
+    return out
+
+
+def wide(a, name):
+    """The sequence as a camera's sub-stream, 640x360: analysed at 320x180."""
+    video = a.work / f"wide-{name}.mp4"
+    if not video.exists():
+        run("ffmpeg", "-nostdin", "-v", "error", "-i", a.work / f"{name}.mp4", "-vf", "scale=640:360", "-c:v", "libx264",
+            "-threads", "1", "-preset", "veryfast", "-crf", "23", "-bf", "0", "-g", "50", video)
+    return video
+
+
+def cost_table(a, videos):
+    out = ["| video | pictures | µs a picture | dearest hundredth | the first |", "|---|---|---|---|---|"]
+    mean = 0.0
+    for video in videos:
+        r = json.loads(run(a.build / "tests/motion/kt-motion-cost", video))
+        mean += r["us"] / len(videos)
+        out.append(f"| {video.stem} | {r['pictures']} | {r['us']:.0f} | {r['us_dearest_hundredth']:.0f} "
+                   f"| {r['us_first']:.0f} |")
+    out.append(f"| **mean** | | **{mean:.0f}** | | |")
     return out
 
 
@@ -175,6 +197,10 @@ def main():
     videos += sorted((a.work / f"nuisance-{seeds[0]}").glob("*-visitor.mp4"))
     text += ["Adaptive decoding against full decoding, same packets:", ""]
     text += modes_table(a, videos)
+    costly = [wide(a, name) for name, _, _ in SEQUENCES] if where else []
+    costly += [a.work / f"nuisance-{seeds[0]}" / f"{name}.mp4" for name in COSTLY]
+    text += ["", "From luma to tracks and events at 320×180, decoding left out, CPU time (`kt-motion-cost`):", ""]
+    text += cost_table(a, costly)
     print("\n".join(text))
     if a.write:
         doc = ROOT / "docs/motion.md"

@@ -301,14 +301,15 @@ static int night_noise(void)
     return sum;
 }
 
-/* Somebody who is brighter than the dark place by as much as it is noisy. */
+/* Somebody who is brighter than the dark place by half of what the noise reaches. */
 static void show_night(kt_motion *m, int n, int walks, int64_t *t_us)
 {
     for (int i = 0; i < n; i++) {
         const int x = -20 + 3 * (i - walks);
         for (int p = 0; p < W * H; p++) {
-            const bool inside = i >= walks && p % W >= x && p % W < x + 18 && p / W >= 30 && p / W < 70;
-            picture[p] = (uint8_t)(place[p] / 4 + 12 + (inside ? 7 : 0) + night_noise());
+            const int u = p % W, v = p / W;
+            const bool inside = i >= walks && u >= x && u < x + 18 && v >= 30 && v < 70;
+            picture[p] = (uint8_t)(place[p] / 4 + 12 + (inside ? 10 : 0) + night_noise());
         }
         (void)look(m, t_us);
     }
