@@ -612,7 +612,7 @@ test('the system page says in words how the recorder is', async () => {
 });
 
 speedTests(() => ({ server, cameras, page }));
-stumbleTests(() => ({ page }));
+stumbleTests(() => ({ server, page }));
 
 /* ------------------------------ trouble ------------------------------ */
 
