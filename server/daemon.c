@@ -17,92 +17,9 @@
 #define FORGET_TICKS 3600
 #define SMALL_TICKS 180                 /* by now the rings know what comes in a second */
 /* The story of what happened outlives its pictures by a month. */
-#define RESUME_EVENTS_US (120 * KT_SECOND_US)      /* more than a copy of events can be behind */
 #define KEEP_LONGER_US (30 * 24 * 3600 * KT_SECOND_US)
 
-/* ------------------------- events to clips ------------------------- */
-
-/* Only what was seen is worth keeping longer; a camera that is away has no video. */
-static bool worth_keeping(const struct kt_event *ev)
-{
-    return strncmp(ev->type, "camera-", strlen("camera-")) != 0;
-}
-
-/* In each ring of events that is for it. */
-static void keep_stream(kt_daemon *d, const struct kt_event *ev, const char *kind, bool closed)
-{
-    char stream[KT_STREAM_NAME_MAX + 1];
-    kt_ring *from;
-    const char *why;
-    if (kt_ring_set_recorders(d->rings, ev->camera, kind, &from, 1, &why) == 0)
-        return;
-    snprintf(stream, sizeof(stream), "%s/%s", ev->camera, kind);
-    for (size_t i = 0; i < d->rings->n; i++) {
-        if (!d->clips[i] || !kt_ring_set_keeps_events(d->rings, i, ev->camera, kind))
-            continue;
-        if (closed)
-            kt_clips_end(d->clips[i], stream, ev->end_us);
-        else if (kt_clips_begin(d->clips[i], from, stream, ev->start_us) < 0)
-            kt_warn("clips", "%s: too many streams at once", stream);
-    }
-}
-
-/* What a crash, or the end of the last run, left uncopied of the events just before it. */
-static void resume_stream(kt_daemon *d, const struct kt_event *ev, const char *kind, int64_t last_us)
-{
-    char stream[KT_STREAM_NAME_MAX + 1];
-    kt_ring *from;
-    const char *why;
-    if (kt_ring_set_recorders(d->rings, ev->camera, kind, &from, 1, &why) == 0)
-        return;
-    snprintf(stream, sizeof(stream), "%s/%s", ev->camera, kind);
-    for (size_t i = 0; i < d->rings->n; i++) {
-        if (!d->clips[i] || !kt_ring_set_keeps_events(d->rings, i, ev->camera, kind) ||
-            ev->end_us < last_us - kt_clips_lag_us(d->clips[i]))
-            continue;
-        if (kt_clips_resume(d->clips[i], from, stream, ev->start_us, ev->end_us) < 0)
-            kt_warn("clips", "%s: too many streams at once", stream);
-    }
-}
-
-static void resume_clips(kt_daemon *d, int64_t last_us)
-{
-    struct kt_event *list = NULL;
-    size_t n = 0;
-    const struct kt_event_filter f = { .from_us = last_us - RESUME_EVENTS_US, .seen = -1, .limit = 1000 };
-    if (last_us == 0 || kt_catalog_event_list(d->catalog, &f, &list, &n) < 0)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        if (!worth_keeping(&list[i]))
-            continue;
-        resume_stream(d, &list[i], "main", last_us);
-        resume_stream(d, &list[i], "sub", last_us);
-    }
-    kt_event_list_free(&list, n);
-}
-
-/* The newest video from before this start; 0: none. */
-static int64_t last_video(const struct kt_ring_set *rings)
-{
-    const int64_t now_us = kt_clock_wall_us();
-    int64_t last_us = 0;
-    for (size_t i = 0; i < rings->n; i++) {
-        struct kt_ring_status s = { .newest_us = 0 };
-        if (rings->web[i].ring)
-            kt_ring_status(rings->web[i].ring, &s);
-        last_us = s.newest_us > last_us ? s.newest_us : last_us;
-    }
-    return last_us < now_us ? last_us : now_us;
-}
-
-static void take_up_events(kt_daemon *d)
-{
-    const int64_t last_us = last_video(d->rings);
-    const int stale = kt_catalog_event_close_stale(d->catalog, last_us);
-    if (stale > 0)
-        kt_info("catalog", "%d events were open when the recorder last stopped; closed", stale);
-    resume_clips(d, last_us);
-}
+/* ------------------------- what is told of events ------------------------- */
 
 static void on_event(void *user, const struct kt_event *ev, bool closed, const uint8_t *jpeg,
                      size_t jpeg_size)
@@ -110,10 +27,7 @@ static void on_event(void *user, const struct kt_event *ev, bool closed, const u
     kt_daemon *d = user;
     if (d->announce)
         kt_announce_event(d->announce, ev, jpeg, jpeg_size);
-    if (!worth_keeping(ev))
-        return;
-    keep_stream(d, ev, "main", closed);
-    keep_stream(d, ev, "sub", closed);
+    kt_daemon_keep_event(d, ev, closed);
 }
 
 static void on_picture(void *user, const struct kt_event *ev, const uint8_t *jpeg, size_t jpeg_size)
@@ -350,7 +264,7 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
         ret = start_workers(d, err);
     if (ret < 0)
         return ret;
-    take_up_events(d);
+    kt_daemon_take_up_events(d);
     fill_env(d);
     ret = start_evidence(d, err);
     if (ret == 0)

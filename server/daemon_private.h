@@ -1,6 +1,7 @@
 /*
  * daemon_private.h - inside the daemon: what daemon.c (life and supervision), fleet.c
- * (which cameras run) and site.c (what the pages ask) share.
+ * (which cameras run), keep_events.c (what goes to the rings of events) and site.c
+ * (what the pages ask) share.
  */
 #ifndef KT_SERVER_DAEMON_PRIVATE_H
 #define KT_SERVER_DAEMON_PRIVATE_H
@@ -67,6 +68,15 @@ kt_camera *kt_fleet_running(const kt_daemon *d, const char *id);
  * notice. change_lock held. -EIO when one did not start. */
 int kt_fleet_reconcile(kt_daemon *d);
 void kt_fleet_stop(kt_daemon *d);
+
+/* ------------------------- keep_events.c ------------------------- */
+
+/* EV began, or ended: copy its streams to the rings of events. Any thread. */
+void kt_daemon_keep_event(kt_daemon *d, const struct kt_event *ev, bool closed);
+
+/* At start, before cameras run: events that the last run left open end with its last video, and
+ * what it had not yet copied of them is copied now. */
+void kt_daemon_take_up_events(kt_daemon *d);
 
 /* ------------------------- site.c ------------------------- */
 

@@ -41,15 +41,6 @@ async function teardown() {
   cameras?.process.kill();
 }
 
-/* Difference of two loop times, the short way round. */
-function around(a, b, loop) {
-  const d = (((a - b) % loop) + loop) % loop;
-  return d > loop / 2 ? d - loop : d;
-}
-
-/** Seconds by which the picture of camera I (its tick) differs from the truth at WALL ms. */
-const lag = (i, tick, wall) => around(cameras.loopTime(i, wall), tick / 30, cameras.loop(i));
-
 /** [{camera, tick, wall}] of the pictures on show, each frame once, for SECONDS. */
 function watchStrips(p, seconds, selector) {
   return p.evaluate(async ([length, sel]) => {
@@ -112,7 +103,7 @@ async function latency(what, selector, least) {
   let best = Infinity;
   for (let round = 0; round < 3 && best > 0.3; round++) {
     const seen = await watchStrips(page, 4, selector);
-    const lags = seen.map((s) => lag(numberOf(s.camera), s.tick, s.wall)).filter((x) => Math.abs(x) < 5);
+    const lags = seen.map((s) => cameras.lag(numberOf(s.camera), s.tick, s.wall)).filter((x) => Math.abs(x) < 5);
     check(lags.length > least, `the clock in the picture was read only ${lags.length} times`);
     note(`${what}: latency median ${(median(lags) * 1000).toFixed(0)} ms, 95 % below ${(quantile(lags, 0.95) * 1000).toFixed(0)} ms, 99 % below ${(quantile(lags, 0.99) * 1000).toFixed(0)} ms (${lags.length} frames)`);
     best = Math.min(best, median(lags));
@@ -257,7 +248,7 @@ test('a seek shows the frame of that moment', async () => {
     await pause(300);
     const [{ tick }] = await shownTicks(page);
     check(tick !== null, 'no clock in the picture');
-    const off = lag(numberOf(event.camera), tick, t);
+    const off = cameras.lag(numberOf(event.camera), tick, t);
     check(Math.abs(off) < 0.25, `${off.toFixed(2)} s off after a seek`);
   }
   note(`seek until the picture is there: ${costs.join(' ')} ms`);
@@ -287,7 +278,7 @@ test('four cameras play in sync on one clock', async () => {
   await page.keyboard.press(' ');
   // Wall time of each frame on show: how far the recording lies back, per camera.
   const back = four.map((id) => {
-    const mine = seen.filter((s) => s.camera === id).map((s) => lag(numberOf(id), s.tick, s.wall));
+    const mine = seen.filter((s) => s.camera === id).map((s) => cameras.lag(numberOf(id), s.tick, s.wall));
     check(mine.length > 15, `${id}: only ${mine.length} frames`);
     return median(mine);
   });

@@ -34,11 +34,8 @@ async function teardown() {
 const lags = (selector) => until('the clock in every picture is read', 5, async () => {
   const seen = await page.evaluate((sel) => [...document.querySelectorAll(sel)].map((box) => ({
     camera: box.dataset.camera, tick: window.readStrip(box.querySelector('video')), wall: Date.now() })), selector);
-  return seen.length === N && seen.every((s) => s.tick !== null) && seen.map(({ camera, tick, wall }) => {
-    const i = Number(camera.slice(3)) - 1;
-    const d = (((cameras.loopTime(i, wall) - tick / 30) % cameras.loop(i)) + cameras.loop(i)) % cameras.loop(i);
-    return d > cameras.loop(i) / 2 ? d - cameras.loop(i) : d;
-  });
+  return seen.length === N && seen.every((s) => s.tick !== null) &&
+    seen.map(({ camera, tick, wall }) => cameras.lag(Number(camera.slice(3)) - 1, tick, wall));
 });
 
 test('Firefox: after logging in the wall moves, and shows what happens now', async () => {

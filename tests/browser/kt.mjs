@@ -157,8 +157,11 @@ export class Cameras {
     return ((t % loop_s) + loop_s) % loop_s;
   }
 
-  loop(i) {
-    return this.truth.cameras[i].loop_s;
+  /** Seconds by which a picture of camera I with TICK is older than WALL (ms), the short way round its loop. */
+  lag(i, tick, wall) {
+    const loop = this.truth.cameras[i].loop_s;
+    const d = (((this.loopTime(i, wall) - tick / 30) % loop) + loop) % loop;
+    return d > loop / 2 ? d - loop : d;
   }
 
   /** Stop and continue the cameras: nothing comes, but connections stay. */

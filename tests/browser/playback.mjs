@@ -25,11 +25,7 @@ async function watchViews(seconds) {
 }
 
 /** The recorded moment (ms) nearest to NEAR at which camera I showed TICK. */
-function moment(cameras, i, tick, near) {
-  const loop = cameras.loop(i) * 1000;
-  const d = (((tick / 30 - cameras.loopTime(i, near)) * 1000) % loop + loop) % loop;
-  return near + (d > loop / 2 ? d - loop : d);
-}
+const moment = (cameras, i, tick, near) => near - cameras.lag(i, tick, near) * 1000;
 
 /** Of what watchViews saw of CAMS, playing from about T: speed of each, and how far they were apart (ms of recording). */
 function judge(cameras, cams, seen, t) {

@@ -50,15 +50,6 @@ def clean(what, data):
             assert form not in data, f"{what} holds {secret}: {data[max(0, data.find(form) - 80):][:160]!r}"
 
 
-def resolve(node):
-    while "$ref" in node:
-        target = API
-        for part in node["$ref"][2:].split("/"):
-            target = target[part]
-        node = target
-    return node
-
-
 @test("cameras, people and services with passwords are there")
 def there():
     for body in ({"id": "tambah", "name": "x", "main": f"rtsp://kamera:{BROWSER}@127.0.0.1:{broken}/x",
