@@ -4,6 +4,9 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
+
+#define GRACE_NS 500000000L         /* for lookups in progress at the end */
 
 struct kt_lookup {
     kt_lookup *next;            /* in the list */
@@ -167,6 +170,22 @@ int kt_resolver_create(kt_resolver **out, int wake_fd)
     return 0;
 }
 
+/* Most lookups are over at once. The rest is cut off: libc then leaves open what it had opened. */
+static void join_threads(kt_resolver *r)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += GRACE_NS;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    for (int i = 0; i < r->threads; i++) {
+        if (pthread_clockjoin_np(r->thread[i], NULL, CLOCK_MONOTONIC, &until) == 0)
+            continue;
+        (void)pthread_cancel(r->thread[i]);
+        pthread_join(r->thread[i], NULL);
+    }
+}
+
 void kt_resolver_destroy(kt_resolver **presolver)
 {
     kt_resolver *r = kt_steal_ptr(presolver);
@@ -176,10 +195,7 @@ void kt_resolver_destroy(kt_resolver **presolver)
     r->stop = true;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
-    for (int i = 0; i < r->threads; i++)
-        (void)pthread_cancel(r->thread[i]);
-    for (int i = 0; i < r->threads; i++)
-        pthread_join(r->thread[i], NULL);
+    join_threads(r);
     while (r->first)                /* given up in the middle */
         remove_lookup(r, r->first);
     pthread_cond_destroy(&r->changed);

@@ -30,8 +30,8 @@ struct kt_address {
 
 /* WAKE_FD is an eventfd that is written when a lookup is done. */
 kt_must_check int kt_resolver_create(kt_resolver **out, int wake_fd);
-/* Cancel the lookups first. Those in progress are given up at once: meant for the end of the process,
- * since what the C library held for them may stay allocated. */
+/* Cancel the lookups first. Those in progress are given up after half a second: meant for the end of the
+ * process, since what the C library held for them may stay allocated. */
 void kt_resolver_destroy(kt_resolver **resolver);
 
 /* An address in digits is no lookup: 1 at once, 0 when it is a name. */

@@ -16,11 +16,9 @@ int kt_toc_create(struct kt_toc **out, uint64_t slab_seq)
     return 0;
 }
 
-static int copy_array(void *pout, size_t n, size_t size)
+static int copy_array(void *pout, const void *from, size_t n, size_t size)
 {
     void **out = pout;
-    const void *from = *out;
-    *out = NULL;
     if (n == 0)
         return 0;
     *out = reallocarray(NULL, n, size);
@@ -30,30 +28,40 @@ static int copy_array(void *pout, size_t n, size_t size)
     return 0;
 }
 
+static int copy_streams(struct kt_toc *copy, const struct kt_toc *toc)
+{
+    int ret = copy_array(&copy->streams, toc->streams, toc->n_streams, sizeof(*toc->streams));
+    copy->cap_streams = ret == 0 ? toc->n_streams : 0;
+    while (ret == 0 && copy->n_streams < toc->n_streams) {
+        struct kt_toc_stream *s = &copy->streams[copy->n_streams++];
+        const struct kt_entry *entries = s->entries;
+        s->entries = NULL;
+        s->cap = s->n;
+        ret = copy_array(&s->entries, entries, s->n, sizeof(*s->entries));
+    }
+    return ret;
+}
+
+/* All but the references, which readers of TOC count meanwhile. */
 int kt_toc_copy(struct kt_toc **out, const struct kt_toc *toc)
 {
     kt_cleanup(kt_toc_unref) struct kt_toc *copy = NULL;
     int ret = kt_toc_create(&copy, toc->slab_seq);
+    if (ret == 0)
+        ret = copy_streams(copy, toc);
+    if (ret == 0)
+        ret = copy_array(&copy->stretches, toc->stretches, toc->n_stretches, sizeof(*toc->stretches));
+    if (ret == 0)
+        ret = copy_array(&copy->inits, toc->inits, toc->n_inits, sizeof(*toc->inits));
     if (ret < 0)
         return ret;
-    *copy = *toc;
-    copy->refs = 1;
-    copy->n_streams = 0;
-    copy->cap_stretches = copy->n_stretches;
-    copy->cap_inits = copy->n_inits;
-    copy->cap_streams = toc->n_streams;
-    ret = copy_array(&copy->streams, toc->n_streams, sizeof(*copy->streams));
-    if (copy_array(&copy->stretches, copy->n_stretches, sizeof(*copy->stretches)) < 0 ||
-        copy_array(&copy->inits, copy->n_inits, sizeof(*copy->inits)) < 0)
-        ret = -ENOMEM;
-    while (ret == 0 && copy->n_streams < toc->n_streams) {
-        struct kt_toc_stream *s = &copy->streams[copy->n_streams++];
-        s->cap = s->n;
-        ret = copy_array(&s->entries, s->n, sizeof(*s->entries));
-    }
-    if (ret == 0)
-        *out = kt_steal_ptr(&copy);
-    return ret;
+    copy->n_stretches = copy->cap_stretches = toc->n_stretches;
+    copy->n_inits = copy->cap_inits = toc->n_inits;
+    copy->n_entries = toc->n_entries;
+    copy->oldest_us = toc->oldest_us;
+    copy->newest_us = toc->newest_us;
+    *out = kt_steal_ptr(&copy);
+    return 0;
 }
 
 struct kt_toc *kt_toc_ref(struct kt_toc *toc)

@@ -73,7 +73,8 @@ def pages(i):
     """Four pages of up to nine tiles; some are closed before the first picture is there."""
     seconds = (0.1, 1, 0.5, 2)[i % 4]
     kind = "main" if i % 3 == 0 else "sub"
-    subprocess.run([VIEWERS, str(server.port), server.cookie, "4", str(1 + i % 9), str(N), kind, "0", str(seconds)],
+    subprocess.run([VIEWERS, str(server.port), server.cookie, "4", str(1 + i % 9), str(N), kind, "0", str(seconds),
+                    "2000000", ",".join("0" * N)],      # nobody asks how late they are
                    check=True, capture_output=True, timeout=30)
 
 

