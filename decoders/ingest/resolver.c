@@ -121,6 +121,8 @@ static void serve(kt_resolver *r, kt_lookup *lookup)
     }
     if (lookup->cancelled)
         remove_lookup(r, lookup);
+    if (r->stop)
+        pthread_cond_broadcast(&r->changed);
     const uint64_t one = 1;
     (void)!write(r->wake_fd, &one, sizeof(one));
 }
@@ -165,25 +167,33 @@ int kt_resolver_create(kt_resolver **out, int wake_fd)
         return -ENOMEM;
     r->wake_fd = wake_fd;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     *out = r;
     return 0;
 }
 
-/* Most lookups are over at once. The rest is cut off: libc then leaves open what it had opened. */
-static void join_threads(kt_resolver *r)
+static bool any_busy(const kt_resolver *r)
+{
+    for (const kt_lookup *l = r->first; l; l = l->next)
+        if (l->busy)
+            return true;
+    return false;
+}
+
+/* Most lookups are over soon, and libc has then nothing open. */
+static void wait_for_lookups(kt_resolver *r)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += GRACE_NS;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    for (int i = 0; i < r->threads; i++) {
-        if (pthread_clockjoin_np(r->thread[i], NULL, CLOCK_MONOTONIC, &until) == 0)
-            continue;
-        (void)pthread_cancel(r->thread[i]);
-        pthread_join(r->thread[i], NULL);
-    }
+    while (any_busy(r) && pthread_cond_timedwait(&r->changed, &r->lock, &until) == 0)
+        ;
 }
 
 void kt_resolver_destroy(kt_resolver **presolver)
@@ -194,8 +204,12 @@ void kt_resolver_destroy(kt_resolver **presolver)
     pthread_mutex_lock(&r->lock);
     r->stop = true;
     pthread_cond_broadcast(&r->changed);
+    wait_for_lookups(r);
     pthread_mutex_unlock(&r->lock);
-    join_threads(r);
+    for (int i = 0; i < r->threads; i++)
+        (void)pthread_cancel(r->thread[i]);
+    for (int i = 0; i < r->threads; i++)
+        pthread_join(r->thread[i], NULL);
     while (r->first)                /* given up in the middle */
         remove_lookup(r, r->first);
     pthread_cond_destroy(&r->changed);

@@ -172,7 +172,7 @@ static int find_erased(kt_ring *ring, uint32_t stream, const struct kt_erased *e
     struct kt_index_stream *st = kt_index_stream_of(ring->ix, stream);
     const size_t n_kept = st->n_erased;
     kept = st->erased;
-    st->n_erased = 0;                   /* during open: nobody else is looking */
+    st->n_erased = 0;                   /* during open: no reader is there yet */
     pthread_rwlock_unlock(&ring->ix->lock);
     int ret = kt_ring_query_exact(ring, stream, e->from_us, e->to_us, out, n);
     pthread_rwlock_wrlock(&ring->ix->lock);
@@ -187,7 +187,7 @@ static int find_erased(kt_ring *ring, uint32_t stream, const struct kt_erased *e
     return ret;
 }
 
-static int finish(kt_ring *ring, uint32_t stream, struct kt_erased *e)
+static int finish(kt_ring *ring, uint32_t stream, const struct kt_erased *e)
 {
     kt_cleanup(kt_freep) struct kt_record *recs = NULL;
     size_t n = 0;
@@ -196,20 +196,57 @@ static int finish(kt_ring *ring, uint32_t stream, struct kt_erased *e)
         qsort(recs, n, sizeof(*recs), by_seq);
     if (ret == 0)
         ret = wipe(ring, recs, n);
-    if (ret == 0)
-        ret = write_erase(ring, stream, e, KT_ERASE_DONE);
-    e->done = ret == 0;
+    return ret == 0 ? write_erase(ring, stream, e, KT_ERASE_DONE) : ret;
+}
+
+/* A copy of the first erasure of STREAM that was not finished: the writer runs, and may drop it. 1, or 0 when none. */
+static int first_unfinished(kt_ring *ring, uint32_t stream, struct kt_erased *out)
+{
+    int ret = 0;
+    pthread_rwlock_rdlock(&ring->ix->lock);
+    const struct kt_index_stream *st = kt_index_stream_of(ring->ix, stream);
+    for (size_t i = 0; st && i < st->n_erased && ret == 0; i++) {
+        if (st->erased[i].done)
+            continue;
+        *out = st->erased[i];
+        out->ranges = calloc(out->n + 1, sizeof(*out->ranges));
+        ret = out->ranges ? 1 : -ENOMEM;
+        if (ret > 0)
+            memcpy(out->ranges, st->erased[i].ranges, out->n * sizeof(*out->ranges));
+    }
+    pthread_rwlock_unlock(&ring->ix->lock);
+    return ret;
+}
+
+static void mark_finished(kt_ring *ring, uint32_t stream, const struct kt_erased *e)
+{
+    pthread_rwlock_wrlock(&ring->ix->lock);
+    struct kt_index_stream *st = kt_index_stream_of(ring->ix, stream);
+    for (size_t i = 0; i < st->n_erased; i++) {
+        struct kt_erased *x = &st->erased[i];
+        x->done |= x->slab_seq == e->slab_seq && x->from_us == e->from_us && x->to_us == e->to_us;
+    }
+    pthread_rwlock_unlock(&ring->ix->lock);
+}
+
+static int finish_stream(kt_ring *ring, uint32_t stream)
+{
+    struct kt_erased e;
+    int ret;
+    while ((ret = first_unfinished(ring, stream, &e)) > 0) {
+        ret = finish(ring, stream, &e);
+        free(e.ranges);
+        if (ret < 0)
+            break;
+        mark_finished(ring, stream, &e);
+    }
     return ret;
 }
 
 int kt_erase_finish(kt_ring *ring)
 {
     int ret = 0;
-    for (uint32_t s = 0; s < KT_MAX_STREAMS && ret == 0; s++) {
-        struct kt_index_stream *st = ring->ix->streams[s];
-        for (size_t i = 0; st && i < st->n_erased && ret == 0; i++)
-            if (!st->erased[i].done)
-                ret = finish(ring, s, &st->erased[i]);
-    }
+    for (uint32_t s = 0; s < KT_MAX_STREAMS && ret == 0; s++)
+        ret = finish_stream(ring, s);
     return ret;
 }
