@@ -259,6 +259,7 @@ static void write_slab(const kt_ring *ring, int dir_fd, uint64_t life, int strea
     const struct kt_stretch *stretch;
     bool grown;
     check(kt_toc_create(&toc, life), "toc");
+    ++*seq;                             /* of the SLAB record */
     struct kt_trailer t = { .slab_seq = life, .first_seq = *seq, .commit = *seq };
     struct kt_header h = { .type = KT_TYPE_SLAB, .slab_seq = life, .seq = *seq, .commit = *seq };
     memcpy(h.uuid, ring->meta.uuid, KT_UUID_SIZE);

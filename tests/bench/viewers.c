@@ -30,6 +30,7 @@
 #define MAX_CAMERAS 99
 #define HEAD_MAX (10 + 24)          /* of the WebSocket frame, and ours */
 #define SAMPLES_MAX (4 << 20)
+#define PONG_US (15 * INT64_C(1000000))
 
 struct samples {
     uint32_t *us;
@@ -48,6 +49,8 @@ struct viewer {
     int64_t asked_us;
 };
 
+static struct viewer *viewers;
+static int n_viewers;               /* that are connected */
 static struct samples late, first;
 static unsigned long long bytes, messages, drops;
 static bool measuring;
@@ -229,15 +232,29 @@ static void subscribe(struct viewer *v, int tile, int camera, const char *stream
 
 /* ---- time ---- */
 
+/* Pages that say nothing for more than a minute are taken for dead: RFC 6455 5.5.3, a pong that nobody asked for. */
+static void say_we_live(int64_t now_us)
+{
+    static const char pong[6] = { (char)0x8a, (char)0x80 };
+    static int64_t said_us;
+    if (now_us - said_us < PONG_US)
+        return;
+    said_us = now_us;
+    for (int i = 0; i < n_viewers; i++)
+        send_all(viewers[i].fd, pong, sizeof(pong));
+}
+
 static void run_for(int epoll, double seconds)
 {
     const int64_t end = kt_clock_mono_us() + (int64_t)(seconds * 1e6);
     struct epoll_event events[64];
     for (;;) {
-        const int64_t left = end - kt_clock_mono_us();
+        const int64_t now = kt_clock_mono_us(), left = end - now;
         if (left <= 0)
             return;
-        const int n = epoll_wait(epoll, events, 64, (int)(left / 1000) + 1);
+        say_we_live(now);
+        const int64_t wait = left < PONG_US ? left : PONG_US;
+        const int n = epoll_wait(epoll, events, 64, (int)(wait / 1000) + 1);
         for (int i = 0; i < n; i++)
             receive(events[i].data.ptr);
     }
@@ -286,7 +303,7 @@ int main(int argc, char **argv)
     const double warm_up = atof(argv[7]), seconds = atof(argv[8]);
     if (read_phases(atoi(argv[5]), argv[9], argv[10]) < 0)
         return 2;
-    struct viewer *viewers = calloc((size_t)n + 1, sizeof(*viewers));
+    viewers = calloc((size_t)n + 1, sizeof(*viewers));
     late.us = malloc(SAMPLES_MAX * sizeof(*late.us));
     first.us = malloc(SAMPLES_MAX * sizeof(*first.us));
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -302,6 +319,7 @@ int main(int argc, char **argv)
             subscribe(v, t, (i + t) % n_cameras + 1, argv[6]);
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, v->fd, &ev) < 0)
             return 1;
+        n_viewers = i + 1;
         run_for(epoll, 0.05);           /* people do not all come at once */
     }
     run_for(epoll, warm_up);
