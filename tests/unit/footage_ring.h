@@ -79,4 +79,14 @@ static inline int64_t kt_footage_append(kt_ring *ring, const char *stream_name, 
     return start_us + n * INT64_C(1000000) / KT_FOOTAGE_FPS;
 }
 
+/* NAME in DIR. Good until the fourth call after this one. */
+static inline char *kt_test_path(const char *dir, const char *name)
+{
+    static char path[4][200];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof(path[0]), "%s/%s", dir, name);
+    return path[turn];
+}
+
 #endif

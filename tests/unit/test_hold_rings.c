@@ -26,24 +26,15 @@ static struct kt_incident incident = { .title = "Motor hilang", .from_us = BASE,
                                        .cameras = (char *)"[\"gerbang\"]" };
 static uint64_t runs;
 
-static char *path_of(const char *name)
-{
-    static char path[4][200];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof(path[0]), "%s/%s", dir, name);
-    return path[turn];
-}
-
 /* The second ring signs with the first one's key, or with its own. */
 static void open_rings(bool one_key)
 {
     struct kt_error err = { "" };
-    const struct kt_ring_params v = { .name = "video", .path = path_of("video"), .size_bytes = 8u << 20, .slab_bytes = 1u << 20,
-                                      .key_path = path_of("ring.pem"), .scrub_rate = -1, .create = true };
+    const struct kt_ring_params v = { .name = "video", .path = kt_test_path(dir, "video"), .size_bytes = 8u << 20, .slab_bytes = 1u << 20,
+                                      .key_path = kt_test_path(dir, "ring.pem"), .scrub_rate = -1, .create = true };
     ck_assert_msg(kt_ring_open(&video, &v, &err) == 0, "%s", err.text);
-    const struct kt_ring_params c = { .name = "clips", .path = path_of("clips"), .size_bytes = 64u << 20,
-                                      .key_path = one_key ? path_of("ring.pem") : path_of("other.pem"),
+    const struct kt_ring_params c = { .name = "clips", .path = kt_test_path(dir, "clips"), .size_bytes = 64u << 20,
+                                      .key_path = one_key ? kt_test_path(dir, "ring.pem") : kt_test_path(dir, "other.pem"),
                                       .scrub_rate = -1, .create = true };
     ck_assert_msg(kt_ring_open(&clips, &c, &err) == 0, "%s", err.text);
 }
@@ -53,12 +44,12 @@ static void setup(void)
     struct kt_error err = { "" };
     strcpy(dir, "/tmp/kt-holds-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    kt_footage_make(path_of("f.mp4"), RUN_S);
-    ck_assert_msg(kt_catalog_open(&catalog, path_of("c.db"), &err) == 0, "%s", err.text);
+    kt_footage_make(kt_test_path(dir, "f.mp4"), RUN_S);
+    ck_assert_msg(kt_catalog_open(&catalog, kt_test_path(dir, "c.db"), &err) == 0, "%s", err.text);
     ck_assert_int_eq(kt_catalog_incident_put(catalog, &incident), 0);
-    const struct kt_vault_params vp = { path_of("vault"), 1u << 30, catalog };
+    const struct kt_vault_params vp = { kt_test_path(dir, "vault"), 1u << 30, catalog };
     ck_assert_msg(kt_vault_open(&vault, &vp, &err) == 0, "%s", err.text);
-    ck_assert_msg(kt_signer_load(&signer, path_of("key.pem"), "RW 05", &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_signer_load(&signer, kt_test_path(dir, "key.pem"), "RW 05", &err) == 0, "%s", err.text);
     runs = 0;
 }
 
@@ -78,7 +69,7 @@ static void teardown(void)
 /* Another run of STREAM in `video`. Its end. */
 static int64_t record(const char *stream, int64_t start_us)
 {
-    const int64_t end = kt_footage_append(video, stream, path_of("f.mp4"), ++runs, start_us);
+    const int64_t end = kt_footage_append(video, stream, kt_test_path(dir, "f.mp4"), ++runs, start_us);
     ck_assert_int_eq(kt_ring_flush(video, 10 * SECOND), 0);
     return end;
 }

@@ -21,15 +21,6 @@ static struct kt_hold hold;
 static struct kt_incident incident = { .title = "Motor hilang <script>", .from_us = BASE,
                                        .to_us = BASE + 20 * SECOND, .cameras = (char *)"[\"gerbang\"]" };
 
-static char *path_of(const char *name)
-{
-    static char path[4][200];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof(path[0]), "%s/%s", dir, name);
-    return path[turn];
-}
-
 /* Run COMMAND by sh with DIR, KEY, MANIFEST and NAME set. Its exit status. */
 static int sh(const struct kt_package_info *info, const char *command)
 {
@@ -46,24 +37,24 @@ static void setup(void)
     struct kt_error err = { "" };
     strcpy(dir, "/tmp/kt-package-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    kt_footage_make(path_of("f.mp4"), 5);
-    ck_assert_msg(kt_catalog_open(&catalog, path_of("c.db"), &err) == 0, "%s", err.text);
-    const struct kt_ring_params params = { .name = "video", .path = path_of("ring"),
+    kt_footage_make(kt_test_path(dir, "f.mp4"), 5);
+    ck_assert_msg(kt_catalog_open(&catalog, kt_test_path(dir, "c.db"), &err) == 0, "%s", err.text);
+    const struct kt_ring_params params = { .name = "video", .path = kt_test_path(dir, "ring"),
                                            .size_bytes = 256u << 20, .create = true };
     ck_assert_msg(kt_ring_open(&ring, &params, &err) == 0, "%s", err.text);
-    const int64_t end = kt_footage_append(ring, "gerbang/main", path_of("f.mp4"), 1, BASE);
-    kt_footage_make(path_of("f.mp4"), 4);
-    kt_footage_append(ring, "gerbang/main", path_of("f.mp4"), 2, end + 4 * SECOND);
+    const int64_t end = kt_footage_append(ring, "gerbang/main", kt_test_path(dir, "f.mp4"), 1, BASE);
+    kt_footage_make(kt_test_path(dir, "f.mp4"), 4);
+    kt_footage_append(ring, "gerbang/main", kt_test_path(dir, "f.mp4"), 2, end + 4 * SECOND);
     ck_assert_int_eq(kt_ring_flush(ring, 10 * SECOND), 0);
     ck_assert_int_eq(kt_catalog_incident_put(catalog, &incident), 0);
     hold = (struct kt_hold){ .incident = incident.id, .camera = "gerbang", .stream = "main",
                              .from_us = BASE + SECOND / 2, .to_us = BASE + 20 * SECOND };
     ck_assert_int_eq(kt_catalog_hold_add(catalog, &hold), 0);
-    const struct kt_vault_params vp = { path_of("vault"), 1u << 30, catalog };
+    const struct kt_vault_params vp = { kt_test_path(dir, "vault"), 1u << 30, catalog };
     ck_assert_msg(kt_vault_open(&vault, &vp, &err) == 0, "%s", err.text);
     ck_assert_msg(kt_vault_hold(vault, &(struct kt_vault_ring){ ring, false }, 1, &hold, NULL, NULL, NULL, &err) == 0,
                   "%s", err.text);
-    ck_assert_msg(kt_signer_load(&signer, path_of("key.pem"), "RW 05", &err) == 0, "%s", err.text);
+    ck_assert_msg(kt_signer_load(&signer, kt_test_path(dir, "key.pem"), "RW 05", &err) == 0, "%s", err.text);
 }
 
 static void teardown(void)
@@ -227,7 +218,7 @@ START_TEST(tampering_is_found_by_the_program_and_by_hand)
     ck_assert_msg(sh(&info, "cd \"$DIR\"/out/*/ && ! diff -r . \"$DIR/clean\" >/dev/null ||"
                             " ! test -d \"$DIR/out/$NAME\"") == 0, "nothing was changed: %s", tampering[_i].what);
     ck_assert_int_eq(sh(&info, "ln -s \"$(echo \"$DIR\"/out/EV-*)\" \"$DIR/tampered\""), 0);
-    ck_assert_msg(verify(path_of("tampered"), &info) == -EBADMSG, "the program accepts: %s", tampering[_i].what);
+    ck_assert_msg(verify(kt_test_path(dir, "tampered"), &info) == -EBADMSG, "the program accepts: %s", tampering[_i].what);
     ck_assert_msg(verify_by_hand(&info) != 0, "the commands accept: %s", tampering[_i].what);
 }
 END_TEST
@@ -273,7 +264,7 @@ START_TEST(whoever_holds_the_package_s_key_cannot_change_what_the_ring_signed)
         setenv("HOW", ways[way], 1);
         ck_assert_int_eq(sh(&info, "cd \"$DIR/out/$NAME\" && sh -c \"$HOW\" && ln -sfn \"$PWD\" \"$DIR/forged\""), 0);
         said[0] = '\0';
-        const int ret = kt_package_verify(path_of("forged"), &check, &err);
+        const int ret = kt_package_verify(kt_test_path(dir, "forged"), &check, &err);
         ck_assert_msg(ret == (way ? -EBADMSG : 0), "%s: %d %s", forged[_i].what, ret, said);
     }
     ck_assert_msg(strstr(said, forged[_i].says), "%s: %s", forged[_i].what, said);
@@ -436,15 +427,15 @@ START_TEST(the_signer_keeps_its_fingerprint_and_its_key_to_itself)
     struct stat st;
     strcpy(before, kt_signer_fingerprint(signer));
     kt_signer_free(&signer);
-    ck_assert_int_eq(stat(path_of("key.pem"), &st), 0);
+    ck_assert_int_eq(stat(kt_test_path(dir, "key.pem"), &st), 0);
     ck_assert_int_eq(st.st_mode & 0777, 0600);
-    ck_assert_int_eq(kt_signer_load(&signer, path_of("key.pem"), "other name", &err), 0);
+    ck_assert_int_eq(kt_signer_load(&signer, kt_test_path(dir, "key.pem"), "other name", &err), 0);
     ck_assert_str_eq(before, kt_signer_fingerprint(signer));
-    ck_assert_int_eq(chmod(path_of("key.pem"), 0644), 0);
+    ck_assert_int_eq(chmod(kt_test_path(dir, "key.pem"), 0644), 0);
     kt_signer *other = NULL;
-    ck_assert_int_eq(kt_signer_load(&other, path_of("key.pem"), "x", &err), -EACCES);
+    ck_assert_int_eq(kt_signer_load(&other, kt_test_path(dir, "key.pem"), "x", &err), -EACCES);
     ck_assert_int_eq(sh(NULL, "openssl genpkey -algorithm RSA -out $DIR/rsa 2>/dev/null; chmod 600 $DIR/rsa"), 0);
-    ck_assert_int_eq(kt_signer_load(&other, path_of("rsa"), "x", &err), -EINVAL);
+    ck_assert_int_eq(kt_signer_load(&other, kt_test_path(dir, "rsa"), "x", &err), -EINVAL);
 }
 END_TEST
 
