@@ -216,8 +216,9 @@ START_TEST(spans_tell_gaps_and_reasons)
     kit_new_run(&a, T0 + 60 * KT_SECOND_US);                    /* 30 s nobody explains */
     kit_push_n(&a, 50);
     kit_flush(ring);
+    const int64_t end = a.start_us + a.frame * FRAME_US;        /* behind it a restart may be told of already */
     for (int round = 0; round < 2; round++) {
-        ck_assert_int_eq(kt_ring_spans(ring, a.stream, T0, T0 + 100 * KT_SECOND_US, &span, &n), 0);
+        ck_assert_int_eq(kt_ring_spans(ring, a.stream, T0, end, &span, &n), 0);
         ck_assert_uint_eq(n, 5);
         ck_assert_int_eq(span[0].reason, KT_GAP_NONE);
         ck_assert_int_eq(span[0].to_us, T0 + 10 * KT_SECOND_US);
@@ -254,8 +255,9 @@ START_TEST(a_short_gap_inside_a_stretch_is_shown)
     /* A gap of another time says nothing about what is there. */
     ck_assert_int_eq(kt_ring_gap(ring, a.stream, T0 + KT_SECOND_US, T0 + 2 * KT_SECOND_US, KT_GAP_CLOCK_STEP), 0);
     kit_flush(ring);
+    const int64_t end = a.start_us + a.frame * FRAME_US;        /* behind it a restart may be told of already */
     for (int round = 0; round < 2; round++) {
-        ck_assert_int_eq(kt_ring_spans(ring, a.stream, T0, T0 + 100 * KT_SECOND_US, &span, &n), 0);
+        ck_assert_int_eq(kt_ring_spans(ring, a.stream, T0, end, &span, &n), 0);
         ck_assert_uint_eq(n, 5);
         ck_assert_int_eq(span[0].to_us, first);
         ck_assert_int_eq(span[1].reason, KT_GAP_DISK_STALL);
