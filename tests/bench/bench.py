@@ -7,19 +7,21 @@ Each case is a program, a number of cameras and perhaps people who watch:
     sub/kentongan-adaptive@40+50x4+4p    50 pages of 4 live tiles, and 4 playbacks
 
   quick      four cases in three minutes, compared with the stored ratios; changes no file
-  standard   what docs/bench.md is about, in 26 minutes (the default)
-  full       every program with 1, 4, 10, 20 and 40 cameras, 0, 5 and 50 viewers, in three
-             windows of a minute: a night
+  standard   what design section 11 limits, then the peers, then fewer cameras, in 28 minutes (the default)
+  full       and then the rest: every program with 1, 4, 10, 20 and 40 cameras, ours with 5 and 50
+             viewers too, an hour and a half in all
   report     only writes docs/bench.md and the plots again
 
   ./run bench --plan                                 what would be measured, and for how long
+  ./run bench full --window 60 --windows 3           a night of it
   ./run bench --cases 'sub/*@4' --out /tmp/try       only these, and nothing in docs/
 
-Results are kept in docs/bench.json as each case ends, so an interrupted run goes on where it was:
-a case is measured again when its program changed, when the machine was busy with other things, or with
---fresh. CPU is user and system time of the program and its children in per cent of one core, the
-median of the windows. Memory is PSS. The simulator and the viewers are not counted; what else ran
-on the machine is told ("others"). ZoneMinder is fetched and unpacked below build/, not installed.
+Results are kept in docs/bench.json and told in docs/bench.md as each case ends, so an interrupted run
+goes on where it was: a case is measured again when its program changed, when it was measured for shorter
+than asked, when the machine was busy with other things, or with --fresh. CPU is user and system time of
+the program and its children in per cent of one core, the median of the windows. Memory is PSS. The
+simulator and the viewers are not counted; what else ran on the machine is told ("others"). ZoneMinder is
+fetched and unpacked below build/, not installed.
 """
 import argparse
 import ctypes
@@ -221,19 +223,21 @@ class Job:
     """Something to measure: a case, or one of OTHERS."""
 
     def __init__(self, name, args):
-        self.id, self.why_not = name, None
+        self.id, self.why_not, self.span_s = name, None, 0
         if name in OTHERS:
             self.measure, self.seconds, self.version = OTHERS[name]
             return
         case = Case(name)
-        window, windows = case.windows(args.mode, args.window, args.windows)
+        window, windows = case.windows(args.window, args.windows)
+        self.span_s = window * windows
         self.measure = lambda: measure_case(case, window, windows)
         self.seconds, self.version, self.why_not = case.seconds(window, windows), case.program.version, case.program.missing()
 
     def known(self, results):
-        """Is it measured already, with this program and in peace?"""
+        """Is it measured already, with this program, for long enough and in peace?"""
         old = results["cases"].get(self.id)
-        return old and "failed" not in old and old["version"] == self.version() and old.get("others_cpu", 0) < BUSY
+        return old and "failed" not in old and old["version"] == self.version() and \
+            old.get("span_s", 0) >= self.span_s and old.get("others_cpu", 0) < BUSY
 
 
 def plan(args, results):
@@ -254,13 +258,26 @@ def brief(result):
                      if k in result)
 
 
+def commit():
+    """The commit that is measured, or None where it cannot be told."""
+    def git(*command):
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        changed = git("status", "--porcelain", "--", ":!docs")
+        return git("rev-parse", "--short", "HEAD") + (" with changes" if changed else "") if BUILD == ROOT / "build" else None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def measure_all(jobs, keep):
     """KEEP(id, result) is called after each."""
-    measured, left = {}, sum(job.seconds for job in jobs)
+    measured, left, of = {}, sum(job.seconds for job in jobs), commit()
     print(f"bench: {len(jobs)} to measure, about {left / 60:.0f} minutes", flush=True)
     for job in jobs:
         began, when = time.monotonic(), time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         result = {"when": when, **job.measure(), "version": job.version(), "took_s": round(time.monotonic() - began)}
+        if of:
+            result["commit"] = of
         measured[job.id] = result
         left -= job.seconds
         print(f"{job.id}: {brief(result)}  [{result['took_s']} s; {left / 60:.0f} min left]", flush=True)
@@ -309,7 +326,7 @@ def run(args):
         (BUILD / "bench").mkdir(parents=True, exist_ok=True)
         args.out.mkdir(parents=True, exist_ok=True)
     results = results_here(args.out)
-    jobs = plan(args, results) if args.mode != "report" else []
+    jobs = [] if args.mode == "report" else plan(args, results)
     if args.plan:
         print("\n".join(f"{job.seconds:5d} s  {job.id}" for job in jobs), f"\n{sum(job.seconds for job in jobs) / 60:.1f} minutes")
         return
@@ -317,13 +334,18 @@ def run(args):
     def keep(name, result):
         results["cases"][name] = result
         save_results(results, args.out)
+        report.write(results, args.out)
 
     if args.mode == "quick":
         report.compare(measure_all(jobs, lambda *_: None), read_results(args.out), results["machine"])
         return
-    if jobs:
-        measure_all(jobs, keep)
-    report.write(results, args.out)
+    try:
+        if args.mode != "report":
+            measure_all(jobs, keep)
+    finally:
+        report.write(results, args.out)
+        report.plots(results, args.out)
+        print(f"bench: wrote {args.out}/bench.md")
 
 
 def main():

@@ -38,14 +38,13 @@ class PlainMain(Plain):
 
 class MotionSub(Program):
     """Motion: analyses the sub-stream, passes the main stream through on events."""
-    needs = "motion"
+    needs, end_s = "motion", 5
     stream = ("sub", 640, 360, 10)
     high = "netcam_high_url {base}/cam{i:02d}/main\n"
 
     @classmethod
     def version(cls):
         return first_line("motion", "-h")
-
     def start(self):
         kind, width, height, rate = self.stream
         conf = ["daemon off", "setup_mode off", "webcontrol_port 0", "stream_port 0", "picture_output off",

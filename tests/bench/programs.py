@@ -39,6 +39,7 @@ def first_line(*command):
 class Program:
     """Something that records N cameras below BASE into a folder."""
     needs = None                # what must be installed
+    end_s = 1                   # about how long its figures and its end take
 
     def __init__(self, cameras, base, folder):
         self.cameras, self.base, self.folder = cameras, base, pathlib.Path(folder)
@@ -113,6 +114,7 @@ class Program:
 class Kentongan(Program):
     """Ours. ANALYSIS as in its configuration; SUB: is there a sub-stream?"""
     analysis, sub = "off", False
+    end_s = 2                   # and a restart
 
     @classmethod
     def version(cls):

@@ -1,6 +1,8 @@
 """docs/bench.md and its plots, from docs/bench.json; and the comparison of `./run bench quick`."""
 import pathlib
 
+from cases import COUNTS, grid
+
 HERE = pathlib.Path(__file__).resolve().parent
 WORSE = 1.15                # a ratio to a peer that grew by more than this is told
 
@@ -15,7 +17,8 @@ noise, rate-controlled H.264, 1080p15 with 2 Mbit/s as main and 640×360@10 with
 with a phase of its own. CPU is user and system time in per cent of **one** core, the median of the windows, with
 the least and the most of them where there are several. "Others" is what else ran on the machine meanwhile, beside the program, the
 simulator and the viewers: where it is not small, compare with care. Memory is PSS. Ratios count, not
-seconds: this machine is not yours.
+seconds: this machine is not yours. Each figure says when it was measured (UTC) and at which commit: a later run replaces only
+what it measures.
 
 `record` writes the main streams; `sub` analyses the sub-streams too; `main` analyses the main streams
 (there is no sub-stream). Motion analyses and writes only while something moves; `plain` is
@@ -32,27 +35,26 @@ COLOURS = {"kentongan": "C4", "kentongan-adaptive": "C0", "kentongan-full": "C9"
 GROWING = (("context switches", "a second", "switches_per_s"), ("fsyncs", "a second", "fsyncs_per_s"),
            ("timeline of all cameras", "ms", "timeline_ms"), ("seek", "ms", "seek_ms"), ("restart", "ms", "start_ms"))
 
-# What design section 11 asks of forty cameras: text, the most, unit, how to find it in the results.
+# What design section 11 asks of forty cameras: text, the most, unit, which case, how to find it there.
+WATCHED = "sub/kentongan-adaptive@40+16x16"
 LIMITS = (
-    ("CPU, record only", 4, "%", lambda c: c["record/kentongan@40"]["cpu"]),
-    ("CPU, record and analyse sub-streams, adaptive", 20, "%", lambda c: c["sub/kentongan-adaptive@40"]["cpu"]),
-    ("CPU, record and analyse sub-streams, every frame", 30, "%", lambda c: c["sub/kentongan-full@40"]["cpu"]),
-    ("CPU, record and analyse 1080p main streams, adaptive", 80, "%",
-     lambda c: c["main/kentongan-adaptive@40"]["cpu"]),
-    ("memory, sub-streams analysed", 250, "MB", lambda c: c["sub/kentongan-adaptive@40"]["pss_mb"]),
-    ("frames lost, all cases", 0, "", lambda c: sum_lost(c)),
-    ("live: camera to socket, 256 tiles, median", 300, "ms", lambda c: live(c)["late_p50_ms"]),
-    ("live: camera to screen, Chromium, median", 300, "ms", lambda c: max(m for m, _ in c["chromium"]["latency_ms"].values())),
-    ("live: first picture of a tile, at the socket, median", 300, "ms", lambda c: live(c)["first_p50_ms"]),
-    ("live: first picture of a tile, Chromium, median", 300, "ms", lambda c: c["chromium"]["first_ms"]),
-    ("timeline of 40 cameras, 30 days asked for", 100, "ms", lambda c: c["month"]["timeline_ms"]["30"]),
-    ("list of segments ten days back", 100, "ms", lambda c: c["month"]["old_list_ms"]),
-    ("seek: list, init segment, first segment", 500, "ms", lambda c: c["sub/kentongan-adaptive@40"]["seek_ms"]),
-    ("seek in Chromium until the picture is there, median", 500, "ms", lambda c: c["chromium"]["seek_ms"]),
-    ("start on a full ring until it answers", 2000, "ms", lambda c: c["sub/kentongan-adaptive@40"]["start_ms"]),
-    ("start on a ring and catalog of a month", 2000, "ms", lambda c: c["month"]["start_ms"]),
-    ("index of a full ring of 1 TB", 2000, "ms",
-     lambda c: next(1000 * r["seconds"] for r in c["ring"]["rows"] if r.get("ring") == "1 TB" and r["bench"] == "load")),
+    ("CPU, record only", 4, "%", "record/kentongan@40", lambda r: r["cpu"]),
+    ("CPU, record and analyse sub-streams, adaptive", 20, "%", "sub/kentongan-adaptive@40", lambda r: r["cpu"]),
+    ("CPU, record and analyse sub-streams, every frame", 30, "%", "sub/kentongan-full@40", lambda r: r["cpu"]),
+    ("CPU, record and analyse 1080p main streams, adaptive", 80, "%", "main/kentongan-adaptive@40", lambda r: r["cpu"]),
+    ("memory, sub-streams analysed", 250, "MB", "sub/kentongan-adaptive@40", lambda r: r["pss_mb"]),
+    ("live: camera to socket, 256 tiles, median", 300, "ms", WATCHED, lambda r: r["live"]["late_p50_ms"]),
+    ("live: camera to screen, Chromium, median", 300, "ms", "chromium", lambda r: max(m for m, _ in r["latency_ms"].values())),
+    ("live: first picture of a tile, at the socket, median", 300, "ms", WATCHED, lambda r: r["live"]["first_p50_ms"]),
+    ("live: first picture of a tile, Chromium, median", 300, "ms", "chromium", lambda r: r["first_ms"]),
+    ("timeline of 40 cameras, 30 days asked for", 100, "ms", "month", lambda r: r["timeline_ms"]["30"]),
+    ("list of segments ten days back", 100, "ms", "month", lambda r: r["old_list_ms"]),
+    ("seek: list, init segment, first segment", 500, "ms", "sub/kentongan-adaptive@40", lambda r: r["seek_ms"]),
+    ("seek in Chromium until the picture is there, median", 500, "ms", "chromium", lambda r: r["seek_ms"]),
+    ("start on a full ring until it answers", 2000, "ms", "sub/kentongan-adaptive@40", lambda r: r["start_ms"]),
+    ("start on a ring and catalog of a month", 2000, "ms", "month", lambda r: r["start_ms"]),
+    ("index of a full ring of 1 TB", 2000, "ms", "ring",
+     lambda r: next(1000 * row["seconds"] for row in r["rows"] if row.get("ring") == "1 TB" and row["bench"] == "load")),
 )
 RATIOS = (("record/kentongan", "record/ffmpeg"), ("record/kentongan", "record/plain"),
           ("sub/kentongan-adaptive", "sub/motion"), ("sub/kentongan-adaptive", "sub/plain"),
@@ -60,10 +62,6 @@ RATIOS = (("record/kentongan", "record/ffmpeg"), ("record/kentongan", "record/pl
 # What does not depend on how fast a machine is: key, in words, by how much it may grow.
 FIGURES = (("pss_mb", "memory, MB", WORSE), ("fsyncs_per_s", "fsyncs a second", 1.3),
            ("written_per_payload", "bytes written per payload", 1.1), ("switches_per_s", "context switches a second", 1.5))
-
-
-def live(cases):
-    return cases["sub/kentongan-adaptive@40+16x16"]["live"]
 
 
 def lost(result):
@@ -75,11 +73,11 @@ def cameras_of(case):
     return int(case.split("@")[1].split("+")[0])
 
 
-def sum_lost(cases):
-    known = [n for n in map(lost, cases.values()) if n is not None]
-    if not known:
-        raise KeyError("lost")
-    return sum(known)
+def of(result):
+    """When, and what."""
+    version = result.get("version", "")
+    what = result.get("commit") or (f"binary {version.split()[-1]}" if "kentongan" in version else "")
+    return ", ".join(filter(None, (result.get("when"), what)))
 
 
 def order(item):
@@ -96,48 +94,52 @@ def table(head, rows):
 
 def limits(cases):
     rows = []
-    for text, most, unit, find in LIMITS:
+    for text, most, unit, case, find in LIMITS:
         try:
-            value = find(cases)
+            value = find(cases[case])
         except (KeyError, StopIteration, ValueError):
-            rows.append((text, f"{most} {unit}", "not measured", ""))
+            rows.append((text, f"{most} {unit}", "not measured", "", ""))
             continue
-        rows.append((text, f"{most} {unit}", f"{value:g} {unit}", "yes" if value <= most else "**no**"))
-    return ["## What it must reach", ""] + table(("forty cameras", "at most", "measured", "kept"), rows)
+        rows.append((text, f"{most} {unit}", f"{value:g} {unit}", "yes" if value <= most else "**no**", of(cases[case])))
+    known = [n for n in map(lost, cases.values()) if n is not None]
+    if known:
+        rows.append((f"frames lost, all {len(known)} cases", "0", sum(known), "**no**" if sum(known) else "yes", "see below"))
+    return ["## What it must reach", ""] + table(("forty cameras", "at most", "measured", "kept", "when, commit"), rows)
 
 
 def costs(cases):
     rows = []
     for case, r in sorted(cases.items(), key=order):
         if "failed" in r:
-            rows.append((f"`{case}`", "failed: " + r["failed"], *[""] * 8))
+            rows.append((f"`{case}`", "failed: " + r["failed"], *[""] * 8, of(r)))
             continue
         spread = f" ({min(r['cpu_windows']):.1f}–{max(r['cpu_windows']):.1f})" if len(r["cpu_windows"]) > 1 else ""
         missing = lost(r)
         shed = " †" if r.get("shed_load") else ""
         rows.append((f"`{case}`{shed}", f"{r['cpu']:.1f}{spread}", f"{r['cpu'] / cameras_of(case):.2f}", f"{r['pss_mb']:.0f}",
                      f"{len(r['cpu_windows'])} × {r['window_s']}", r["switches_per_s"], r.get("fsyncs_per_s", ""), r.get("written_per_payload", ""),
-                     "" if missing is None else missing, r["others_cpu"]))
+                     "" if missing is None else missing, r["others_cpu"], of(r)))
     return ["## What each costs", ""] + \
         table(("case@cameras", "CPU %", "a camera", "PSS MB", "windows, s", "switches/s", "fsyncs/s", "bytes written per payload",
-               "lost", "others %"), rows) + \
+               "lost", "others %", "when, commit"), rows) + \
         (["† The machine was too busy: analysis looked at less than it was asked to.", ""]
          if any(r.get("shed_load") for r in cases.values()) else [])
 
 
 def growth(cases):
-    """CPU by number of cameras, and what one more costs, of the programs measured with several numbers."""
-    rows, counts = [], sorted({cameras_of(c) for c in cases})
-    for name in dict.fromkeys(c.split("@")[0] for c, _ in sorted(cases.items(), key=order)):
-        points = {n: cases[f"{name}@{n}"] for n in counts if f"{name}@{n}" in cases}
-        if len(points) < 2:
-            continue
-        few, many = min(points), max(points)
-        more = [(points[many][key] - points[few][key]) / (many - few) for key in ("cpu", "pss_mb")]
-        rows.append((f"`{name}`", *(f"{points[n]['cpu']:.1f}" if n in points else "" for n in counts),
-                     f"{more[0]:.2f}", f"{more[1]:.1f}"))
-    return ["## How it grows", "", "CPU in per cent of one core, by number of cameras; what limits it is told at the end.", ""] + \
-        table(("", *map(str, counts), "one more camera: CPU %", "MB"), rows) + PLOTS if rows else PLOTS
+    """CPU by number of cameras, and what one more costs; and what of all that could be measured is not."""
+    rows, left = [], 0
+    for name, row in grid().items():
+        points = {cameras_of(case): cases[case] for case in row if case in cases}
+        left += len(row) - len(points)
+        few, many = min(points, default=0), max(points, default=0)
+        more = [f"{(points[many][key] - points[few][key]) / (many - few):.{digits}f}" if few < many else ""
+                for key, digits in (("cpu", 2), ("pss_mb", 1))]
+        possible = [cameras_of(case) for case in row]
+        rows.append((f"`{name}`", *(f"{points[n]['cpu']:.1f}" if n in points else "" if n in possible else "×" for n in COUNTS), *more))
+    return ["## How it grows", "", "CPU in per cent of one core, by number of cameras; what limits it is told at the end. ×: more than two",
+            f"cores can do. An empty cell is not measured: `./run bench full` measures the {left} cases that are left.", ""] + \
+        table(("", *map(str, COUNTS), "one more camera: CPU %", "MB"), rows) + PLOTS
 
 
 def by_thread(cases):
@@ -180,7 +182,7 @@ def month(result):
         return []
     days = dict(sorted(result["timeline_ms"].items(), key=lambda item: int(item[0])))
     return ["## A month of forty cameras", "",
-            "A made-up month (`tests/bench/history.c`: 238 000 events, 170 000 records), asked over HTTP.", ""] + \
+            f"A made-up month (`tests/bench/history.c`: 238 000 events, 170 000 records), asked over HTTP. {of(result)}.", ""] + \
         table(("", *(f"timeline of {d} days, ms" for d in days), "segments of 10 days ago, ms", "start ms"),
               [("median", *days.values(), result["old_list_ms"], result["start_ms"])])
 
@@ -191,7 +193,7 @@ def plain(value):
 
 def ring(result):
     """A table for each kind of JSON line that the ring's benches print."""
-    lines, groups = ["## The ring alone", ""], {}
+    lines, groups = ["## The ring alone", "", f"`tests/bench/ring_bench.c`. {of(result)}.", ""], {}
     for row in result.get("rows", []):
         groups.setdefault((row.get("bench", "?"), tuple(k for k in row if k != "bench")), []).append(row)
     for (name, keys), rows in groups.items():
@@ -206,7 +208,7 @@ def chromium(result):
     rows += [(what, result[key], "") for what, key in (("first picture after a click", "first_ms"),
                                                        ("seek until the picture is there", "seek_ms")) if key in result]
     return ["## In Chromium", "", "Debian's Chromium on the same machine, software decoding, eight cameras; from the browser tests, which read",
-            "the camera's clock from the picture. What they told:", ""] + table(("", "median ms", "p99 ms"), rows) + \
+            f"the camera's clock from the picture. {of(result)}. What they told:", ""] + table(("", "median ms", "p99 ms"), rows) + \
         [f"- {note}" for note in result["notes"]] + [""]
 
 
@@ -237,7 +239,8 @@ def lines_of(cases, names, key):
     return [(name, points) for name, points in found if points]
 
 
-def plots(cases, docs):
+def plots(results, docs):
+    cases = of_programs(results)[1]
     names = sorted({c.split("@")[0] for c in cases})
     for file, key, label in (("cpu", "cpu", "CPU, % of one core"), ("memory", "pss_mb", "PSS, MB")):
         plot([(kind, label, lines_of(cases, [n for n in names if n.startswith(kind + "/")], key))
@@ -246,20 +249,23 @@ def plots(cases, docs):
           for title, label, key in GROWING], docs / "bench-more.svg")
 
 
-def write(results, docs):
+def of_programs(results):
+    """The cases that are a program with cameras, and those of them that did not fail."""
     programs = {i: r for i, r in results["cases"].items() if "@" in i}
-    versions = sorted({r["version"] for r in programs.values() if "failed" not in r})
+    return programs, {i: r for i, r in programs.items() if "failed" not in r}
+
+
+def write(results, docs):
+    """bench.md; the plots that it shows are plots()."""
+    programs, good = of_programs(results)
     others = results["cases"]
-    good = {i: r for i, r in programs.items() if "failed" not in r}
-    told = "Versions: " + "; ".join(versions) + "." if versions else "Nothing is measured yet on this machine."
+    versions = sorted({r["version"] for r in good.values() if "kentongan" not in r["version"]})
+    told = "Versions: " + "; ".join(versions) + "." if good else "Nothing is measured yet on this machine."
     lines = [INTRO.format(machine=results["machine"]), told, "",
              *limits({**others, **good}), *(costs(programs) if programs else []), *(growth(good) if good else []),
              *by_thread(good), *viewers(good), *answers(good), *month(others.get("month", {})),
              *ring(others.get("ring", {})), *chromium(others.get("chromium", {})), (HERE / "where.md").read_text()]
     (docs / "bench.md").write_text("\n".join(lines))
-    if good:
-        plots(good, docs)
-    print(f"bench: wrote {docs}/bench.md")
 
 
 def ratio(cases, ours, peer, cameras):
@@ -282,8 +288,11 @@ def verdict(what, now, was, most, worse):
 def compare(measured, stored, machine):
     """Say what got worse against what is STORED. It informs, it gates nothing."""
     worse, cases, compared = [], stored["cases"], 0
+    for i in measured:
+        if i in cases:
+            print(f"stored: {i} of {of(cases[i])}")
     if stored.get("machine", machine) != machine:
-        print(f"The stored figures are from another machine ({stored['machine']}): only ratios tell something.")
+        print(f"The stored figures are from another machine ({stored['machine']}): what is no ratio may differ for that.")
     busy = max((r.get("others_cpu", 0) for r in measured.values()), default=0)
     if busy > 20:
         print(f"Other programs took up to {busy:.0f} % of a core meanwhile: measure again before you believe it.")

@@ -101,10 +101,6 @@ class ZoneMinder(Program):
         self.wait(60, "its database does not start", (self.folder / "started").exists)
         self.wait(60, "not all monitors record", self.all_record)
 
-    @classmethod
-    def settle_s(cls, cameras):
-        return 5 + super().settle_s(cameras)
-
     def after(self, span_s):
         """Does each monitor's process live still? The windows would not count what it had cost."""
         living = sum(pathlib.Path(f"/proc/{p}/comm").read_text() == "zmc\n" for p in self.pids())
