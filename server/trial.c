@@ -11,10 +11,10 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "storage/ring/clip.h"
+#include "storage/vault/hold_plan.h"
 
 #define LEAD_US (15 * KT_SECOND_US)     /* looked at before, so that the place is known */
-#define SEGMENT_US (60 * KT_SECOND_US)  /* read as one file; between two it is asked who needs the machine */
+#define STRETCH_US (60 * KT_SECOND_US)  /* read as one file; between two it is asked who needs the machine */
 #define BEHIND_US KT_SECOND_US          /* until it is asked again */
 #define READ_BLOCK (64 * 1024)
 #define MAX_COUNTS 128                  /* kinds of events that the largest rules can make */
@@ -35,13 +35,11 @@ struct count {
     uint64_t n;
 };
 
-/* One stream's recording of the span, from one ring. */
+/* One stream's recording of the span, from all rings. */
 struct source {
-    kt_ring *ring;
-    uint32_t stream;
     const char *kind;                   /* "main", "sub" */
-    struct kt_segment *segments;
-    size_t n;
+    struct kt_vault_ring rings[KT_CONFIG_MAX_RINGS];
+    struct kt_hold_plan plan;           /* without its pointers to what is the asker's */
     int64_t covered_us;                 /* of what is looked at */
     int64_t recorded_us;                /* of the span: without what lies before and behind */
 };
@@ -190,16 +188,34 @@ static bool is_cancelled(kt_trials *t)
     return yes;
 }
 
-/* Times count from the start of the whole recording, so that they never run back. */
-static int look(kt_trials *t, const struct kt_segment *s, AVPacket *pkt)
+/* When the stretch behind S begins: where two rings overlap, each picture is looked at once. */
+static int64_t end_of(const kt_trials *t, const struct kt_hold_stretch *s)
 {
+    const struct kt_hold_plan *plan = &t->source.plan;
+    return s + 1 < plan->stretches + plan->n && s[1].records.start_us < t->to_us ? s[1].records.start_us : t->to_us;
+}
+
+/* Does S not go on where the stretch before it ended? */
+static bool is_after_gap(const kt_trials *t, const struct kt_hold_stretch *s)
+{
+    if (s == t->source.plan.stretches)
+        return false;
+    const struct kt_segment *before = &s[-1].records, *now = &s->records;
+    return (s->ring == s[-1].ring && now->run != before->run) ||
+           now->start_us - (before->start_us + before->duration_us) >= KT_COVER_SLACK_US;
+}
+
+/* Times count from the start of the whole recording, so that they never run back. */
+static int look(kt_trials *t, const struct kt_hold_stretch *stretch, AVPacket *pkt)
+{
+    const struct kt_segment *s = &stretch->records;
     const AVRational us = { 1, 1000000 };
     const int64_t dts = pkt->dts == AV_NOPTS_VALUE ? pkt->pts : pkt->dts;
     const int64_t wall_us = s->start_us + av_rescale_q(dts, t->time_base, us);
-    const int64_t shift = av_rescale_q(s->start_us - t->source.segments[0].start_us, us, t->time_base);
+    const int64_t shift = av_rescale_q(s->start_us - t->source.plan.stretches[0].records.start_us, us, t->time_base);
     if (is_cancelled(t))
         return -ECANCELED;
-    if (wall_us >= t->to_us)
+    if (wall_us >= end_of(t, stretch))
         return AVERROR_EOF;
     pkt->dts = dts + shift;
     pkt->pts = pkt->pts == AV_NOPTS_VALUE ? pkt->dts : pkt->pts + shift;
@@ -207,7 +223,7 @@ static int look(kt_trials *t, const struct kt_segment *s, AVPacket *pkt)
     return ret == -ENOMEM ? ret : 0;    /* what does not decode costs pictures, not the trial */
 }
 
-static int look_at_all(kt_trials *t, const struct kt_segment *s, AVFormatContext *input, struct kt_error *err)
+static int look_at_all(kt_trials *t, const struct kt_hold_stretch *s, AVFormatContext *input, struct kt_error *err)
 {
     kt_cleanup(av_packet_free) AVPacket *pkt = av_packet_alloc();
     const int stream = av_find_best_stream(input, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
@@ -228,12 +244,12 @@ static int look_at_all(kt_trials *t, const struct kt_segment *s, AVFormatContext
 }
 
 /* What was overwritten meanwhile or does not read is left out. */
-static int run_segment(kt_trials *t, const struct kt_segment *s, struct kt_error *err)
+static int run_stretch(kt_trials *t, const struct kt_hold_stretch *s, struct kt_error *err)
 {
     kt_cleanup(kt_clip_close) kt_clip *clip = NULL;
     kt_cleanup(free_io) AVIOContext *io = NULL;
     kt_cleanup(avformat_close_input) AVFormatContext *input = NULL;
-    int ret = kt_clip_open_records(&clip, t->source.ring, t->source.stream, s->first_seq, s->last_seq);
+    int ret = kt_clip_open_records(&clip, t->source.rings[s->ring].ring, s->stream, s->records.first_seq, s->records.last_seq);
     if (ret < 0) {
         if (t->analyzer)
             kt_analyzer_gap(t->analyzer);
@@ -254,7 +270,7 @@ static int run_segment(kt_trials *t, const struct kt_segment *s, struct kt_error
     ret = avformat_open_input(&input, NULL, av_find_input_format("mov"), NULL);
     if (ret < 0)
         return ret == AVERROR(ENOMEM) ? ret : 0;
-    if (s->discontinuity && t->analyzer)
+    if (is_after_gap(t, s) && t->analyzer)
         kt_analyzer_gap(t->analyzer);
     return look_at_all(t, s, input, err);
 }
@@ -302,13 +318,13 @@ static void *work(void *arg)
     int ret = 0;
     (void)pthread_setname_np(pthread_self(), "kt-trial");
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
-    for (size_t i = 0; ret == 0 && i < t->source.n; i++) {
-        const struct kt_segment *s = &t->source.segments[i];
-        ret = may_go_on(t) ? run_segment(t, s, &err) : -ECANCELED;
+    for (size_t i = 0; ret == 0 && i < t->source.plan.n; i++) {
+        const struct kt_hold_stretch *s = &t->source.plan.stretches[i];
+        ret = may_go_on(t) ? run_stretch(t, s, &err) : -ECANCELED;
         if (ret < 0)
             break;
         pthread_mutex_lock(&t->lock);
-        t->done_us += s->duration_us;
+        t->done_us += s->records.duration_us;
         t->took_us = kt_clock_mono_us() - t->began_us;
         pthread_mutex_unlock(&t->lock);
     }
@@ -322,45 +338,42 @@ static void *work(void *arg)
 
 /* ------------------------------ beginning ------------------------------ */
 
-/* Take S of RING instead of BEST when it holds clearly more of the span. */
-static int consider(const struct kt_trial_ask *ask, kt_ring *ring, const char *kind, struct source *best)
+/* Take KIND instead of BEST when clearly more of the span was recorded of it. */
+static int consider(const kt_trials *t, const struct kt_trial_ask *ask, const char *kind, struct source *best)
 {
+    kt_cleanup(kt_cover_free) struct kt_cover cover = { 0 };
+    const struct kt_ring_set *rings = t->params.rings;
     char name[KT_STREAM_NAME_MAX + 1];
-    struct source s = { .ring = ring, .kind = kind };
+    struct source s = { .kind = kind };
     snprintf(name, sizeof(name), "%s/%s", ask->camera, kind);
-    if (!ring || kt_ring_find_stream(ring, name, &s.stream) < 0)
-        return 0;
-    const int ret = kt_clip_segments(ring, s.stream, ask->from_us - LEAD_US, ask->to_us, SEGMENT_US, &s.segments, &s.n);
-    if (ret < 0)
-        return ret == -ENOENT ? 0 : ret;
-    for (size_t i = 0; i < s.n; i++) {
-        const int64_t start_us = s.segments[i].start_us, end_us = start_us + s.segments[i].duration_us;
-        const int64_t from_us = start_us > ask->from_us ? start_us : ask->from_us;
-        const int64_t to_us = end_us < ask->to_us ? end_us : ask->to_us;
-        s.covered_us += s.segments[i].duration_us;
-        s.recorded_us += to_us > from_us ? to_us - from_us : 0;
-    }
-    if (s.recorded_us > best->recorded_us + best->recorded_us / 20) {
+    s.plan = (struct kt_hold_plan){ .rings = s.rings, .stream = name, .from_us = ask->from_us - LEAD_US, .to_us = ask->to_us,
+                                    .stretch_us = STRETCH_US };
+    for (int events_only = 0; events_only <= 1; events_only++)
+        for (size_t i = 0; i < rings->n; i++)
+            if (rings->web[i].ring && rings->web[i].events_only == (bool)events_only)
+                s.rings[s.plan.n_rings++] = (struct kt_vault_ring){ .ring = rings->web[i].ring, .events_only = events_only };
+    const int ret = kt_hold_plan_make(&s.plan, &cover);
+    for (size_t i = 0; i < s.plan.n; i++)
+        s.covered_us += s.plan.stretches[i].records.duration_us;
+    s.recorded_us = ask->to_us - ask->from_us - kt_cover_missing(&cover, ask->from_us, ask->to_us);
+    s.plan.rings = NULL;
+    s.plan.stream = NULL;
+    if (ret == 0 && s.recorded_us > best->recorded_us + best->recorded_us / 20) {
         const struct source worse = *best;
         *best = s;
         s = worse;
     }
-    free(s.segments);
-    return 0;
+    kt_hold_plan_free(&s.plan);
+    return ret;
 }
 
-/* The stream that is analysed live, the small one, unless the other was recorded for longer; first
- * from rings that record all the time. */
+/* The stream that is analysed live, the small one, unless the other was recorded for longer. */
 static int choose(const kt_trials *t, const struct kt_trial_ask *ask, struct source *best)
 {
-    static const char *const kinds[] = { "sub", "main" };
-    const struct kt_ring_set *rings = t->params.rings;
-    int ret = 0;
-    for (int round = 0; round < 4; round++)
-        for (size_t i = 0; ret == 0 && i < rings->n; i++)
-            if (rings->web[i].events_only == (round >= 2))
-                ret = consider(ask, rings->web[i].ring, kinds[round % 2], best);
-    return ret == 0 && best->n == 0 ? -ENOENT : ret;
+    int ret = consider(t, ask, "sub", best);
+    if (ret == 0)
+        ret = consider(t, ask, "main", best);
+    return ret == 0 && best->plan.n == 0 ? -ENOENT : ret;
 }
 
 static int check(const struct kt_trial_ask *ask, int utc_offset_s, struct kt_error *err)
@@ -377,12 +390,12 @@ static int check(const struct kt_trial_ask *ask, int utc_offset_s, struct kt_err
 /* Nothing runs; start_lock held. */
 static int begin(kt_trials *t, const struct kt_trial_ask *ask, enum kt_analyzer_mode mode)
 {
-    struct source source = { .n = 0 };
+    struct source source = { .kind = "" };
     char *rules = strdup(ask->rules ? ask->rules : "");
     AVCodecParameters *par = avcodec_parameters_alloc();
     int ret = rules && par ? choose(t, ask, &source) : -ENOMEM;
     if (ret < 0) {
-        free(source.segments);
+        kt_hold_plan_free(&source.plan);
         free(rules);
         avcodec_parameters_free(&par);
         return ret;
@@ -391,7 +404,7 @@ static int begin(kt_trials *t, const struct kt_trial_ask *ask, enum kt_analyzer_
         pthread_join(t->thread, NULL);
     t->started = false;
     pthread_mutex_lock(&t->lock);
-    free(t->source.segments);
+    kt_hold_plan_free(&t->source.plan);
     free(t->rules);
     t->source = source;
     t->rules = rules;
@@ -457,7 +470,7 @@ void kt_trials_destroy(kt_trials **pt)
     pthread_mutex_unlock(&t->lock);
     if (t->started)
         pthread_join(t->thread, NULL);
-    free(t->source.segments);
+    kt_hold_plan_free(&t->source.plan);
     free(t->rules);
     free(t->found);
     pthread_cond_destroy(&t->changed);

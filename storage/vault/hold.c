@@ -11,6 +11,7 @@
 #include "storage/vault/vault_private.h"
 
 #define BOX_ROOM 8192                           /* more than names and addresses may take */
+#define STRETCH_US (30 * 60 * KT_SECOND_US)     /* in one file, at most */
 #define MAX_STALE 8                             /* times that the rings may overtake the copy */
 
 struct copying {
@@ -294,7 +295,7 @@ int kt_vault_hold(kt_vault *vault, const struct kt_vault_ring *rings, size_t n_r
     char name[KT_STREAM_NAME_MAX + 1];
     struct copying c = { .vault = vault, .hold = hold, .source = source, .progress = progress, .user = user,
                          .plan = { .rings = rings, .n_rings = n_rings, .stream = name, .from_us = hold->from_us,
-                                   .to_us = hold->to_us } };
+                                   .to_us = hold->to_us, .stretch_us = STRETCH_US } };
     snprintf(name, sizeof(name), "%s/%s", hold->camera, hold->stream);
     c.buf = malloc(KT_VAULT_BUFFER);
     int ret = c.buf ? 1 : -ENOMEM;

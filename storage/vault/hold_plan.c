@@ -91,7 +91,7 @@ static int fill_hole(struct part *x)
     kt_cleanup(kt_freep) struct kt_segment *list = NULL;
     size_t n = 0;
     int ret = kt_clip_segments(x->plan->rings[x->ring].ring, x->stream, x->hole.from_us, x->hole.to_us,
-                               KT_HOLD_STRETCH_US, &list, &n);
+                               x->plan->stretch_us, &list, &n);
     for (size_t i = 0; ret == 0 && i < n; i++)
         ret = take_segment(x, &list[i]);
     return ret == -ENOENT ? 0 : ret;

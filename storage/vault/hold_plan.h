@@ -1,5 +1,6 @@
 /*
- * hold_plan.h - which records of which ring a hold is to be made of.
+ * hold_plan.h - which records of which ring a hold is to be made of, or whatever else reads a
+ * span of a stream across the rings.
  *
  * The first ring gives what it has; a hole that it leaves, the next rings fill. Each stretch
  * is of one ring: whole records, which that ring hashed and signed.
@@ -13,7 +14,6 @@
 #include "storage/vault/cover.h"
 #include "storage/vault/vault.h"
 
-#define KT_HOLD_STRETCH_US (30 * 60 * INT64_C(1000000))     /* at most this much in one file */
 #define KT_HOLD_MAX_DAMAGED 256                             /* records; more is a broken disk */
 
 struct kt_hold_stretch {
@@ -27,6 +27,7 @@ struct kt_hold_plan {
     size_t n_rings;
     const char *stream;             /* "gerbang/main" */
     int64_t from_us, to_us;
+    int64_t stretch_us;             /* a stretch ends with the first group of pictures beyond this */
     /* Records that turned out to be damaged: the plan goes around them. */
     struct { size_t ring; uint64_t seq; } damaged[KT_HOLD_MAX_DAMAGED];
     size_t n_damaged;
