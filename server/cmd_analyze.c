@@ -26,7 +26,7 @@ struct analysis {
     kt_decoder *decoder;
     kt_motion *motion;
     FILE *out;
-    bool cold;
+    bool cold, fast;
     int learnt;
     int64_t frames, start_us, t_us, learnt_us;
     const char *overlay_path;
@@ -38,7 +38,7 @@ struct analysis {
 
 static void usage(FILE *to)
 {
-    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--overlay OUT.mp4] [--cold]\n\n"
+    fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--overlay OUT.mp4] [--cold] [--fast]\n\n"
           "Runs the motion detection of `serve` over a file and prints a JSON object a line:\n"
           "one for each frame, and one for each event as it closes.\n"
           "VIDEO is anything FFmpeg reads, pictures too (in%06d.jpg).\n\n"
@@ -48,7 +48,8 @@ static void usage(FILE *to)
           "  --progress    show how far it is (standard error; by itself when that is a\n"
           "                terminal and the output is not)\n"
           "  --cold        start knowing nothing, as `serve` does; otherwise the first ten\n"
-          "                seconds are looked at beforehand to learn the place\n", to);
+          "                seconds are looked at beforehand to learn the place\n"
+          "  --fast        decode without the loop filter, as `serve` does\n", to);
 }
 
 static int read_text(const char *path, char **out)
@@ -85,7 +86,10 @@ static int open_video(struct analysis *a)
             a->input->streams[i]->discard = AVDISCARD_ALL;
     const AVStream *st = a->input->streams[a->stream];
     a->length_us = a->input->duration > 0 ? a->input->duration : 0;
-    return kt_decoder_create(&a->decoder, st->codecpar, st->time_base);
+    ret = kt_decoder_create(&a->decoder, st->codecpar, st->time_base);
+    if (ret == 0)
+        kt_decoder_set_fast(a->decoder, a->fast);
+    return ret;
 }
 
 static double seconds(const struct analysis *a, int64_t t_us)
@@ -339,7 +343,7 @@ int kt_cmd_analyze(int argc, char **argv)
     static const struct option options[] = {
         { "rules", required_argument, NULL, 'r' }, { "masks", required_argument, NULL, 'm' },
         { "overlay", required_argument, NULL, 'o' }, { "progress", no_argument, NULL, 'p' },
-        { "cold", no_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
+        { "cold", no_argument, NULL, 'c' }, { "fast", no_argument, NULL, 'f' }, { "help", no_argument, NULL, 'h' }, { 0 },
     };
     struct analysis a = { .stream = -1, .out = stdout };
     int c;
@@ -351,6 +355,8 @@ int kt_cmd_analyze(int argc, char **argv)
             a.mask_dir = optarg;
         else if (c == 'c')
             a.cold = true;
+        else if (c == 'f')
+            a.fast = true;
         else if (c == 'o')
             a.overlay_path = optarg;
         else if (c == 'p')
