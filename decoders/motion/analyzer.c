@@ -16,6 +16,7 @@
 #include "decoders/decode/decode.h"
 #include "decoders/motion/analyzer.h"
 #include "decoders/motion/health.h"
+#include "decoders/motion/memory.h"
 #include "server/base/clock.h"
 
 #define DEFAULT_THUMBNAIL_WIDTH 480
@@ -645,12 +646,23 @@ void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode)
 
 int kt_analyzer_save(const kt_analyzer *a, const char *path)
 {
-    return kt_motion_save(a->motion, path);
+    kt_cleanup(kt_memory_destroy) struct kt_memory *memory = NULL;
+    const int ret = kt_motion_remember(a->motion, &memory);
+    if (ret < 0)
+        return ret;
+    memory->repeat_us = kt_health_repeat(a->health);
+    return kt_memory_save(memory, path);
 }
 
 int kt_analyzer_load(kt_analyzer *a, const char *path)
 {
-    return kt_motion_load(a->motion, path);
+    struct kt_memory *memory = NULL;
+    const int ret = kt_memory_load(&memory, path);
+    if (ret < 0)
+        return ret;
+    kt_health_expect_repeat(a->health, memory->repeat_us);
+    kt_motion_recall(a->motion, &memory);
+    return 0;
 }
 
 int kt_analyzer_latest(const kt_analyzer *a, AVFrame *ref, int64_t *wall_us)

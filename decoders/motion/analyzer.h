@@ -115,7 +115,13 @@ kt_must_check int kt_analyzer_restart(kt_analyzer *a, const AVCodecParameters *p
 void kt_analyzer_set_load(kt_analyzer *a, enum kt_analyzer_load load);
 void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode);
 
-/* As kt_motion_save() and kt_motion_load(). */
+/*
+ * Keep in the file PATH what the place looks like and how long its picture may stand still, and
+ * go on from it at the next start.
+ *   -EAGAIN   nothing is known yet (save)
+ *   -EBADMSG  the file is damaged (load)
+ *   others    as open(2); -ENOENT: there is none (load)
+ */
 kt_must_check int kt_analyzer_save(const kt_analyzer *a, const char *path);
 kt_must_check int kt_analyzer_load(kt_analyzer *a, const char *path);
 

@@ -1,7 +1,7 @@
 /*
  * health.c - the usual ways in which a camera goes blind.
  *
- * Everything is decided from few numbers of a picture: a checksum (frozen), mean
+ * Everything is decided from few numbers of a picture: a checksum and its noise (frozen), mean
  * and spread (covered), the sum of fine differences (detail, for focus) and a
  * 16x9 thumbnail of edges (moved). What is normal for the place is learnt slowly,
  * while nothing is wrong; a trouble must last before it is reported, and be gone
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decoders/motion/grain.h"
 #include "decoders/motion/health.h"
 #include "server/base/clock.h"
 
@@ -23,8 +24,8 @@
 #define LEARN_PICTURES 30           /* and so many of them make a first idea of normal */
 #define FROZEN_US (8 * KT_SECOND_US)        /* no living picture is the same for so long, */
 #define FROZEN_MAX_US (60 * KT_SECOND_US)   /* but for encoders that leave noise out: learnt, up to this; */
-#define FROZEN_KEYS 2                       /* the same again, although coded anew, so often: */
-#define FROZEN_KEYS_US (6 * KT_SECOND_US)   /* no living camera */
+#define FROZEN_ANEW_US (4 * KT_SECOND_US)   /* the same for so long, and once coded anew: no living camera */
+#define FROZEN_ALIKE_US (4 * KT_SECOND_US)  /* nor one with the same noise in one key picture after another */
 #define REPEATS_FACTOR 3                    /* patience, in the longest repetition of a living camera */
 #define REPEATS_HALVED_US (INT64_C(86400) * KT_SECOND_US)
 #define BLIND_US (8 * KT_SECOND_US)
@@ -49,9 +50,11 @@ struct kt_health {
     int64_t looked_us, picture_us, first_packet_us;
     /* frozen */
     uint32_t checksum[2];           /* of the newest other picture, and the newest key picture */
-    int same_keys;                  /* key pictures in a row with one checksum */
-    int64_t shown_us, same_us;      /* what is shown has not changed from here to there */
-    bool still;                     /* ... as of the last look */
+    int64_t shown_us, same_us;      /* what is shown has not changed from here to there, … */
+    bool still;                     /* … as of the last look, … */
+    bool anew;                      /* … although a key picture coded it anew */
+    int64_t alike_us;               /* key pictures have had the same noise for so long */
+    struct kt_grain grain;
     double repeat_us;               /* the longest time that a living picture did not; fades */
     int64_t repeat_at_us;
     /* normal for the place */
@@ -170,11 +173,27 @@ void kt_health_packet(kt_health *h, int64_t wall_us)
     judge(h, KT_TROUBLE_UNDECODABLE, wall_us - h->picture_us >= UNDECODABLE_US, 0, wall_us);
 }
 
+static double repeat_now(const kt_health *h, int64_t wall_us)
+{
+    const double days = (double)(wall_us - h->repeat_at_us) / (double)REPEATS_HALVED_US;
+    return h->repeat_us * exp2(-fmax(days, 0));
+}
+
+int64_t kt_health_repeat(const kt_health *h)
+{
+    return (int64_t)repeat_now(h, h->repeat_at_us ? h->looked_us : 0);
+}
+
+void kt_health_expect_repeat(kt_health *h, int64_t repeat_us)
+{
+    h->repeat_us = (double)repeat_us;
+    h->repeat_at_us = 0;            /* from the first look on */
+}
+
 /* How long a picture may stay as it is, for this camera. */
 static int64_t patience(const kt_health *h, int64_t wall_us)
 {
-    const double days = (double)(wall_us - h->repeat_at_us) / (double)REPEATS_HALVED_US;
-    const double want = REPEATS_FACTOR * h->repeat_us * exp2(-fmax(days, 0));
+    const double want = REPEATS_FACTOR * repeat_now(h, wall_us);
     return (int64_t)fmin(fmax(want, (double)FROZEN_US), (double)FROZEN_MAX_US);
 }
 
@@ -192,26 +211,37 @@ static void learn_repeat(kt_health *h, int64_t repeat_us, int64_t wall_us)
  * leaves noise out ("smart codecs" at night). A stuck one sends them when it codes the picture
  * anew, too; the other kind is known by repetitions that ended. What stands still looks the
  * same in all key pictures and in all others, but these may differ from those: they are refined.
+ * An encoder that keeps to its bit rate codes what is stuck differently each time: see grain.h.
  */
-static void judge_frozen(kt_health *h, uint32_t checksum, bool key, int64_t wall_us)
+static bool is_stuck(const kt_health *h, int64_t wall_us)
+{
+    const int64_t same_us = wall_us - h->shown_us;
+    return (h->still && same_us >= (h->anew ? FROZEN_ANEW_US : patience(h, wall_us))) ||
+           h->alike_us >= FROZEN_ALIKE_US;
+}
+
+static void judge_frozen(kt_health *h, const struct kt_motion_picture *pic, uint32_t checksum,
+                         int64_t wall_us)
 {
     struct trouble *t = &h->trouble[KT_TROUBLE_FROZEN];
+    if (h->repeat_at_us == 0)
+        h->repeat_at_us = wall_us;
     h->still = checksum == h->checksum[0] || checksum == h->checksum[1];
-    if (!h->still && h->same_keys < FROZEN_KEYS)
+    if (!h->still && !h->anew)
         learn_repeat(h, h->same_us - h->shown_us, wall_us);
-    if (key)
-        h->same_keys = checksum == h->checksum[1] ? h->same_keys + 1 : 0;
-    h->checksum[key] = checksum;
     if (!h->still)
         h->shown_us = wall_us;
+    h->anew = h->still && (h->anew || pic->key);
     h->same_us = wall_us;
-    if (h->still && !t->seen) {
+    h->checksum[pic->key] = checksum;
+    if (pic->key)
+        h->alike_us = kt_grain_key(&h->grain, pic, wall_us);
+    const bool seen = t->now ? h->still || h->alike_us : is_stuck(h, wall_us);
+    if (seen && !t->seen) {
         t->seen = true;
-        t->since_us = h->shown_us;
+        t->since_us = h->still ? h->shown_us : wall_us - h->alike_us;
     }
-    judge(h, KT_TROUBLE_FROZEN, h->still,
-          h->same_keys >= FROZEN_KEYS ? FROZEN_KEYS_US : h->still ? patience(h, wall_us) : FROZEN_US,
-          wall_us);
+    judge(h, KT_TROUBLE_FROZEN, seen, seen ? 0 : FROZEN_US, wall_us);
 }
 
 bool kt_health_still(const kt_health *h)
@@ -223,8 +253,8 @@ void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_
 {
     struct look l;
     h->picture_us = wall_us;
-    /* Sooner at a key frame: it was coded anew. */
-    if (wall_us - h->looked_us < (pic->key ? EVERY_US / 2 : EVERY_US) || pic->damaged)
+    /* Sooner at a key frame, which was coded anew, and where nothing changes. */
+    if (wall_us - h->looked_us < (pic->key || h->still ? EVERY_US / 2 : EVERY_US) || pic->damaged)
         return;
     h->looked_us = wall_us;
     if (h->w != pic->w || h->h != pic->h) {
@@ -234,8 +264,10 @@ void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_
     }
     measure(pic, &l);
     const bool blind = l.spread < BLIND_SPREAD, dark = l.mean < DARK_MEAN;
-    if (!blind)                     /* black may well be all the same black */
-        judge_frozen(h, l.checksum, pic->key, wall_us);
+    if (!blind)
+        judge_frozen(h, pic, l.checksum, wall_us);
+    else                            /* black may well be all the same black */
+        judge(h, KT_TROUBLE_FROZEN, false, FROZEN_US, wall_us);
     judge(h, KT_TROUBLE_COVERED, blind && !dark, BLIND_US, wall_us);
     judge(h, KT_TROUBLE_DARK, blind && dark, BLIND_US, wall_us);
     if (blind)

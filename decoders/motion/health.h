@@ -23,6 +23,11 @@ void kt_health_packet(kt_health *h, int64_t wall_us);
 /* A picture came. */
 void kt_health_picture(kt_health *h, const struct kt_motion_picture *pic, int64_t wall_us);
 
+/* The longest time that the picture did not change although the camera lived, as of the last
+ * look: to be kept for the next start. The longer ago it was, the shorter. */
+int64_t kt_health_repeat(const kt_health *h);
+void kt_health_expect_repeat(kt_health *h, int64_t repeat_us);
+
 /* Was the picture that was looked at last (one in 2 s is) exactly as one before it? */
 bool kt_health_still(const kt_health *h);
 

@@ -10,16 +10,18 @@
 #include <unistd.h>
 
 #include "decoders/motion/memory.h"
+#include "server/base/clock.h"
 
 #define MAGIC "KTPLACE1"
 #define MAX_SIDE 8192
+#define TENTH_US (KT_SECOND_US / 10)
 
 /* In the order of the machine: the file never leaves it. */
 struct header {
     char magic[8];
     int32_t w, h;
     uint8_t has_colour, zero[3];
-    uint16_t usual[KT_NOISE_BANDS], contrast, zero2;
+    uint16_t usual[KT_NOISE_BANDS], contrast, repeat;   /* repeat: 1/10 s */
     uint64_t sum;                   /* of the header with this 0, then the planes */
 };
 
@@ -80,6 +82,7 @@ int kt_memory_save(const struct kt_memory *m, const char *path)
     h.has_colour = m->has_colour;
     memcpy(h.usual, m->noise.usual, sizeof(h.usual));
     h.contrast = m->noise.contrast;
+    h.repeat = (uint16_t)(m->repeat_us / TENTH_US);
     h.sum = sum_of(h, m->planes, n);
     if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part))
         return -ENAMETOOLONG;
@@ -120,6 +123,7 @@ int kt_memory_load(struct kt_memory **out, const char *path)
     m->has_colour = h.has_colour;
     memcpy(m->noise.usual, h.usual, sizeof(h.usual));
     m->noise.contrast = h.contrast;
+    m->repeat_us = h.repeat * TENTH_US;
     *out = kt_steal_ptr(&m);
     return 0;
 }

@@ -21,6 +21,7 @@ struct kt_memory {
     int w, h;
     bool has_colour;
     struct kt_noise noise;
+    int64_t repeat_us;              /* of kt_health_repeat() */
     uint8_t *planes;                /* luma, its flicker (W x H each), cb, cr ((W + 1) / 2 x …) */
 };
 

@@ -141,7 +141,7 @@ static int prepare(kt_motion *m, const struct kt_motion_picture *pic)
     return 0;
 }
 
-int kt_motion_save(const kt_motion *m, const char *path)
+int kt_motion_remember(const kt_motion *m, struct kt_memory **out)
 {
     kt_cleanup(kt_memory_destroy) struct kt_memory *memory = NULL;
     if (!m->background)
@@ -149,18 +149,15 @@ int kt_motion_save(const kt_motion *m, const char *path)
     int ret = kt_memory_create(&memory, m->w, m->h);
     if (ret == 0)
         ret = kt_background_remember(m->background, memory);
-    return ret < 0 ? ret : kt_memory_save(memory, path);
+    if (ret == 0)
+        *out = kt_steal_ptr(&memory);
+    return ret;
 }
 
-int kt_motion_load(kt_motion *m, const char *path)
+void kt_motion_recall(kt_motion *m, struct kt_memory **memory)
 {
-    struct kt_memory *memory = NULL;
-    const int ret = kt_memory_load(&memory, path);
-    if (ret < 0)
-        return ret;
     kt_memory_destroy(&m->memory);
-    m->memory = memory;
-    return 0;
+    m->memory = kt_steal_ptr(memory);
 }
 
 int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic)

@@ -97,15 +97,14 @@ bool kt_motion_is_faint(const kt_motion *m);
 kt_must_check int kt_motion_learn(kt_motion *m, const struct kt_motion_picture *pic);
 
 /*
- * Keep what the place looks like in the file PATH, and start from it at the next
+ * What the place looks like into *OUT, which is the caller's, and start from it at the next
  * start: no blind minutes. A memory of another size, or of a view that the first picture
- * does not show, is forgotten then.
- *   -EAGAIN   nothing is known yet (save)
- *   -EBADMSG  the file is damaged (load)
- *   others    as open(2); -ENOENT: there is none (load)
+ * does not show, is forgotten then. kt_motion_recall() takes *MEMORY over.
+ *   -EAGAIN   nothing is known yet
  */
-kt_must_check int kt_motion_save(const kt_motion *m, const char *path);
-kt_must_check int kt_motion_load(kt_motion *m, const char *path);
+struct kt_memory;                   /* memory.h */
+kt_must_check int kt_motion_remember(const kt_motion *m, struct kt_memory **out);
+void kt_motion_recall(kt_motion *m, struct kt_memory **memory);
 
 /* One picture: LUMA of W x H (any size from 1 to 8192; a change of size starts a
  * new background), showing SOURCE_W x SOURCE_H. */

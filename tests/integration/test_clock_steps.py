@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The recorder's clock is stepped while it records: an hour ahead, back, back into what is recorded, and out of 1970."""
+import os
 import struct
 import time
 
@@ -11,6 +12,7 @@ if not SHIM.exists() or SLOW > 1:
     raise SystemExit(77)
 HOUR = 3600
 RUN = 8                # seconds between two steps; key frames come every 2
+STEPS = [float(s) for s in os.environ.get("KT_CLOCK_STEPS", "12 -12 3 -3 60 -40").split()]   # seconds, less than 70 s in all
 cameras = Cameras(2)
 
 
@@ -97,6 +99,30 @@ def back_into_it():
     assert len(numbers) >= (2 * RUN - 3) * 10, len(numbers)
     assert len(set(numbers)) == len(numbers), f"there twice: {[n for n in numbers if numbers.count(n) > 1]}"
     assert len(breaks(numbers)) <= 1, breaks(numbers)       # one seam
+
+
+@test("steps of seconds, ahead and back and into each other: every frame is there, once, each run whole and in its order")
+def small_steps():
+    begin = clock.now()
+    time.sleep(RUN)
+    latest = clock.now()
+    for step in STEPS:
+        clock.set(clock.ahead + step)
+        time.sleep(RUN)
+        latest = max(latest, clock.now())
+    time.sleep(3)
+    # Up to the next key frame the old run keeps the old clock.
+    numbers = frames(server, begin, max(latest, clock.now()) + 4, "steps.mp4")
+    assert None not in numbers, numbers
+    assert len(set(numbers)) == len(numbers), f"there twice: {[n for n in numbers if numbers.count(n) > 1]}"
+    # As they were taken; the clip begins at the first of them.
+    taken = sorted((n - numbers[0]) % 2400 for n in numbers)
+    missing = [(a, b) for a, b in zip(taken, taken[1:]) if b - a != 3]
+    note(f"{len(numbers)} frames of {taken[-1] / 30:.1f} s, seams {len(breaks(numbers))}")
+    assert not missing, missing
+    assert taken[-1] >= (len(STEPS) + 1) * RUN * 30 - 60, taken[-1]
+    # Two runs of one time are played one after the other: a seam where each begins.
+    assert len(breaks(numbers)) <= 2 * len(STEPS), breaks(numbers)
 
 
 @test("it goes on after all that, and ends as it should")

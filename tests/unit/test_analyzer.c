@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <libavcodec/avcodec.h>
 #include <libavutil/opt.h>
 
@@ -17,13 +18,14 @@
 #define FPS 10
 #define FRAMES 500
 #define STILL_FRAMES 660
+#define RATE_FRAMES 1100
 #define GOP 20
 #define EPOCH_US INT64_C(1700000000000000)
 #define WALK_1 150
 #define WALK_2 330
 #define WALK_FRAMES 60
 
-static AVPacket *packet[STILL_FRAMES];
+static AVPacket *packet[RATE_FRAMES];
 static int n_packets;
 static AVCodecParameters *par;
 
@@ -69,9 +71,11 @@ static void drain(AVCodecContext *ctx)
     }
 }
 
-/* What every test sees; or, from frame STILL_FROM on, the picture before it again and again. */
+/* What every test sees; or, from frame STILL_FROM on, the picture before it again and again. QP:
+ * "28", for one quality, NULL, for one as good as need be, or "80k", for a bit rate that is kept. */
 static void encode(int frames, int gop, int still_from, const char *qp)
 {
+    const int rate = qp && strchr(qp, 'k') ? 1000 * atoi(qp) : 0;
     const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
     AVCodecContext *ctx = avcodec_alloc_context3(codec);
     ctx->width = W;
@@ -83,7 +87,9 @@ static void encode(int frames, int gop, int still_from, const char *qp)
     ctx->thread_count = 1;
     ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     av_opt_set(ctx->priv_data, "preset", "ultrafast", 0);
-    av_opt_set(ctx->priv_data, qp ? "qp" : "crf", qp ? qp : "26", 0);
+    ctx->bit_rate = ctx->rc_max_rate = ctx->rc_buffer_size = rate;
+    if (!rate)
+        av_opt_set(ctx->priv_data, qp ? "qp" : "crf", qp ? qp : "26", 0);
     av_opt_set(ctx->priv_data, "x264-params", "scenecut=0", 0);
     ck_assert_int_ge(avcodec_open2(ctx, codec, NULL), 0);
     par = avcodec_parameters_alloc();
@@ -372,7 +378,7 @@ static const struct {
     const char *qp;
 } stuck[] = {
     { 20, 455, KT_ANALYZE_KEYFRAMES, "28" }, { 20, 455, KT_ANALYZE_ADAPTIVE, NULL },
-    { 40, 455, KT_ANALYZE_ADAPTIVE, "28" },  { 60, 455, KT_ANALYZE_FULL, "28" },
+    { 40, 455, KT_ANALYZE_ADAPTIVE, "28" },  { 40, 455, KT_ANALYZE_ADAPTIVE, NULL }, { 60, 455, KT_ANALYZE_FULL, "28" },
     { 200, 405, KT_ANALYZE_ADAPTIVE, NULL }, { 200, 490, KT_ANALYZE_ADAPTIVE, NULL },
     { 200, 490, KT_ANALYZE_FULL, NULL },     { 3000, 470, KT_ANALYZE_ADAPTIVE, NULL },
 };
@@ -423,6 +429,51 @@ START_TEST(a_picture_that_stands_still_is_told_where_sizes_say_that_nothing_move
     ck_assert_int_gt(s.trouble_us, at(FRAMES + still_from));
     ck_assert_int_le(s.trouble_us, at(FRAMES + still_from) + 15 * KT_SECOND_US);
     kt_analyzer_destroy(&a);
+    forget();
+}
+END_TEST
+
+static const char *const rates[] = { "120k", "160k", "400k" };
+START_TEST(a_picture_that_stands_still_is_told_although_its_bit_rate_is_kept)
+{
+    struct seen s;
+    const int still_from = 795;
+    encode(RATE_FRAMES, 40, still_from, rates[_i]);
+    kt_analyzer *a = create(KT_ANALYZE_ADAPTIVE, &s);
+    for (int n = 0; n < RATE_FRAMES; n++) {
+        s.now_us = at(n);
+        play(a, n, n + 1);
+    }
+    ck_assert_int_eq(s.trouble_on, 1);
+    ck_assert_int_eq(s.trouble, KT_TROUBLE_FROZEN);
+    const double after = (double)(s.trouble_us - at(still_from)) / 1e6;
+    printf("# %sbit/s: told after %.1f s\n", rates[_i], after);
+    ck_assert_msg(after > 0 && after <= 15, "after %.1f s", after);
+    kt_analyzer_destroy(&a);
+    forget();
+}
+END_TEST
+
+START_TEST(an_encoder_that_leaves_noise_out_is_mistaken_once_also_over_a_restart)
+{
+    char path[] = "/tmp/test_analyzer.XXXXXX";
+    struct seen first, second;
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    encode(STILL_FRAMES, 120, STILL_FRAMES, "44");
+    kt_analyzer *a = create(KT_ANALYZE_ADAPTIVE, &first);
+    play(a, 0, STILL_FRAMES);
+    ck_assert_int_eq(first.trouble_on, 1);
+    ck_assert_int_eq(first.trouble, KT_TROUBLE_FROZEN);
+    ck_assert_int_eq(kt_analyzer_save(a, path), 0);
+    kt_analyzer_destroy(&a);
+    a = create(KT_ANALYZE_ADAPTIVE, &second);
+    ck_assert_int_eq(kt_analyzer_load(a, path), 0);
+    play(a, 0, STILL_FRAMES);
+    ck_assert_int_eq(second.trouble_on, 0);
+    kt_analyzer_destroy(&a);
+    unlink(path);
     forget();
 }
 END_TEST
@@ -484,6 +535,8 @@ int main(void)
     tcase_add_loop_test(tc, a_picture_that_stands_still_is_told_within_15_s_however_far_the_key_frames_are, 0,
                         KT_ARRAY_SIZE(stuck));
     tcase_add_test(tc, a_picture_that_stands_still_is_told_where_sizes_say_that_nothing_moves);
+    tcase_add_loop_test(tc, a_picture_that_stands_still_is_told_although_its_bit_rate_is_kept, 0, KT_ARRAY_SIZE(rates));
+    tcase_add_test(tc, an_encoder_that_leaves_noise_out_is_mistaken_once_also_over_a_restart);
     tcase_add_loop_test(tc, a_quiet_place_with_noise_is_never_frozen, 0, KT_ARRAY_SIZE(gops));
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);

@@ -166,6 +166,88 @@ START_TEST(a_camera_that_repeats_quiet_pictures_is_mistaken_once_at_most)
 }
 END_TEST
 
+START_TEST(patience_outlives_a_restart)
+{
+    for (int turn = 0; turn < 3; turn++)
+        repeat(place, 30);
+    const int mistaken = heard.on;
+    const int64_t learnt_us = kt_health_repeat(health);
+    ck_assert_int_ge(learnt_us, 25 * KT_SECOND_US);
+    kt_health_destroy(&health);
+    ck_assert_int_eq(kt_health_create(&health, on_trouble, NULL), 0);
+    kt_health_expect_repeat(health, learnt_us);
+    for (int turn = 0; turn < 8; turn++)
+        repeat(place, 30);
+    ck_assert_int_eq(heard.on, mistaken);
+    ck_assert_int_ge(kt_health_repeat(health), 25 * KT_SECOND_US);
+}
+END_TEST
+
+/*
+ * SCENE with its noise, or without new noise when it is STUCK, for SECONDS, as an encoder shows
+ * it that keeps to its bit rate: each key picture, every GAP_S, in a quality of its own.
+ */
+static void show_coded(const uint8_t scene[W * H], int seconds, int gap_s, bool stuck)
+{
+    static uint8_t seen_by_sensor[W * H];
+    for (int i = 0; i < seconds / gap_s; i++) {
+        const int step = 2 + rand() % 3, from = rand() % step;
+        now_us += gap_s * KT_SECOND_US;
+        for (int p = 0; p < W * H; p++) {
+            if (!stuck)
+                seen_by_sensor[p] = (uint8_t)(scene[p] + rand() % 6 + rand() % 6);
+            luma[p] = (uint8_t)((seen_by_sensor[p] + from) / step * step);
+        }
+        const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W, .source_h = H, .key = true };
+        kt_health_packet(health, now_us);
+        kt_health_picture(health, &pic, now_us);
+    }
+}
+
+static const int gaps_s[] = { 1, 2, 4 };
+START_TEST(a_stuck_picture_that_is_coded_differently_each_time_is_told_within_15_s)
+{
+    show_coded(place, 200, gaps_s[_i], false);
+    ck_assert_int_eq(heard.on, 0);
+    const int64_t begun_us = now_us;
+    show_coded(place, 300, gaps_s[_i], true);
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.off, 0);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_FROZEN);
+    ck_assert_int_le(heard.at_us - begun_us, 15 * KT_SECOND_US);
+    show_coded(place, 60, gaps_s[_i], false);
+    ck_assert_int_eq(heard.off, 1);
+}
+END_TEST
+
+/* What may happen to a living picture: light comes and goes, somebody touches the camera, noise grows and shrinks. */
+START_TEST(changes_of_light_of_noise_and_of_view_are_no_frozen_picture)
+{
+    uint8_t other[W * H];
+    for (int turn = 0; turn < 60; turn++) {
+        const int light = 70 + rand() % 50, dx = turn % 5 == 0 ? rand() % 4 : 0, fog = turn % 7 == 0;
+        for (int p = 0; p < W * H; p++) {
+            const int was = place[p + dx < W * H ? p + dx : p] * light / 100;
+            other[p] = (uint8_t)(fog ? 100 + was / 4 : was);
+        }
+        show_coded(other, 20 + rand() % 60, gaps_s[turn % 3], false);
+    }
+    ck_assert(heard.on == 0 || heard.which != KT_TROUBLE_FROZEN);
+}
+END_TEST
+
+START_TEST(a_clock_in_the_picture_is_life)
+{
+    show_coded(place, 200, 2, false);
+    for (int i = 0; i < 60; i++) {      /* although all else is stuck: somebody draws it */
+        for (int y = 4; y < 16; y++)
+            memset(place + y * W + 8, i % 2 ? 235 : 16, 40);
+        show(place, 1, 0);
+    }
+    ck_assert_int_eq(heard.on, 0);
+}
+END_TEST
+
 START_TEST(one_bit_of_noise_is_life)
 {
     for (int i = 0; i < 4 * 120; i++) {
@@ -242,6 +324,11 @@ int main(void)
     tcase_add_test(tc, a_refined_picture_that_stands_still_is_told_within_15_s);
     tcase_add_test(tc, a_camera_that_repeats_quiet_pictures_is_learnt);
     tcase_add_test(tc, a_camera_that_repeats_quiet_pictures_is_mistaken_once_at_most);
+    tcase_add_test(tc, patience_outlives_a_restart);
+    tcase_add_loop_test(tc, a_stuck_picture_that_is_coded_differently_each_time_is_told_within_15_s, 0,
+                        KT_ARRAY_SIZE(gaps_s));
+    tcase_add_test(tc, changes_of_light_of_noise_and_of_view_are_no_frozen_picture);
+    tcase_add_test(tc, a_clock_in_the_picture_is_life);
     tcase_add_test(tc, one_bit_of_noise_is_life);
     tcase_add_test(tc, a_covered_lens_is_told);
     tcase_add_test(tc, a_dark_picture_is_told_as_dark);
