@@ -100,8 +100,13 @@ void kt_incident_list_free(struct kt_incident **plist, size_t n)
 static int delete_incident(sqlite3 *db, void *arg)
 {
     const int64_t id = *(int64_t *)arg;
-    /* What was let go holds nothing any more; other holds and packages stop the deletion. */
+    /* What was let go holds nothing any more, nor does a package that was withdrawn and that no link was
+     * made of: who took one is remembered. Other holds and packages stop the deletion. */
     int ret = kt_db_run(db, "DELETE FROM hold WHERE incident = ? AND state = ?", "ii", id,
+                        (int64_t)KT_JOB_CANCELLED);
+    if (ret == 0)
+        ret = kt_db_run(db, "DELETE FROM export WHERE incident = ? AND state = ? AND NOT EXISTS"
+                        " (SELECT 1 FROM share WHERE share.export = export.id)", "ii", id,
                         (int64_t)KT_JOB_CANCELLED);
     if (ret == 0)
         ret = kt_db_run(db, "DELETE FROM incident WHERE id = ?", "i", id);

@@ -128,6 +128,10 @@ START_TEST(an_incident_with_held_video_is_not_deleted)
     ck_assert_int_eq(kt_catalog_incident_delete(c, empty.id), 0);
     ck_assert_int_eq(kt_catalog_incident_delete(c, empty.id), -ENOENT);
     ck_assert_int_eq(kt_catalog_hold_release(c, held), 0);
+    struct kt_export e = { .incident = incident.id, .request = (char *)"{}" };
+    ck_assert_int_eq(kt_catalog_export_add(c, &e), 0);
+    ck_assert_int_eq(kt_catalog_incident_delete(c, incident.id), -EBUSY);
+    ck_assert_int_eq(kt_catalog_export_state(c, e.id, KT_JOB_CANCELLED, NULL), 0);
     ck_assert_int_eq(kt_catalog_incident_delete(c, incident.id), 0);     /* nothing is held any more */
 }
 END_TEST

@@ -5,6 +5,7 @@
 #include "web/http/web_private.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -108,16 +109,19 @@ static bool has_body(struct web_request *r)
     return web_header(r, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
 }
 
-/* The route of method and path. A path without this method: *OTHER is set. */
-static const struct web_route *find_route(struct web_request *r, bool *other)
+/* The route of method and path. A path without this method: r->allow names those it has. */
+static const struct web_route *find_route(struct web_request *r)
 {
+    size_t n = 0;
     for (size_t i = 0; i < web_n_routes; i++) {
         const struct web_route *route = &web_routes[i];
         if (!web_parse_path(route->path, r->path, &r->params))
             continue;
         if (strcmp(route->method, r->method) == 0)
             return route;
-        *other = true;
+        n += (size_t)snprintf(r->allow + n, sizeof(r->allow) - n, "%s%s%s", n ? ", " : "", route->method,
+                              is_safe_method(route->method) ? ", HEAD" : "");
+        assert(n < sizeof(r->allow));
     }
     return NULL;
 }
@@ -214,11 +218,10 @@ static bool check_scope(struct web_request *r, enum MHD_Result *result)
 
 bool web_admit(struct web_request *r, enum MHD_Result *result)
 {
-    bool other = false;
-    r->route = find_route(r, &other);
+    r->route = find_route(r);
     if (!r->route && strncmp(r->path, "/api/", 5) != 0 && is_safe_method(r->method))
         return true;                        /* a file of the app: nothing secret in it */
-    if (!r->route && other)
+    if (!r->route && r->allow[0])
         return refuse(result, web_problem(r, 405, "bad-method", "not with this method"));
     if (!r->route)
         return refuse(result, web_problem(r, 404, "not-found", "no such address"));

@@ -74,6 +74,27 @@ static bool is_recording(const struct kt_web *web)
     return n > 0;
 }
 
+/* How each camera does that this user may see; all about one is at its own address. */
+static json_t *cameras_json(struct web_request *r)
+{
+    struct kt_camera_state *list = NULL;
+    size_t n = 0;
+    json_t *items = json_array();
+    if (r->user->role != KT_ROLE_POLICE && web_cameras(r->web, &list, &n) < 0)
+        n = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct kt_camera_state *s = &list[i];
+        if (web_may_see(r, s->config.id))
+            (void)json_array_append_new(items, json_pack(
+                "{s:s, s:b, s:s, s:o, s:o, s:f, s:I, s:I}", "id", s->config.id, "recording", s->recording,
+                "state", s->state, "why", web_json_text(s->why), "last_frame", web_json_time(s->last_frame_us),
+                "fps", s->fps, "lost_packets", (json_int_t)s->lost_packets, "reconnects",
+                (json_int_t)s->reconnects));
+    }
+    free(list);
+    return items;
+}
+
 enum MHD_Result web_system(struct web_request *r)
 {
     const struct kt_web *web = r->web;
@@ -83,10 +104,10 @@ enum MHD_Result web_system(struct web_request *r)
         (void)json_array_append_new(rings, ring_json(&web->params.rings[i]));
     kt_hub_status(web->params.hub, &live);
     json_t *root = json_pack(
-        "{s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:{s:I, s:I, s:I, s:I}}", "version", KT_VERSION,
+        "{s:s, s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:{s:I, s:I, s:I, s:I}}", "version", KT_VERSION,
         "time", web_json_time(kt_clock_wall_us()), "started", web_json_time(web->started_us),
         "timezone", web->params.timezone, "recording", is_recording(web), "clock_synchronised",
-        kt_clock_synchronised(NULL), "rings", rings, "viewers", "count", (json_int_t)live.viewers,
+        kt_clock_synchronised(NULL), "rings", rings, "cameras", cameras_json(r), "viewers", "count", (json_int_t)live.viewers,
         "tiles", (json_int_t)live.tiles, "bytes_sent", (json_int_t)live.bytes_sent,
         "frames_dropped", (json_int_t)live.frames_dropped);
     char *more = web->params.site.system_json ?

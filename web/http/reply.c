@@ -102,6 +102,8 @@ enum MHD_Result web_problem_retry(struct web_request *r, unsigned status, const 
         snprintf(seconds, sizeof(seconds), "%d", retry_s);
         (void)MHD_add_response_header(response, "Retry-After", seconds);
     }
+    if (response && status == 405)
+        (void)MHD_add_response_header(response, "Allow", r->allow);
     if (response && (status == 413 || r->bad_uri))
         (void)MHD_add_response_header(response, "Connection", "close");
     return web_reply(r, status, response, CACHE_NEVER);

@@ -106,6 +106,7 @@ struct web_request {
     const char *path;
     const struct web_route *route;
     struct web_params params;
+    char allow[48];                     /* methods of the path, where this one is not among them */
     char *body;
     size_t body_size, body_cap;
     bool started, bad_uri, too_big, secure, head;

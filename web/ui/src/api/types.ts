@@ -783,7 +783,7 @@ export interface paths {
         get: operations["getIncident"];
         put?: never;
         post?: never;
-        /** @description 409 while video is held for it or a package of it exists. */
+        /** @description 409 while video is held for it, a package of it exists, or one was given to somebody by a link. */
         delete: operations["deleteIncident"];
         options?: never;
         head?: never;
@@ -1292,6 +1292,7 @@ export interface components {
             time: string;
             /** Format: date-time */
             started: string;
+            uptime_seconds?: number;
             timezone?: string;
             /** @description false means NOT RECORDING */
             recording: boolean;
@@ -1331,6 +1332,10 @@ export interface components {
                 lost_intervals?: number;
                 dropped_chunks?: number;
                 corrupt_records?: number;
+                /** @description of the ring, in each of its records */
+                uuid?: string;
+                /** @description of the key that signs its heads, to be written down when the recorder is set up */
+                key_fingerprint?: string;
             }[];
             /** @description what the kernel says of the disks under the rings */
             disks?: {
@@ -1348,6 +1353,23 @@ export interface components {
                 /** @description that the file system counted */
                 errors: number | null;
             }[];
+            /** @description those that this user may see, in short */
+            cameras: {
+                id: string;
+                recording: boolean;
+                state: string;
+                why: string;
+                /** Format: date-time */
+                last_frame: string | null;
+                fps: number;
+                lost_packets: number;
+                reconnects: number;
+            }[];
+            clock?: {
+                synchronised: boolean;
+                /** @description what the kernel thinks it may be wrong by */
+                max_error_us: number;
+            };
             viewers: {
                 count: number;
                 tiles: number;
@@ -2066,6 +2088,7 @@ export interface operations {
                     "application/vnd.apple.mpegurl": unknown;
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
         };
@@ -2097,6 +2120,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
@@ -2129,6 +2153,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
         };
@@ -2159,6 +2184,7 @@ export interface operations {
                     "video/iso.segment": unknown;
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             410: components["responses"]["Problem"];
         };
@@ -2213,6 +2239,7 @@ export interface operations {
                     "video/mp4": unknown;
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
         };
     };
@@ -2249,6 +2276,7 @@ export interface operations {
                     "video/mp4": unknown;
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
         };
@@ -2276,6 +2304,7 @@ export interface operations {
                     "application/json": components["schemas"]["Trial"];
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
         };
     };
@@ -2372,6 +2401,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
         };
@@ -2488,6 +2518,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
+            400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
         };
     };
@@ -2572,6 +2603,7 @@ export interface operations {
                     "application/json": components["schemas"]["Timeline"];
                 };
             };
+            400: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
         };
     };
@@ -2593,6 +2625,7 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+            426: components["responses"]["Problem"];
         };
     };
     openapi: {
@@ -2719,6 +2752,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
         };
     };
@@ -3334,6 +3368,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
         };
     };
