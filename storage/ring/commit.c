@@ -8,6 +8,8 @@
 #include "server/base/log.h"
 #include "storage/ring/vec.h"
 
+#define DIRECT_BLOCK (1u << 20)         /* so much at a time, past the page cache */
+
 static const uint8_t zeros[KT_PAGE];
 
 void kt_commit_begin(struct kt_commit *c, kt_ring *ring)
@@ -203,9 +205,33 @@ int kt_commit_footer(const struct kt_commit *c, struct kt_footer *out)
     return 0;
 }
 
+void kt_commit_new_file(struct kt_writer *w)
+{
+    if (!w->block)
+        w->block = aligned_alloc(KT_PAGE, DIRECT_BLOCK);
+    w->direct = w->block && !w->no_direct && kt_io_set_direct(w->fd, true) == 0;
+}
+
+/* IOV is whole pages in all, and OFFSET one. */
+static int write_pages(kt_ring *ring, struct iovec *iov, size_t n, uint64_t offset)
+{
+    struct kt_writer *w = &ring->w;
+    if (w->direct) {
+        const int ret = kt_io_write_gathered(ring->io, w->fd, iov, n, offset, w->block, DIRECT_BLOCK);
+        if (ret != -EINVAL)
+            return ret;
+        w->no_direct = true;            /* sectors larger than a page, for one */
+        w->direct = false;
+        if (kt_io_set_direct(w->fd, false) < 0)
+            return ret;
+    }
+    return kt_io_write(ring->io, w->fd, iov, n, offset);
+}
+
 static void write_footer(kt_ring *ring, struct kt_footer *footer)
 {
-    const int ret = kt_io_write_buf(ring->io, ring->w.fd, footer->bytes, footer->size, footer->at);
+    struct iovec iov = { .iov_base = footer->bytes, .iov_len = footer->size };
+    const int ret = write_pages(ring, &iov, 1, footer->at);
     footer->written = ret == 0;
     if (ret == 0)
         atomic_fetch_add(&ring->count.bytes, footer->size);
@@ -224,7 +250,7 @@ int kt_commit_write(struct kt_commit *c, struct kt_footer *footer)
     int ret = pad > 0 ? add_iov(c, zeros, pad) : 0;
     w->commit += c->n_records > 0;      /* a failed commit's number is never used again */
     if (ret == 0 && c->n_records > 0)
-        ret = kt_io_write(ring->io, w->fd, c->iov, c->n_iov, w->pos);
+        ret = write_pages(ring, c->iov, c->n_iov, w->pos);
     if (ret == 0 && footer)
         write_footer(ring, footer);
     if (ret == 0) {

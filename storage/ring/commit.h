@@ -61,6 +61,9 @@ struct kt_footer {
 /* The footer of the open slab as it is with this commit. BYTES are malloc'd. */
 kt_must_check int kt_commit_footer(const struct kt_commit *c, struct kt_footer *out);
 
+/* The writer's fd is another one. It is written past the page cache, where the filesystem can. */
+void kt_commit_new_file(struct kt_writer *w);
+
 /* Write and sync, with FOOTER, which may be NULL; a footer that cannot be written is left out. On success everything is published; on failure nothing is.
  * The commit is empty afterwards in both cases, except for its records after a
  * failure: kt_commit_reset() after looking at them. */

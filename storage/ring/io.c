@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define READ_TRIES 3
@@ -138,6 +138,40 @@ int kt_io_write(const struct kt_ring_io *io, int fd, struct iovec *iov, size_t n
             return put < 0 ? (int)put : -EIO;
         offset += (uint64_t)put;
         advance(&iov, &n, (size_t)put);
+    }
+    return 0;
+}
+
+int kt_io_set_direct(int fd, bool direct)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) < 0)
+        return -errno;
+    return 0;
+}
+
+int kt_io_write_gathered(const struct kt_ring_io *io, int fd, const struct iovec *iov, size_t n,
+                         uint64_t offset, uint8_t *block, size_t block_size)
+{
+    size_t filled = 0, at = 0;              /* of BLOCK; of iov[0] */
+    while (n > 0) {
+        const size_t left = iov->iov_len - at;
+        const size_t size = left < block_size - filled ? left : block_size - filled;
+        memcpy(block + filled, (const uint8_t *)iov->iov_base + at, size);
+        filled += size;
+        at += size;
+        if (at == iov->iov_len) {
+            iov++;
+            n--;
+            at = 0;
+        }
+        if (filled < block_size && n > 0)
+            continue;
+        const int ret = kt_io_write_buf(io, fd, block, filled, offset);
+        if (ret < 0)
+            return ret;
+        offset += filled;
+        filled = 0;
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 #ifndef KT_RING_IO_H
 #define KT_RING_IO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -42,6 +43,17 @@ kt_must_check int kt_io_read(const struct kt_ring_io *io, int fd, void *buf, siz
 /* All of IOV (changed on the way), in as few calls as IOV_MAX allows. */
 kt_must_check int kt_io_write(const struct kt_ring_io *io, int fd, struct iovec *iov, size_t n,
                               uint64_t offset);
+
+/*
+ * Direct I/O: what is written to FD from now on goes past the page cache, and must be
+ * whole pages from memory that begins on a page; or no longer.
+ * -EINVAL: the filesystem has no such thing.
+ */
+kt_must_check int kt_io_set_direct(int fd, bool direct);
+
+/* All of IOV, whole pages in all, gathered on the way in BLOCK: BLOCK_SIZE bytes, whole pages too. */
+kt_must_check int kt_io_write_gathered(const struct kt_ring_io *io, int fd, const struct iovec *iov, size_t n,
+                                       uint64_t offset, uint8_t *block, size_t block_size);
 
 /* One buffer. */
 kt_must_check int kt_io_write_buf(const struct kt_ring_io *io, int fd, const void *buf, size_t n,

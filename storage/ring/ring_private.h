@@ -51,6 +51,9 @@ struct kt_intake {
 /* Written by the writer thread alone. */
 struct kt_writer {
     int fd;                             /* of the open slab, -1 when there is none */
+    bool direct;                        /* it is written past the page cache, by way of block */
+    bool no_direct;                     /* this disk does not take that */
+    uint8_t *block;                     /* NULL: none yet */
     uint64_t slab_seq;
     uint64_t durable_slab;              /* the last one with a durable record */
     struct kt_slab *recycled;           /* lives that were overwritten and are in no record yet */

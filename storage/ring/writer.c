@@ -170,6 +170,7 @@ static int begin_slab(struct kt_commit *c)
     w->fd = kt_ring_open_slab(ring, w->slab_seq, O_RDWR);
     if (w->fd < 0)
         return w->fd;
+    kt_commit_new_file(w);
     kt_commit_reset(c);
     const size_t n = w->n_recycled;
     ret = add_slab_record(c, KT_TYPE_SLAB, n > 0 ? &w->recycled[n - 1] : NULL);
@@ -478,6 +479,8 @@ static void *run(void *arg)
     int64_t next_us = 0;
     bool stop = false;
     (void)pthread_setname_np(pthread_self(), "kt-ring");
+    if (ring->w.fd >= 0)
+        kt_commit_new_file(&ring->w);
     while (!stop) {
         pthread_mutex_lock(&ring->lock);
         wait_for_work(ring, next_us);
@@ -527,4 +530,5 @@ void kt_writer_stop(kt_ring *ring)
     ring->thread_started = false;
     kt_item_list_clear(&ring->w.lost);
     free(ring->w.recycled);
+    free(ring->w.block);
 }

@@ -423,6 +423,93 @@ START_TEST(a_size_too_small_is_refused_in_words)
 }
 END_TEST
 
+/* A disk that looks at what is written past the page cache, and may not take it. */
+struct picky {
+    bool refuses;
+    int direct, cached;                 /* writes */
+};
+
+static ssize_t picky_pwritev(void *user, int fd, const struct iovec *iov, int n, uint64_t offset)
+{
+    struct picky *p = user;
+    const bool direct = fcntl(fd, F_GETFL) & O_DIRECT;
+    for (int i = 0; i < n && direct; i++) {
+        ck_assert_uint_eq((uintptr_t)iov[i].iov_base % KT_PAGE, 0);
+        ck_assert_uint_eq(iov[i].iov_len % KT_PAGE, 0);
+        ck_assert_uint_eq(offset % KT_PAGE, 0);
+    }
+    p->direct += direct;
+    p->cached += !direct;
+    return direct && p->refuses ? -EINVAL : kt_ring_io_system.pwritev(NULL, fd, iov, n, offset);
+}
+
+/* Two slabs and a half in commits of several pieces, with a restart in the middle. */
+static void record_picky(struct picky *p)
+{
+    struct kt_ring_io io = kt_ring_io_system;
+    struct kt_ring_params params = kit_params();
+    struct kt_ring_status st;
+    struct kt_error err;
+    io.user = p;
+    io.pwritev = picky_pwritev;
+    params.slab_bytes = 4 * MIB;
+    params.size_bytes = 32 * MIB;
+    ck_assert_int_eq(kt_ring_open_io(&ring, &params, &io, &err), 0);
+    struct kit_feed f = kit_feed(ring, "a/main", 133333);
+    for (int i = 0; i < 4; i++) {
+        kit_push_n(&f, 2 * GOP);
+        kit_flush(ring);
+        if (i != 1)
+            continue;
+        kt_ring_close(&ring);
+        ck_assert_int_eq(kt_ring_open_io(&ring, &params, &io, &err), 0);
+        f.ring = ring;
+    }
+    kt_ring_status(ring, &st);
+    ck_assert_uint_eq(st.lost_intervals, 0);
+    ck_assert_int_eq(kit_verify(&f, 0, INT64_MAX), 8 * GOP);
+    kt_ring_close(&ring);
+    struct kt_verify v = { .user = NULL };
+    ck_assert_int_eq(kt_ring_verify(kit_dir, &v, &err), 0);
+    ck_assert_msg(v.problems == 0, "%s", v.first_problem);
+    kt_init_unref(&f.init);
+}
+
+static bool can_write_directly(void)
+{
+    char name[sizeof(kit_dir) + 8];
+    snprintf(name, sizeof(name), "%s/try", kit_dir);
+    kt_cleanup(kt_closep) int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    const int ret = kt_io_set_direct(fd, true);
+    ck_assert(ret == 0 || ret == -EINVAL);
+    ck_assert_int_eq(unlink(name), 0);
+    return ret == 0;
+}
+
+START_TEST(what_goes_past_the_page_cache_is_whole_pages)
+{
+    struct picky p = { .refuses = false };
+    const bool direct = can_write_directly();
+    record_picky(&p);
+    if (direct)
+        ck_assert_int_eq(p.cached, 1);                  /* ring.meta */
+    else
+        ck_assert_int_eq(p.direct, 0);
+    ck_assert_int_gt(p.direct + p.cached, 10);
+}
+END_TEST
+
+START_TEST(a_disk_that_refuses_direct_writes_is_asked_once)
+{
+    struct picky p = { .refuses = true };
+    const bool direct = can_write_directly();
+    record_picky(&p);
+    ck_assert_int_eq(p.direct, direct ? 2 : 0);         /* once each time it was opened */
+    ck_assert_int_gt(p.cached, 5);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("disk_errors");
@@ -443,6 +530,8 @@ int main(void)
     tcase_add_loop_test(t, a_bad_slab_costs_itself_only, 0, (int)KT_ARRAY_SIZE(bad_slabs));
     tcase_add_test(t, a_slab_of_another_ring_is_never_served);
     tcase_add_test(t, a_size_too_small_is_refused_in_words);
+    tcase_add_test(t, what_goes_past_the_page_cache_is_whole_pages);
+    tcase_add_test(t, a_disk_that_refuses_direct_writes_is_asked_once);
     suite_add_tcase(suite, t);
     return kt_run_suite(suite);
 }
