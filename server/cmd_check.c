@@ -85,7 +85,7 @@ static int check_cameras(struct kt_probe *probes, size_t n, int seconds)
 {
     printf("cameras: listening to %zu streams for %d s\n", n, seconds);
     fflush(stdout);
-    int ret = kt_probe_run(probes, n, seconds);
+    int ret = kt_probe_run(probes, n, seconds, -1);
     if (ret < 0)
         return ret;
     for (size_t i = 0; i < n; i++) {

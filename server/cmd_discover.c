@@ -244,7 +244,7 @@ int kt_cmd_discover(int argc, char **argv)
     bool done = false;
     int ret = kt_onvif_start(&job, &o.ask, &err);
     explicit_bzero(o.password, sizeof(o.password));
-    while (ret == 0 && kt_onvif_wait(job, 60 * KT_SECOND_US) == -ETIMEDOUT)
+    while (ret == 0 && kt_onvif_wait(job, 60 * KT_SECOND_US, -1) == -ETIMEDOUT)
         fprintf(stderr, "still looking …\n");
     if (ret == 0)
         ret = kt_onvif_poll(job, &list, &n, &done);

@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <libavutil/macros.h>
 
 #include "server/base/clock.h"
@@ -246,11 +248,13 @@ int kt_daemon_start(kt_daemon **out, const struct kt_daemon_params *params, stru
         return kt_error_set(err, -ENOMEM, "out of memory");
     d->params = *params;
     d->started_us = kt_clock_mono_us();
+    d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&d->change_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_rwlock_init(&d->in_use, NULL);
 
-    int ret = load_config(params, &d->config, err);
+    int ret = d->stop_fd < 0 ? kt_error_set(err, -errno, "eventfd: %s", strerror(errno))
+                             : load_config(params, &d->config, err);
     if (ret == 0) {
         d->utc_offset_s = kt_clock_use_timezone(d->config->timezone);
         d->guard.allow = d->config->allow_loopback ? KT_NET_ALLOW_LOOPBACK | KT_NET_ALLOW_LINK_LOCAL
@@ -286,7 +290,11 @@ void kt_daemon_stop(kt_daemon **pd)
     kt_daemon *d = kt_steal_ptr(pd);
     if (!d)
         return;
-    kt_web_stop(&d->web);
+    if (d->stop_fd >= 0)
+        (void)eventfd_write(d->stop_fd, 1);
+    if (d->snapshots)
+        kt_snapshots_interrupt(d->snapshots);
+    kt_web_stop(&d->web);               /* waits for requests */
     kt_trials_destroy(&d->trials);      /* asks cameras how they are */
     kt_fleet_stop(d);
     free(d->cameras);
@@ -307,6 +315,8 @@ void kt_daemon_stop(kt_daemon **pd)
     pthread_rwlock_destroy(&d->in_use);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->change_lock);
+    if (d->stop_fd >= 0)
+        close(d->stop_fd);
     free(d);
 }
 

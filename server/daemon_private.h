@@ -30,6 +30,7 @@ struct kt_daemon {
     kt_alerts *alerts;                  /* NULL: none configured, like announce */
     kt_announce *announce;
     struct kt_net_guard guard;
+    int stop_fd;                        /* an eventfd: can be read from the beginning of the end */
     kt_clips *clips[KT_CONFIG_MAX_RINGS];   /* one for each ring of events, else NULL */
     kt_analysis *analysis;
     kt_trials *trials;

@@ -1,8 +1,8 @@
+#include "decoders/ingest/resolver.h"
 #include "server/net_guard.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -133,22 +133,20 @@ const char *kt_net_class_name(enum kt_net_class what)
     return (size_t)what < KT_ARRAY_SIZE(names) && names[what] ? names[what] : "unknown";
 }
 
-static void free_addresses(struct addrinfo **list)
+int kt_net_check_host(int allow, const char *host, int stop_fd, struct kt_error *err)
 {
-    if (*list)
-        freeaddrinfo(*list);
-}
-
-int kt_net_check_host(int allow, const char *host, struct kt_error *err)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    kt_cleanup(free_addresses) struct addrinfo *list = NULL;
-    if (host[0] == '\0' || getaddrinfo(host, NULL, &hints, &list) != 0 || !list)
+    struct kt_address found[KT_RESOLVER_ADDRESSES];
+    const int n = host[0] ? kt_resolver_look_up(host, "0", stop_fd, found) : -EHOSTUNREACH;
+    if (n == -ECANCELED)
+        return kt_error_set(err, n, "the recorder is being stopped");
+    if (n < 0)
         return kt_error_set(err, -ENOENT, "no machine is called '%.200s'", host);
-    for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
-        if (!kt_net_allowed(allow, ai->ai_addr))
+    for (int i = 0; i < n; i++) {
+        const struct sockaddr *address = (const struct sockaddr *)&found[i].address;
+        if (!kt_net_allowed(allow, address))
             return kt_error_set(err, -EACCES, "'%.200s' is a %s address, which is not allowed here",
-                                host, kt_net_class_name(kt_net_classify(ai->ai_addr)));
+                                host, kt_net_class_name(kt_net_classify(address)));
+    }
     return 0;
 }
 
@@ -182,7 +180,7 @@ static bool is_plain(CURLU *u, CURLUPart part, CURLUcode none)
     return code == CURLUE_OK || code == none;
 }
 
-int kt_net_check_url(int allow, const char *schemes, const char *url, struct kt_error *err)
+int kt_net_check_url(int allow, const char *schemes, const char *url, int stop_fd, struct kt_error *err)
 {
     kt_cleanup(free_url) CURLU *u = curl_url();
     kt_cleanup(free_part) char *scheme = NULL, *host = NULL;
@@ -201,7 +199,7 @@ int kt_net_check_url(int allow, const char *schemes, const char *url, struct kt_
         memmove(host, host + 1, n);
         host[n - 2] = '\0';
     }
-    return kt_net_check_host(allow, host, err);
+    return kt_net_check_host(allow, host, stop_fd, err);
 }
 
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)

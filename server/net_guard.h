@@ -55,16 +55,17 @@ const char *kt_net_class_name(enum kt_net_class what);
 /*
  * Resolve HOST (a name, or an address in any spelling: "0x7f.1") and check all that
  * comes out. A friendly early answer, no protection: the name may mean something
- * else a moment later. Blocks as long as the resolver does.
+ * else a moment later. Blocks as long as the resolver does, or until STOP_FD (-1: never) can be read.
+ *   -ECANCELED  STOP_FD
  *   -EACCES  one of the addresses is not allowed; ERR says which kind
  *   -ENOENT  the name is unknown
  */
-kt_must_check int kt_net_check_host(int allow, const char *host, struct kt_error *err);
+kt_must_check int kt_net_check_host(int allow, const char *host, int stop_fd, struct kt_error *err);
 
 /* The same for URL, whose scheme must be one of SCHEMES ("rtsp,rtsps").
  *   -EINVAL  no URL, another scheme, or control characters in user name or password, which would
  *            become further headers of what is sent there */
-kt_must_check int kt_net_check_url(int allow, const char *schemes, const char *url,
+kt_must_check int kt_net_check_url(int allow, const char *schemes, const char *url, int stop_fd,
                                    struct kt_error *err);
 
 /*

@@ -1,6 +1,7 @@
 #include "server/probe.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <libavcodec/avcodec.h>
@@ -133,7 +134,16 @@ static void finish(struct listener *l)
     pthread_mutex_destroy(&l->lock);
 }
 
-int kt_probe_run(struct kt_probe *probes, size_t n, int seconds)
+/* Measuring takes its time; only the end of the recorder shortens it. */
+static void listen_for(int64_t us, int stop_fd)
+{
+    const int64_t until_us = kt_clock_mono_us() + us;
+    struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+    while ((us = until_us - kt_clock_mono_us()) > 0 && !stop.revents)
+        (void)poll(&stop, 1, (int)(us / 1000 + 1));
+}
+
+int kt_probe_run(struct kt_probe *probes, size_t n, int seconds, int stop_fd)
 {
     kt_cleanup(kt_freep) struct listener *list = calloc(n + 1, sizeof(*list));
     kt_cleanup(kt_freep) kt_ingest ***ingests = calloc(n + 1, sizeof(*ingests));
@@ -156,10 +166,7 @@ int kt_probe_run(struct kt_probe *probes, size_t n, int seconds)
             snprintf(probes[i].why, sizeof(probes[i].why), "cannot start: %s", strerror(-ret));
         ingests[i] = &l->ingest;
     }
-    /* Measuring takes its time; nothing else can shorten it. */
-    const struct timespec deadline = kt_clock_deadline(seconds * KT_SECOND_US);
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR)
-        continue;
+    listen_for(seconds * KT_SECOND_US, stop_fd);
     for (size_t i = 0; i < n; i++)
         take_stats(&list[i]);
     kt_ingest_stop_all(ingests, n);

@@ -40,7 +40,8 @@ struct kt_probe {
     int64_t first_frame_us;             /* from the start of the probe to the first key frame */
 };
 
-/* Probe N streams for SECONDS each, all at once. 0 or -ENOMEM. */
-kt_must_check int kt_probe_run(struct kt_probe *probes, size_t n, int seconds);
+/* Probe N streams for SECONDS each, all at once, or until STOP_FD (-1: never) can be read.
+ * 0 or -ENOMEM. */
+kt_must_check int kt_probe_run(struct kt_probe *probes, size_t n, int seconds, int stop_fd);
 
 #endif

@@ -55,11 +55,11 @@ static int site_snapshot(void *user, const char *id, uint8_t **out, size_t *n, i
  * now may be later: the camera is off. */
 static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, struct kt_error *err)
 {
-    int ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->main_url, err);
+    int ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->main_url, d->stop_fd, err);
     if ((ret == 0 || ret == -ENOENT) && cam->sub_url[0])
-        ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->sub_url, err);
+        ret = kt_net_check_url(d->guard.allow, "rtsp,rtsps", cam->sub_url, d->stop_fd, err);
     if ((ret == 0 || ret == -ENOENT) && cam->snapshot_url[0])
-        ret = kt_net_check_url(d->guard.allow, "http,https", cam->snapshot_url, err);
+        ret = kt_net_check_url(d->guard.allow, "http,https", cam->snapshot_url, d->stop_fd, err);
     return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
 }
 
@@ -203,6 +203,11 @@ static char *site_log(void *user, size_t limit)
     return text;
 }
 
+static struct kt_tryout tryout(kt_daemon *d)
+{
+    return (struct kt_tryout){ .loop = d->loop, .snapshots = d->snapshots, .guard = &d->guard, .stop_fd = d->stop_fd };
+}
+
 static char *site_probe(void *user, const char *url, const char *transport, const char *camera,
                         struct kt_error *err)
 {
@@ -219,8 +224,9 @@ static char *site_probe(void *user, const char *url, const char *transport, cons
     pthread_mutex_unlock(&d->lock);
     if (with_password[0])
         url = with_password;
-    char *text = kt_tryout_is_snapshot(url) ? kt_tryout_snapshot(url, d->snapshots, &d->guard, err)
-                                         : kt_tryout_probe(url, transport, d->loop, &d->guard, err);
+    const struct kt_tryout with = tryout(d);
+    char *text = kt_tryout_is_snapshot(url) ? kt_tryout_snapshot(&with, url, err)
+                                         : kt_tryout_probe(&with, url, transport, err);
     explicit_bzero(with_password, sizeof(with_password));
     return text;
 }
@@ -228,7 +234,8 @@ static char *site_probe(void *user, const char *url, const char *transport, cons
 static char *site_discover(void *user, const struct kt_discover_ask *ask, struct kt_error *err)
 {
     kt_daemon *d = user;
-    return kt_tryout_discover(ask, &d->guard, err);
+    const struct kt_tryout with = tryout(d);
+    return kt_tryout_discover(&with, ask, err);
 }
 
 static int site_trial_start(void *user, const struct kt_trial_ask *ask, struct kt_error *err)

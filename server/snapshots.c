@@ -59,7 +59,7 @@ struct kt_snapshots {
     pthread_cond_t changed;
     /* --- protected by lock --- */
     kt_snapshot *first;
-    bool stop;
+    bool stop, interrupted;
 };
 
 /* ------------------------- addresses ------------------------- */
@@ -345,6 +345,14 @@ int kt_snapshots_create(kt_snapshots **out, struct kt_error *err)
     return 0;
 }
 
+void kt_snapshots_interrupt(kt_snapshots *st)
+{
+    pthread_mutex_lock(&st->lock);
+    st->interrupted = true;
+    pthread_cond_broadcast(&st->changed);
+    pthread_mutex_unlock(&st->lock);
+}
+
 void kt_snapshots_destroy(kt_snapshots **psnapshots)
 {
     kt_snapshots *st = kt_steal_ptr(psnapshots);
@@ -423,7 +431,7 @@ int kt_snapshot_wait(kt_snapshot *s, int64_t timeout_us, struct kt_error *err)
     int ret = 0;
     pthread_mutex_lock(&st->lock);
     while (s->wanted && ret == 0)
-        ret = -pthread_cond_timedwait(&st->changed, &st->lock, &deadline);
+        ret = st->interrupted ? -ECANCELED : -pthread_cond_timedwait(&st->changed, &st->lock, &deadline);
     if (ret == 0 && s->why[0])
         ret = kt_error_set(err, -EIO, "%s", s->why);
     pthread_mutex_unlock(&st->lock);

@@ -28,6 +28,9 @@ kt_must_check int kt_snapshots_create(kt_snapshots **out, struct kt_error *err);
 /* After all its snapshots were removed. */
 void kt_snapshots_destroy(kt_snapshots **snapshots);
 
+/* The end is near: nobody waits any more. */
+void kt_snapshots_interrupt(kt_snapshots *snapshots);
+
 struct kt_snapshot_params {
     const char *name;                   /* for the log */
     const char *url;                    /* http(s)://user:password@host/path */
@@ -45,7 +48,7 @@ void kt_snapshots_remove(kt_snapshot **snapshot);
 /* Fetch a picture, unless it is too early to ask again. Returns at once. */
 void kt_snapshot_want(kt_snapshot *snapshot);
 
-/* Wait until what was wanted has come or failed: 0, or -ETIMEDOUT, or -EIO with ERR in
+/* Wait until what was wanted has come or failed: 0, -ETIMEDOUT, -ECANCELED, or -EIO with ERR in
  * plain words. */
 kt_must_check int kt_snapshot_wait(kt_snapshot *snapshot, int64_t timeout_us, struct kt_error *err);
 

@@ -26,15 +26,15 @@ static void add_picture(json_t *o, const uint8_t *jpeg, size_t size)
     free(text);
 }
 
-char *kt_tryout_probe(const char *url, const char *transport, kt_ingest_loop *loop,
-                      const struct kt_net_guard *guard, struct kt_error *err)
+char *kt_tryout_probe(const struct kt_tryout *with, const char *url, const char *transport,
+                      struct kt_error *err)
 {
-    struct kt_probe p = { .name = "try", .url = url, .transport = transport, .loop = loop,
-                          .guard = guard, .picture_width = PICTURE_WIDTH };
-    int ret = kt_net_check_url(guard->allow, "rtsp,rtsps", url, err);
+    struct kt_probe p = { .name = "try", .url = url, .transport = transport, .loop = with->loop,
+                          .guard = with->guard, .picture_width = PICTURE_WIDTH };
+    int ret = kt_net_check_url(with->guard->allow, "rtsp,rtsps", url, with->stop_fd, err);
     if (ret < 0)
         return NULL;
-    ret = kt_probe_run(&p, 1, LISTEN_S);
+    ret = kt_probe_run(&p, 1, LISTEN_S, with->stop_fd);
     if (ret < 0) {
         (void)kt_error_set(err, ret, "%s", kt_strerror(ret));
         return NULL;
@@ -55,17 +55,16 @@ bool kt_tryout_is_snapshot(const char *url)
     return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
 }
 
-char *kt_tryout_snapshot(const char *url, kt_snapshots *snapshots, const struct kt_net_guard *guard,
-                      struct kt_error *err)
+char *kt_tryout_snapshot(const struct kt_tryout *with, const char *url, struct kt_error *err)
 {
-    const struct kt_snapshot_params params = { .name = "try", .url = url, .allow = guard->allow };
+    const struct kt_snapshot_params params = { .name = "try", .url = url, .allow = with->guard->allow };
     kt_cleanup(kt_snapshots_remove) kt_snapshot *snapshot = NULL;
     kt_cleanup(kt_freep) uint8_t *jpeg = NULL;
     struct kt_error why = { "" };
     size_t size = 0;
     int64_t wall_us;
-    if (kt_net_check_url(guard->allow, "http,https", url, err) < 0 ||
-        kt_snapshots_add(snapshots, &snapshot, &params, err) < 0)
+    if (kt_net_check_url(with->guard->allow, "http,https", url, with->stop_fd, err) < 0 ||
+        kt_snapshots_add(with->snapshots, &snapshot, &params, err) < 0)
         return NULL;
     kt_snapshot_want(snapshot);
     int ret = kt_snapshot_wait(snapshot, LISTEN_S * 2 * KT_SECOND_US, &why);
@@ -123,13 +122,13 @@ static json_t *item(json_t *camera)
     return camera;
 }
 
-char *kt_tryout_discover(const struct kt_discover_ask *ask, const struct kt_net_guard *guard,
+char *kt_tryout_discover(const struct kt_tryout *with, const struct kt_discover_ask *ask,
                          struct kt_error *err)
 {
     const bool range = ask->range && ask->range[0];
     const struct kt_onvif_ask onvif = { .range = range ? ask->range : NULL, .multicast = !range,
                                         .user = ask->user, .password = ask->password,
-                                        .allow = guard->allow, .listen_ms = 3000 };
+                                        .allow = with->guard->allow, .listen_ms = 3000 };
     kt_cleanup(kt_onvif_stop) kt_onvif_job *job = NULL;
     kt_cleanup(kt_freep) struct kt_onvif_camera *list = NULL;
     size_t n = 0;
@@ -137,7 +136,7 @@ char *kt_tryout_discover(const struct kt_discover_ask *ask, const struct kt_net_
     int ret = kt_onvif_start(&job, &onvif, err);
     if (ret < 0)
         return NULL;
-    if (kt_onvif_wait(job, DISCOVER_US) < 0)
+    if (kt_onvif_wait(job, DISCOVER_US, with->stop_fd) == -ETIMEDOUT)
         kt_info("discover", "still looking after %lld s: telling what there is", (long long)(DISCOVER_US / KT_SECOND_US));
     ret = kt_onvif_poll(job, &list, &n, &done);
     if (ret < 0) {

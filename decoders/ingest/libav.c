@@ -6,10 +6,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <libavformat/avformat.h>
 
 #include "decoders/ingest/audio.h"
+#include "decoders/ingest/resolver.h"
+#include "decoders/ingest/rtsp_url.h"
 #include "decoders/ingest/session.h"
 #include "server/base/clock.h"
 
@@ -18,10 +25,12 @@ struct session {
     struct kt_ingest_params params;
     pthread_t thread;
     atomic_bool stop;
+    int stop_fd;                    /* an eventfd: can be read when STOP is set */
     pthread_mutex_t lock;           /* leaf; only for waiting on STOPPED */
     pthread_cond_t stopped;
     /* --- session thread --- */
     struct kt_backoff backoff;
+    unsigned tries;
     AVFormatContext *av;
     int video, audio;               /* stream indexes, -1: none */
     int64_t deadline_us;            /* of the blocking call in progress */
@@ -52,7 +61,34 @@ static void explain(const struct session *s, char why[KT_INGEST_WHY_SIZE], int r
         snprintf(why, KT_INGEST_WHY_SIZE, "%s failed: %s", doing, kt_strerror(ret));
 }
 
-static int open_input(struct session *s)
+/*
+ * The address with digits in place of a name: libavformat would look the name up itself, and
+ * nothing can interrupt that. Where a name has several addresses each has its turn.
+ */
+static int resolve(struct session *s, char url[KT_URL_MAX])
+{
+    struct kt_rtsp_url parts;
+    struct kt_address found[KT_RESOLVER_ADDRESSES];
+    char digits[INET6_ADDRSTRLEN + IF_NAMESIZE];
+    const int ret = kt_rtsp_url_parse(&parts, s->params.url);
+    const int n = ret < 0 ? ret : kt_resolver_look_up(parts.host, parts.port, s->stop_fd, found);
+    explicit_bzero(parts.password, sizeof(parts.password));
+    if (n < 0)
+        return n;
+    const struct kt_address *a = &found[s->tries++ % (unsigned)n];
+    if (getnameinfo((const struct sockaddr *)&a->address, a->size, digits, sizeof(digits), NULL, 0,
+                    NI_NUMERICHOST) != 0)
+        return -EHOSTUNREACH;
+    const bool six = a->address.ss_family == AF_INET6;
+    const char *authority = strstr(s->params.url, "://") + 3;
+    const char *end = authority + strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', (size_t)(end - authority)), *host = at ? at + 1 : authority;
+    const int size = snprintf(url, KT_URL_MAX, "%.*s%s%s%s:%s%s", (int)(host - s->params.url),
+                              s->params.url, six ? "[" : "", digits, six ? "]" : "", parts.port, end);
+    return size < KT_URL_MAX ? 0 : -EINVAL;
+}
+
+static int open_input(struct session *s, const char *url)
 {
     s->av = avformat_alloc_context();
     if (!s->av)
@@ -66,7 +102,7 @@ static int open_input(struct session *s)
     av_dict_set(&options, "protocol_whitelist", "rtsp,rtp,tcp,udp,tls", 0);
     av_dict_set_int(&options, "timeout", s->params.connect_timeout_us, 0);
     s->deadline_us = kt_clock_mono_us() + s->params.connect_timeout_us;
-    const int ret = avformat_open_input(&s->av, s->params.url, NULL, &options);
+    const int ret = avformat_open_input(&s->av, url, NULL, &options);
     av_dict_free(&options);
     return ret;
 }
@@ -180,7 +216,15 @@ static void read_packets(struct session *s, char why[KT_INGEST_WHY_SIZE])
 static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
 {
     kt_watch_say(&s->watch, KT_INGEST_CONNECTING, "");
-    const int ret = open_input(s);
+    char url[KT_URL_MAX] = "";
+    int ret = resolve(s, url);
+    if (ret == -ETIMEDOUT || ret == -EHOSTUNREACH) {
+        snprintf(why, KT_INGEST_WHY_SIZE, "%s", ret == -ETIMEDOUT ? KT_INGEST_NO_NAME_SERVER : KT_INGEST_NO_NAME);
+        return;
+    }
+    if (ret == 0)
+        ret = open_input(s, url);
+    explicit_bzero(url, sizeof(url));
     s->wrong_password = ret == AVERROR_HTTP_UNAUTHORIZED || ret == AVERROR_HTTP_FORBIDDEN;
     if (ret < 0) {
         explain(s, why, ret, "connecting");
@@ -226,6 +270,7 @@ static void libav_interrupt(kt_ingest *ingest)
 {
     struct session *s = (struct session *)ingest;
     atomic_store(&s->stop, true);
+    (void)eventfd_write(s->stop_fd, 1);
     pthread_mutex_lock(&s->lock);
     pthread_cond_signal(&s->stopped);
     pthread_mutex_unlock(&s->lock);
@@ -237,6 +282,7 @@ static void free_session(struct session *s)
     pthread_mutex_destroy(&s->lock);
     kt_ingest_free_base(&s->base);
     kt_ingest_params_free(&s->params);
+    (void)close(s->stop_fd);
     free(s);
 }
 
@@ -254,8 +300,11 @@ int kt_ingest_libav_start(kt_ingest **out, const struct kt_ingest_params *params
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    int ret = kt_ingest_params_copy(&s->params, params);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int ret = s->stop_fd < 0 ? -errno : kt_ingest_params_copy(&s->params, params);
     if (ret < 0) {
+        if (s->stop_fd >= 0)
+            (void)close(s->stop_fd);
         free(s);
         return ret;
     }

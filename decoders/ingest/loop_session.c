@@ -218,8 +218,7 @@ static void check_lookup(struct kt_loop_session *s, int64_t now_us)
     if (s->addresses)
         connect_next(s, now_us);
     else
-        fail(s, late || n == -ETIMEDOUT ? "the name server does not answer" :
-                       "the name of the camera is not known: check the address", KT_RTSP_END_OTHER);
+        fail(s, late || n == -ETIMEDOUT ? KT_INGEST_NO_NAME_SERVER : KT_INGEST_NO_NAME, KT_RTSP_END_OTHER);
 }
 
 static int open_datagrams(struct kt_loop_session *s, struct kt_rtsp_client_params *params)

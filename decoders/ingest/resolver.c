@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
-#define GRACE_NS 500000000L         /* for lookups in progress at the end */
+#define GRACE_NS 500000000L         /* for lookups in progress at the end, */
+#define GRACE_ONE_NS 100000000L     /* and for one that is called off */
 
 struct kt_lookup {
     kt_lookup *next;            /* in the list */
@@ -185,26 +189,23 @@ static bool any_busy(const kt_resolver *r)
 }
 
 /* Most lookups are over soon, and libc has then nothing open. */
-static void wait_for_lookups(kt_resolver *r)
+static void wait_for_lookups(kt_resolver *r, long grace_ns)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GRACE_NS;
+    until.tv_nsec += grace_ns;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     while (any_busy(r) && pthread_cond_timedwait(&r->changed, &r->lock, &until) == 0)
         ;
 }
 
-void kt_resolver_destroy(kt_resolver **presolver)
+static void destroy(kt_resolver *r, long grace_ns)
 {
-    kt_resolver *r = kt_steal_ptr(presolver);
-    if (!r)
-        return;
     pthread_mutex_lock(&r->lock);
     r->stop = true;
     pthread_cond_broadcast(&r->changed);
-    wait_for_lookups(r);
+    wait_for_lookups(r, grace_ns);
     pthread_mutex_unlock(&r->lock);
     for (int i = 0; i < r->threads; i++)
         (void)pthread_cancel(r->thread[i]);
@@ -215,6 +216,13 @@ void kt_resolver_destroy(kt_resolver **presolver)
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);
+}
+
+void kt_resolver_destroy(kt_resolver **presolver)
+{
+    kt_resolver *r = kt_steal_ptr(presolver);
+    if (r)
+        destroy(r, GRACE_NS);
 }
 
 int kt_resolver_start(kt_resolver *r, kt_lookup **out, const char *host, const char *port)
@@ -264,4 +272,41 @@ void kt_resolver_cancel(kt_resolver *r, kt_lookup **plookup)
     if (!lookup->busy)
         remove_lookup(r, lookup);   /* busy: the thread does */
     pthread_mutex_unlock(&r->lock);
+}
+
+static int wait_for(kt_resolver *r, kt_lookup *lookup, int cancel_fd,
+                    struct kt_address out[KT_RESOLVER_ADDRESSES])
+{
+    struct pollfd fds[] = { { .fd = r->wake_fd, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
+    for (;;) {
+        const int n = kt_resolver_result(r, lookup, out);
+        if (n != 0)
+            return n;
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return -errno;
+        if (fds[1].revents)
+            return -ECANCELED;
+    }
+}
+
+int kt_resolver_look_up(const char *host, const char *port, int cancel_fd,
+                        struct kt_address out[KT_RESOLVER_ADDRESSES])
+{
+    kt_resolver *r = NULL;
+    kt_lookup *lookup = NULL;
+    if (kt_resolver_numeric(host, port, &out[0]))
+        return 1;
+    const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0)
+        return -errno;
+    int ret = kt_resolver_create(&r, wake_fd);
+    if (ret == 0) {
+        ret = kt_resolver_start(r, &lookup, host, port);
+        if (ret == 0)
+            ret = wait_for(r, lookup, cancel_fd, out);
+        kt_resolver_cancel(r, &lookup);
+        destroy(r, GRACE_ONE_NS);
+    }
+    close(wake_fd);
+    return ret;
 }

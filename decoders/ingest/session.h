@@ -10,6 +10,8 @@
 #include "decoders/ingest/ingest.h"
 
 #define KT_INGEST_WHY_SIZE 160
+#define KT_INGEST_NO_NAME_SERVER "the name server does not answer"
+#define KT_INGEST_NO_NAME "the name of the camera is not known: check the address"
 #define KT_INGEST_PASSWORD_US INT64_C(30000000) /* a few wrong tries lock an account */
 
 /* A transport: the functions behind kt_ingest_start() and kt_ingest_stop(). */

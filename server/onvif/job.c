@@ -2,8 +2,11 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <libxml/parser.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "server/base/clock.h"
 #include "server/net_guard.h"
@@ -37,10 +40,10 @@ struct kt_onvif_job {
     char *interface, *user, *password;
     bool multicast;
     int allow, listen_ms;
+    int done_fd;                        /* an eventfd: can be read when it is done */
     pthread_t thread;
     CURLM *multi;
     pthread_mutex_t lock;               /* leaf */
-    pthread_cond_t changed;
     /* --- protected by lock --- */
     struct kt_onvif_camera *found;      /* sorted when polled */
     size_t n_found;
@@ -290,7 +293,7 @@ static void *run(void *user)
             curl_multi_remove_handle(job->multi, job->devices[i]->easy);
     pthread_mutex_lock(&job->lock);
     job->done = true;
-    pthread_cond_broadcast(&job->changed);
+    (void)eventfd_write(job->done_fd, 1);
     pthread_mutex_unlock(&job->lock);
     return NULL;
 }
@@ -327,7 +330,8 @@ static void free_job(struct kt_onvif_job **pjob)
     free(job->password);
     free(job->user);
     free(job->interface);
-    pthread_cond_destroy(&job->changed);
+    if (job->done_fd >= 0)
+        close(job->done_fd);
     pthread_mutex_destroy(&job->lock);
     free(job);
 }
@@ -337,6 +341,8 @@ static int prepare(struct kt_onvif_job *job, const struct kt_onvif_ask *ask, str
     job->multicast = ask->multicast;
     job->allow = ask->allow;
     job->listen_ms = ask->listen_ms ? ask->listen_ms : LISTEN_MS;
+    if (job->done_fd < 0)
+        return kt_error_set(err, -errno, "no more files can be opened");
     if (copy(&job->user, ask->user) < 0 || copy(&job->password, ask->password) < 0)
         return kt_error_set(err, -ENOMEM, "out of memory");
     if (ask->range && ask->range[0]) {
@@ -362,7 +368,7 @@ int kt_onvif_start(kt_onvif_job **out, const struct kt_onvif_ask *ask, struct kt
     if (!job)
         return kt_error_set(err, -ENOMEM, "out of memory");
     pthread_mutex_init(&job->lock, NULL);
-    (void)kt_cond_init(&job->changed);
+    job->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int ret = prepare(job, ask, err);
     if (ret == 0)
         ret = -pthread_create(&job->thread, NULL, run, job);
@@ -395,15 +401,18 @@ int kt_onvif_poll(kt_onvif_job *job, struct kt_onvif_camera **out, size_t *n, bo
     return 0;
 }
 
-int kt_onvif_wait(kt_onvif_job *job, int64_t timeout_us)
+int kt_onvif_wait(kt_onvif_job *job, int64_t timeout_us, int stop_fd)
 {
-    const struct timespec deadline = kt_clock_deadline(timeout_us);
-    int ret = 0;
-    pthread_mutex_lock(&job->lock);
-    while (!job->done && ret == 0)
-        ret = -pthread_cond_timedwait(&job->changed, &job->lock, &deadline);
-    pthread_mutex_unlock(&job->lock);
-    return ret;
+    const int64_t until_us = kt_clock_mono_us() + timeout_us;
+    struct pollfd fds[] = { { .fd = job->done_fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
+    for (int64_t us = timeout_us; us > 0; us = until_us - kt_clock_mono_us()) {
+        (void)poll(fds, 2, (int)(us / 1000 + 1));
+        if (fds[0].revents)
+            return 0;
+        if (fds[1].revents)
+            return -ECANCELED;
+    }
+    return -ETIMEDOUT;
 }
 
 void kt_onvif_stop(kt_onvif_job **pjob)

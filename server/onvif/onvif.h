@@ -81,8 +81,9 @@ kt_must_check int kt_onvif_start(kt_onvif_job **out, const struct kt_onvif_ask *
 kt_must_check int kt_onvif_poll(kt_onvif_job *job, struct kt_onvif_camera **out, size_t *n,
                                 bool *done);
 
-/* Wait until it is done, at most TIMEOUT_US. 0 or -ETIMEDOUT. */
-kt_must_check int kt_onvif_wait(kt_onvif_job *job, int64_t timeout_us);
+/* Wait until it is done, at most TIMEOUT_US, or until STOP_FD (-1: never) can be read. 0,
+ * -ETIMEDOUT or -ECANCELED. */
+kt_must_check int kt_onvif_wait(kt_onvif_job *job, int64_t timeout_us, int stop_fd);
 
 /* Interrupt, join, free. */
 void kt_onvif_stop(kt_onvif_job **job);

@@ -12,7 +12,7 @@ if not SHIM.exists() or SLOW > 1:
     raise SystemExit(77)
 HOUR = 3600
 RUN = 8                # seconds between two steps; key frames come every 2
-STEPS = [float(s) for s in os.environ.get("KT_CLOCK_STEPS", "12 -12 3 -3 60 -40").split()]   # seconds, less than 70 s in all
+STEPS = [float(s) for s in os.environ.get("KT_CLOCK_STEPS", "12 -12 3 -3 60 -40").split()]   # seconds, never back to before the first
 cameras = Cameras(2)
 
 

@@ -42,6 +42,8 @@ entries = camera_list(cameras, analysis="off")
 names = [f"kamera-{n}.example" for n in range(3)]
 entries += [{"id": f"named{n}", "main": f"rtsp://{name}/main", "sub": f"rtsp://{name}/sub", "analysis": "off",
              "snapshot": f"http://foto-{name}/still.jpg"} for n, name in enumerate(names)]
+entries += [{"id": "library", "main": "rtsp://kamera-libav.example/main", "transport": "libav", "analysis": "off"},
+            {"id": "known", "main": cameras.url(0, "main").replace("127.0.0.1", "localhost"), "transport": "libav", "analysis": "off"}]
 server = Server(entries, prefix=PREFIX).start()
 
 
@@ -50,16 +52,40 @@ def healthy():
     server.wait_recording(["cam01"], 10)
     wait_for("it asks for the cameras and for their stills", 10,
              lambda: hole.names >= {*names, *(f"foto-{name}" for name in names)})
-    wait_for("the state says why", 25, lambda: "name server" in server.cameras()["named0"]["why"])
+    server.wait_recording(["known"], 15)
+    for name in ("named0", "library"):
+        wait_for("the state says why", 30, lambda name=name: "name server" in server.cameras()[name]["why"])
     server.wait_recording(["cam01"], 2)
 
 
-@test("the recorder ends within 2 s while names are being looked up")
+@test("the recorder ends within 2 s while names are being looked up: cameras' and those that people type")
 def ends():
-    time.sleep(1)               # the next attempts are under way
+    typed = [("/cameras/test", {"url": "rtsp://coba.example/main"}), ("/cameras/test", {"url": "http://coba-foto.example/still.jpg"}),
+             ("/cameras", {"id": "baru", "name": "Baru", "main": "rtsp://baru.example/main"})]
+
+    def ask(path, body):
+        try:
+            server.request("POST", path, body)
+        except OSError:             # it ended meanwhile
+            pass
+
+    asking = [threading.Thread(target=ask, args=each, daemon=True) for each in typed]
+    for thread in asking:
+        thread.start()
+    wait_for("it asks for what was typed", 10, lambda: hole.names >= {"coba.example", "coba-foto.example", "baru.example"})
+    hole.names.discard("kamera-libav.example")
+    wait_for("the library's camera is tried again", 70, lambda: "kamera-libav.example" in hole.names)
+    for path, body in typed:
+        thread = threading.Thread(target=ask, args=(path, body), daemon=True)
+        thread.start()
+        asking.append(thread)
+    hole.names.discard("coba.example")
+    wait_for("it asks again", 20, lambda: "coba.example" in hole.names)
     seconds = server.stop(60)
     note(f"{seconds:.2f} s; asked for {len(hole.names)} names")
     assert seconds < 2 * SLOW, f"{seconds:.2f} s"
+    for thread in asking:
+        thread.join(10)
 
 
 run()

@@ -129,7 +129,7 @@ static const struct {
 START_TEST(what_is_typed_is_understood_as_the_resolver_does)
 {
     struct kt_error err = { "" };
-    const int ret = kt_net_check_url(KT_NET_GUARDED, "rtsp,rtsps", urls[_i].url, &err);
+    const int ret = kt_net_check_url(KT_NET_GUARDED, "rtsp,rtsps", urls[_i].url, -1, &err);
     ck_assert_msg(ret == urls[_i].ret, "%s: %d, %s", urls[_i].url, ret, err.text);
     ck_assert(ret == 0 || err.text[0]);
     ck_assert_ptr_null(strstr(err.text, "p%40ss"));
@@ -138,7 +138,7 @@ END_TEST
 
 START_TEST(the_operator_may_reach_everything)
 {
-    ck_assert_int_eq(kt_net_check_url(KT_NET_ALLOW_ALL, "http,https", "http://127.0.0.1:1/", NULL), 0);
+    ck_assert_int_eq(kt_net_check_url(KT_NET_ALLOW_ALL, "http,https", "http://127.0.0.1:1/", -1, NULL), 0);
 }
 END_TEST
 

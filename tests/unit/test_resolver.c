@@ -185,6 +185,22 @@ START_TEST(the_end_waits_for_no_name_server)
 }
 END_TEST
 
+START_TEST(who_waits_for_a_name_can_be_called_off)
+{
+    struct kt_address found[KT_RESOLVER_ADDRESSES];
+    const int cancel_fd = eventfd(0, EFD_CLOEXEC);
+    ck_assert_int_eq(kt_resolver_look_up("192.0.2.9", "554", -1, found), 1);
+    ck_assert_int_eq(kt_resolver_look_up("gerbang.example", "554", cancel_fd, found), 1);
+    ck_assert_int_eq(kt_resolver_look_up("unknown", "554", cancel_fd, found), -EHOSTUNREACH);
+    ck_assert_int_eq(eventfd_write(cancel_fd, 1), 0);
+    ck_assert_int_eq(kt_resolver_look_up("hangs", "554", cancel_fd, found), -ECANCELED);
+    pthread_mutex_lock(&dns.lock);
+    ck_assert(!dns.open);
+    pthread_mutex_unlock(&dns.lock);
+    close(cancel_fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resolver");
@@ -196,6 +212,7 @@ int main(void)
     tcase_add_test(tc, a_name_that_hangs_takes_one_thread_however_often_it_is_asked);
     tcase_add_test(tc, more_names_than_threads_are_found_in_turn);
     tcase_add_test(tc, the_end_waits_for_no_name_server);
+    tcase_add_test(tc, who_waits_for_a_name_can_be_called_off);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }
