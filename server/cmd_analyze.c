@@ -41,7 +41,7 @@ static void usage(FILE *to)
     fputs("usage: kentongan analyze VIDEO [--rules FILE] [--masks DIR] [--overlay OUT.mp4] [--cold] [--fast]\n\n"
           "Runs the motion detection of `serve` over a file and prints a JSON object a line:\n"
           "one for each frame, and one for each event as it closes.\n"
-          "VIDEO is anything FFmpeg reads, pictures too (in%06d.jpg).\n\n"
+          "VIDEO is anything FFmpeg reads, numbered pictures too (in%06d.jpg); - is standard input.\n\n"
           "  --rules FILE  zones, lines and limits as JSON, see docs/motion.md\n"
           "  --masks DIR   write the foreground of each frame as DIR/000001.pgm, …\n"
           "  --overlay OUT.mp4  write the video with what was seen drawn over it\n"
@@ -70,9 +70,14 @@ static int read_text(const char *path, char **out)
     return 0;
 }
 
+/* "-" is standard input. Numbered pictures may begin with any number. */
 static int open_video(struct analysis *a)
 {
-    int ret = avformat_open_input(&a->input, a->video, NULL, NULL);
+    AVDictionary *options = NULL;
+    int ret = av_dict_set(&options, "start_number_range", "100000", 0);
+    if (ret >= 0)
+        ret = avformat_open_input(&a->input, strcmp(a->video, "-") == 0 ? "pipe:0" : a->video, NULL, &options);
+    av_dict_free(&options);     /* other formats leave it */
     if (ret < 0)
         return ret;
     ret = avformat_find_stream_info(a->input, NULL);
