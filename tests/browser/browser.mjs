@@ -620,7 +620,7 @@ test('a camera that falls silent is never shown as live', async () => {
   cameras.freeze(true);
   try {
     await until('every tile shows its age', 8, async () =>
-      (await page.locator('.tile').filter({ hasText: /\d+ d lalu|tidak tersambung|TIDAK MEREKAM/i }).count()) === 8);
+      (await page.locator('.tile').filter({ hasText: /\d+ dtk lalu|tidak tersambung|TIDAK MEREKAM/i }).count()) === 8);
     await until('NOT RECORDING in words', 30, async () => (await page.locator('.notice:has-text("TIDAK MEREKAM")').count()) === 1);
   } finally {
     cameras.freeze(false);

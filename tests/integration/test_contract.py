@@ -268,6 +268,12 @@ def evidence():
     ask("POST", "/users", {"username": "aiptu-budi", "password": "ronda-malam-jumat", "role": "police"}, 201)
     ask("POST", f"/incidents/{number}/sharing", {"username": "aiptu-budi"}, 200)
     ask("POST", f"/incidents/{number}/sharing", {"username": "tiada"}, None)
+    ours = server.cookie
+    server.login("aiptu-budi", "ronda-malam-jumat")
+    assert ask("GET", f"/incidents/{number}", None, 200).json()["names"] == {"cam01": "cam01"}
+    ask("GET", "/incidents", None, 200)
+    assert ask("GET", "/cameras", None, 200).json()["items"] == ask("GET", "/system", None, 200).json()["cameras"] == []
+    server.cookie = ours
     hold = ask("POST", f"/incidents/{number}/holds", {}, 202).json()["items"][0]["id"]
     wait_for("it is held", 30, lambda: ask("GET", "/holds", None, 200).json()["items"][0]["state"] == "done")
     export = ask("POST", "/exports", {"incident": number, "officer": "Aiptu Budi"}, 202).json()["id"]

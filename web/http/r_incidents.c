@@ -15,16 +15,34 @@
 
 /* ------------------------------ as JSON ------------------------------ */
 
-static json_t *incident_json(const struct kt_incident *in)
+/* What people call the cameras: whom an incident is shared with cannot ask for them. */
+static json_t *names_of(struct web_request *r, const json_t *cameras)
+{
+    struct kt_camera_state *list = NULL;
+    size_t n = 0;
+    json_t *names = json_object();
+    if (web_cameras(r->web, &list, &n) < 0)
+        return names;
+    for (size_t i = 0; i < n; i++)
+        if (web_list_has(cameras, list[i].config.id))
+            (void)json_object_set_new(names, list[i].config.id, web_json_text(list[i].config.name));
+    free(list);
+    return names;
+}
+
+static json_t *incident_json(struct web_request *r, const struct kt_incident *in)
 {
     json_t *cameras = in->cameras ? json_loads(in->cameras, 0, NULL) : NULL;
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "id",
+    json_t *root = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "id",
                      (json_int_t)in->id, "title", web_json_text(in->title), "from",
                      web_json_time(in->from_us), "to", web_json_time(in->to_us), "cameras",
                      cameras ? cameras : json_array(), "notes",
                      web_json_text(in->notes ? in->notes : ""), "closed", in->closed, "created_by",
                      web_json_text(in->created_by), "created", web_json_time(in->created_us),
                      "changed", web_json_time(in->changed_us));
+    if (r->user->role == KT_ROLE_POLICE)
+        (void)json_object_set_new(root, "names", names_of(r, json_object_get(root, "cameras")));
+    return root;
 }
 
 static json_t *hold_json(const struct kt_hold *h)
@@ -87,7 +105,7 @@ static enum MHD_Result reply_incident(struct web_request *r, int64_t id, unsigne
     const int ret = kt_catalog_incident_get(r->web->params.catalog, id, &in);
     if (ret < 0)
         return web_problem_errno(r, ret);
-    json_t *root = incident_json(in);
+    json_t *root = incident_json(r, in);
     kt_incident_list_free(&in, 1);
     (void)json_object_set_new(root, "events", events_of(r, id));
     if (r->user->role != KT_ROLE_POLICE) {
@@ -129,7 +147,7 @@ enum MHD_Result web_list_incidents(struct web_request *r)
     json_t *items = json_array();
     for (size_t i = 0; i < n; i++)
         if (web_may_see_incident(r, &list[i]))
-            (void)json_array_append_new(items, incident_json(&list[i]));
+            (void)json_array_append_new(items, incident_json(r, &list[i]));
     kt_incident_list_free(&list, n);
     return web_reply_json(r, 200, json_pack("{s:o, s:n}", "items", items, "next"));
 }

@@ -196,6 +196,13 @@ test('each reason that the RTSP client can give is said in Indonesian', () => {
   assert.deepEqual(forgotten, []);
 });
 
+test('what the recorder says of its disks is said in Indonesian', () => {
+  for (const why of ['ring video: there is no ring in /srv/video', 'ring video: this is another ring\'s disk (aa, expected bb)', 'ring video: /srv/video/ring.meta: Read-only file system',
+    'the disk does not take data: Input/output error', 'ring video: the disk of /srv/video has no room for 4096 MiB', 'ring video: another process records into /srv/video',
+    'ring video: /srv/video/ring.meta is damaged or no ring; restore it', 'ring video: /srv/video: No such file or directory'])
+    assert.ok(!/\bthe\b|\bring /.test(whyText(why)), `${why} -> ${whyText(why)}`);
+});
+
 test('what the recorder says of a camera is said in Indonesian, with what to do', () => {
   for (const why of ['the camera redirects to another address: refused; set that address if you trust it', 'nothing answers at this address: connection refused',
     'the camera refuses the user name or password', 'the camera sends no key frame', 'video codec vp8 cannot be recorded: set the camera to H.264',

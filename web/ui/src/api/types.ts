@@ -1396,6 +1396,10 @@ export interface components {
             /** Format: date-time */
             to: string;
             cameras: string[];
+            /** @description of the cameras, by id (police, who cannot ask for the cameras) */
+            names?: {
+                [key: string]: string;
+            };
             notes: string;
             closed: boolean;
             created_by: string;
@@ -1412,6 +1416,10 @@ export interface components {
             /** Format: date-time */
             to: string;
             cameras: string[];
+            /** @description of the cameras, by id (police, who cannot ask for the cameras) */
+            names?: {
+                [key: string]: string;
+            };
             notes: string;
             closed: boolean;
             created_by: string;

@@ -95,7 +95,7 @@ export function bitrate(bps: number): string {
   return bps >= 1e6 ? `${number(bps / 1e6, 1)} Mbit/s` : `${number(bps / 1000)} kbit/s`;
 }
 
-/** "3 mnt 5 d" / "3 min 5 s". */
+/** "3 mnt 5 dtk" / "3 min 5 s". */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 60) return `${s} ${t('unit.s')}`;

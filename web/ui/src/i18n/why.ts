@@ -1,7 +1,12 @@
-/* why.ts - what the recorder says about a camera (in English), in the person's language, with what to do. */
+/* why.ts - what the recorder says about a camera or a ring (in English), in the person's language, with what to do. */
 import { t, tCode, type Key } from './index';
 
 const WORDS: readonly (readonly [RegExp, Key])[] = [
+  [/another ring|there is no ring in|ring .*No such file|holds footage, but/, 'why.otherDisk'],
+  [/ring .*has no room/, 'why.noRoom'],
+  [/ring .*(Read-only|Permission denied)|does not take data: .*(Read-only|Permission denied)/, 'why.readOnly'],
+  [/ring .*another process/, 'why.twice'],
+  [/does not take data|ring .*Input\/output error|ring .*(damaged|cannot be rebuilt)/, 'why.badDisk'],
   [/redirect/, 'why.redirect'],
   [/asks for a user name and password/, 'why.needPassword'],
   [/refuses (the|this) user name/, 'why.password'],

@@ -7,7 +7,7 @@ import { adviceText, whyText } from '../i18n/why';
 import { Dialog, Empty, errorText, Field, Loading, toast, toastError } from '../parts/basics';
 import { Icon } from '../parts/icons';
 import { go } from '../router';
-import { cameraById, cameras, refreshCameras } from '../state/cameras';
+import { cameraById, cameras, codecName, refreshCameras } from '../state/cameras';
 import { atLeast } from '../state/session';
 import { serverNow } from '../time/server-clock';
 import { backFrom, slug } from './camera-id';
@@ -22,7 +22,7 @@ export function StateBadge({ camera }: { camera: Camera }) {
 
 function Row({ camera: c }: { camera: Camera }) {
   const last = c.last_frame ? serverNow() - ms(c.last_frame) : null;
-  const facts = [c.codec?.toUpperCase().replace(/^H?(264|265)$/, 'H.$1'), c.width ? `${c.width}×${c.height}` : '',
+  const facts = [codecName(c.codec), c.width ? `${c.width}×${c.height}` : '',
     c.fps ? `${number(c.fps, 1)} fps` : '', c.bitrate ? bitrate(c.bitrate) : ''].filter(Boolean).join(' · ');
   return (
     <tr>
@@ -200,7 +200,7 @@ function clockText(seconds: number): string {
 
 function Facts({ camera: c }: { camera: Camera }) {
   const rows: [string, string][] = [
-    [t('cameras.codec'), c.codec ? `${c.codec.toUpperCase()} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
+    [t('cameras.codec'), c.codec ? `${codecName(c.codec)} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
     ['fps', c.fps ? number(c.fps, 1) + (c.fps_nominal ? ` (${t('cameras.says', { n: number(c.fps_nominal, 1) })})` : '') : '–'],
     [t('cameras.bitrate'), c.bitrate ? bitrate(c.bitrate) : '–'],
     [t('cameras.gop'), c.gop_seconds ? `${number(c.gop_seconds, 1)} ${t('unit.s')}` : '–'],

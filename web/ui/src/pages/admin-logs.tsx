@@ -48,7 +48,7 @@ export function LogPanel() {
       </div>
       {shown.length === 0 ? <Empty icon="log" title={t('logs.none')} /> : (
         <div class="panel table-wrap" tabIndex={0} role="region" aria-label={t('admin.logs')}>
-          <table class="list num"><tbody>
+          <table class="list num lines"><tbody>
             {shown.slice(0, 500).map((l, i) => (
               <tr key={i}><td class="nowrap dim">{zone.value.relative(ms(l.time), serverNow())}</td>
                 <td><span class={`badge ${l.level === 'error' ? 'bad' : l.level === 'warning' ? 'warn' : 'plain'}`}>{t(`level.${l.level as 'error'}`)}</span></td>

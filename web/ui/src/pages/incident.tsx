@@ -15,7 +15,7 @@ import { heldCameras, type HoldSummary, isBusy, isCopy, nextStep, summariseHolds
 import { IncidentEvents } from './incident-events';
 import { IncidentForm } from './incident-form';
 import { IncidentSharing } from './incident-sharing';
-import { HoldBadge } from './incidents';
+import { camerasOf, CaseTabs, HoldBadge } from './incidents';
 import { PackageRow } from './package-list';
 import { PackageForm } from './package-form';
 
@@ -110,7 +110,7 @@ function Facts({ incident: i, onEdit }: { incident: IncidentDetail; onEdit: () =
       <dl class="kv num">
         <dt>{t('incident.from')}</dt><dd>{zone.value.full(ms(i.from))}</dd>
         <dt>{t('incident.to')}</dt><dd>{zone.value.full(ms(i.to))} <span class="dim">({duration(ms(i.to) - ms(i.from))})</span></dd>
-        <dt>{t('incident.cameras')}</dt><dd>{i.cameras.map(cameraName).join(', ')}</dd>
+        <dt>{t('incident.cameras')}</dt><dd>{camerasOf(i)}</dd>
         <dt>{t('incident.madeBy')}</dt><dd>{i.created_by}, {zone.value.full(ms(i.created))}</dd>
       </dl>
       {i.notes && <p class="notes">{i.notes}</p>}
@@ -173,7 +173,7 @@ export function IncidentDetailPage({ id }: { id: number }) {
   const { value, error, reload } = useLoad(String(id), ask(id), active);
   const editing = useSignal(false);
   const answer = value.value;
-  if (!answer) return error.value ? <Failed error={error.value} retry={reload} /> : <Loading />;
+  if (!answer) return error.value ? <div class="content"><CaseTabs here="incidents" /><Failed error={error.value} retry={reload} /></div> : <Loading />;
   const { incident: i } = answer;
   const packages = answer.packages.filter((p) => !isCopy(p));
   if (editing.value) return <IncidentForm incident={i} onCancel={() => { editing.value = false; }} onDone={() => { editing.value = false; reload(); }} />;

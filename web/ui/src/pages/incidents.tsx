@@ -21,6 +21,9 @@ export function HoldBadge({ summary, holds }: { summary: HoldSummary; holds?: Ho
   return <span class={`badge num ${LOOKS[summary]}`}>{summary === 'done' && <i class="dot" />}{tCode('held', summary)}{share !== null && ` ${number(share * 100)} %`}</span>;
 }
 
+/** Its cameras by name; the police get the names with it. */
+export const camerasOf = (i: Incident): string => i.cameras.map((id) => i.names?.[id] ?? cameraName(id)).join(', ');
+
 export function CaseTabs({ here }: { here: 'incidents' | 'packages' }) {
   return (
     <nav class="tabs" aria-label={t('incidents.title')}>
@@ -50,7 +53,7 @@ function Row({ incident: i, holds }: { incident: Incident; holds: Hold[] | null 
       <span class="case-head"><strong>{i.title}</strong>
         {i.closed ? <span class="badge plain">{t('incident.closed')}</span> : holds && <HoldBadge summary={summariseHolds(i, mine)} holds={mine} />}</span>
       <span class="num">{zone.value.full(ms(i.from))} · {duration(ms(i.to) - ms(i.from))}</span>
-      <span class="dim ellipsis">{i.cameras.map(cameraName).join(', ')}</span>
+      <span class="dim ellipsis">{camerasOf(i)}</span>
     </a>
   );
 }

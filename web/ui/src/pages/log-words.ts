@@ -1,5 +1,5 @@
 /* log-words.ts - lines of the log, which the recorder writes in English, as people say it. */
-import { type Key, t, tCode } from '../i18n';
+import { type Key, number, t, tCode } from '../i18n';
 import { whyText } from '../i18n/why';
 
 const LINES: readonly (readonly [RegExp, Key])[] = [
@@ -29,7 +29,7 @@ const STATE = /^(\S+)\/(?:main|sub): ([a-z-]+): (.+)$/;
 export function logText(text: string, cameraName: (id: string) => string): string | null {
   for (const [pattern, key] of LINES) {
     const m = pattern.exec(text);
-    if (m) return t(key, { what: cameraName(m[1] ?? ''), more: whyText(m[2] ?? '') });
+    if (m) return t(key, { what: cameraName(m[1] ?? ''), more: /^[\d.]+$/.test(m[2] ?? '') ? number(Number(m[2]), 1) : whyText(m[2] ?? '') });
   }
   const state = STATE.exec(text);
   if (!state) return null;

@@ -48,7 +48,8 @@ function RingLine({ ring: r }: { ring: Ring }) {
       <div class="row"><Icon name="disk" /><span class="grow"><strong>{t('storage.ring', { name: r.name })}</strong>
         <br /><span class="dim num">{bytes(r.size)}{r.days ? ` · ${t('setup.days', { days: duration(r.days * DAY) })}` : ''}</span></span>
         <span class={`badge ${ok ? 'ok' : 'bad'}`}>{ok ? t('storage.ok') : t('tile.notRecording')}</span></div>
-      {r.why && <p class="form-error" style="margin:6px 0 0">{r.why}</p>}
+      {r.too_small && <p class="notice warn rounded" style="margin:6px 0 0">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
+      {r.why && <p class="form-error" style="margin:6px 0 0">{whyText(r.why)}</p>}
     </li>
   );
 }

@@ -8,7 +8,7 @@ import { fallback, LivePicture } from '../parts/live-tile';
 import { NO_ZOOM, panBy, zoomAt, type Zoom } from '../parts/zoom-pan';
 import { pageVisible } from '../parts/visible';
 import { go, href } from '../router';
-import { cameras } from '../state/cameras';
+import { cameras, codecName } from '../state/cameras';
 import { setting } from '../state/session';
 import type { StreamKind } from '../live/protocol';
 import { serverNow } from '../time/server-clock';
@@ -106,7 +106,7 @@ function Facts({ camera, stream }: { camera: Camera; stream: StreamKind }) {
   const parts = [
     stream === 'still' ? t('tile.stills') : stream === 'sub' ? t('solo.sub') : '',
     camera.width ? `${camera.width}×${camera.height}` : '',
-    camera.codec ? camera.codec.toUpperCase().replace(/^H?(264|265)$/, 'H.$1') : '',
+    codecName(camera.codec),
     camera.fps ? `${number(camera.fps, 1)} fps` : '',
     camera.bitrate ? bitrate(camera.bitrate) : '',
   ];

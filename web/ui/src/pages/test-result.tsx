@@ -2,10 +2,11 @@
 import type { Probe } from '../api/client';
 import { bitrate, number, t } from '../i18n';
 import { whyText } from '../i18n/why';
+import { codecName } from '../state/cameras';
 
 export function TestResult({ probe }: { probe: Probe }) {
   if (!probe.ok) return <p class="form-error">{t('test.failed')}: {whyText(probe.why)}</p>;
-  const facts = [probe.codec?.toUpperCase(), probe.width ? `${probe.width}×${probe.height}` : '', probe.fps ? `${number(probe.fps, 1)} fps` : '',
+  const facts = [codecName(probe.codec), probe.width ? `${probe.width}×${probe.height}` : '', probe.fps ? `${number(probe.fps, 1)} fps` : '',
     probe.bitrate ? bitrate(probe.bitrate) : '', probe.audio ? `♪ ${probe.audio.toUpperCase()}` : '',
     probe.gop_seconds ? t('test.gop', { s: number(probe.gop_seconds, 1) }) : ''];
   return (

@@ -47,7 +47,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
     <div class="empty" role="alert">
       <Icon name={error instanceof ApiError && error.status === 0 ? 'offline' : 'warning'} />
       <h2>{errorText(error)}</h2>
-      {retry && <button class="btn" onClick={retry}>{t('action.retry')}</button>}
+      {retry && !(error instanceof ApiError && error.status === 404) && <button class="btn" onClick={retry}>{t('action.retry')}</button>}
     </div>
   );
 }

@@ -17,6 +17,7 @@ export function motionBoxes(id: string): Signal<number[][]> {
 export const eventTick = signal(0);
 
 export const cameraName = (id: string): string => cameraById.value.get(id)?.name ?? id;
+export const codecName = (codec = ''): string => codec.toUpperCase().replace(/^H?(264|265)$/, 'H.$1');
 
 const REFRESH = 10_000;
 const CALM = 4000; // a camera that moved a moment ago still counts as moving
