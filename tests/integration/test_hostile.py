@@ -45,7 +45,23 @@ class Canary(threading.Thread):
             self.visits += 1
 
 
+class Stalls(threading.Thread):
+    """How late this machine runs what is due, at worst: so late may any frame have been sent or read."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.worst = 0.0
+        self.start()
+
+    def run(self):
+        while True:
+            due = time.monotonic() + 0.02
+            time.sleep(0.02)
+            self.worst = max(self.worst, time.monotonic() - due)
+
+
 canary = Canary()
+stalls = Stalls()
 hostile.make_media(DEMO / "hostile")
 folder = new_folder("hostile")
 evil = start([sys.executable, ROOT / "tests" / "camera" / "hostile.py", "--journal", folder / "journal", "--canary",
@@ -59,7 +75,8 @@ for name, kind in MODES.items():
                     **({"sub": f"rtsp://{PASSWORD}127.0.0.1:{evil_port}/{name}/sub"} if kind.sub_stream else {}),
                     "transport": getattr(kind, "transport_setting", "tcp"),
                     "analysis": "off" if SANITIZED else kind.analysis})
-server = Server(entries, ring="1 GiB", clips="16 MiB").start()
+# Ten megabytes a second; on a busy machine the last test asks after three minutes.
+server = Server(entries, ring="4 GiB", clips="16 MiB").start()
 
 Seen = collections.namedtuple("Seen", "at state recording why")
 history = collections.defaultdict(list)
@@ -79,6 +96,11 @@ def watch():
 def journal(name):
     lines = [json.loads(line) for line in (folder / "journal").read_text().splitlines()]
     return [line for line in lines if line["mode"] == name]
+
+
+def visits_of(name):
+    """While it was watched: the tests that come before this one take their time."""
+    return len([j for j in journal(name) if j.get("asked", server.started + WATCH) < server.started + WATCH])
 
 
 def spans(name, begin, end):
@@ -147,8 +169,8 @@ def check_time(name, kind, begin, fps):
     for segment in segments[1:]:
         shift = (parse_time(segment["start"]) - plays[-1]) % gop
         errors.append(min(shift, gop - shift))
-    # What the sender itself was late with at the start, nobody can tell from a slow line.
-    allowed = 0.25 * SLOW * SLOW + (late[-1] if late else 0)
+    # What the sender itself was late with at the start, or the machine, nobody can tell from a slow line.
+    allowed = 0.25 * SLOW * SLOW + (late[-1] if late else 0) + STALLED
     assert max(errors, default=0) <= allowed, \
         f"a segment is {max(errors):.3f} s from where its frame was sent, {allowed:.3f} are allowed"
 
@@ -164,7 +186,7 @@ def check_restarts(name, kind):
     share = recorded_seconds(line, begin, end) / (end - begin)
     assert share > kind.share / SLOW, f"only {share:.0%} recorded: {history[name][-1]}"
     assert {g["reason"] for g in line["gaps"]} <= {"camera-silent", *kind.gaps}, line["gaps"]
-    visits = len([j for j in journal(name) if "asked" in j])
+    visits = visits_of(name)
     assert visits < WATCH, f"{visits} visits in {WATCH} s: no back-off"
     clip = server.clip(name, parse_time(line["spans"][-1]["from"]), parse_time(line["spans"][-1]["from"]) + 2)
     if not kind.damaged:
@@ -222,7 +244,7 @@ def check_refused(name, kind):
     assert all(s.state in ("offline", "connecting", "silent") for s in late), {s.state for s in late}
     check_reason(kind, late)
     assert "malam" not in "".join(s.why for s in late)
-    visits = len([j for j in journal(name) if "asked" in j])
+    visits = visits_of(name)
     assert visits < WATCH / 2, f"{visits} visits in {WATCH} s: no back-off"
 
 
@@ -241,6 +263,8 @@ def not_sanitized(function):
 
 
 watch()
+STALLED = stalls.worst
+note(f"the machine ran what was due {STALLED:.3f} s late at worst")
 
 
 @test("the daemon lives through it")
@@ -282,7 +306,7 @@ def flat():
 @test("nobody followed a redirect to another host")
 def no_redirect():
     assert canary.visits == 0, f"{canary.visits} connections"
-    assert len([j for j in journal("redirect-loop") if "asked" in j]) < 40
+    assert visits_of("redirect-loop") < 40
 
 
 @test("no password in the log or in any answer")
