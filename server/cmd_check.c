@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -41,7 +42,9 @@ static void print_probe(const struct kt_probe *p, int seconds)
         printf("key frames further apart than the probe");
     printf(", audio %s, first picture after %.1f s", p->audio[0] ? p->audio : "none",
            (double)p->first_frame_us / 1e6);
-    if (p->has_clock)
+    if (p->has_clock && llabs(p->clock_offset_us) < KT_SECOND_US / 20)
+        printf(", its clock is right");
+    else if (p->has_clock)
         printf(", its clock is %+.1f s off", (double)p->clock_offset_us / 1e6);
     printf("\n");
     const struct kt_advice_facts facts = {

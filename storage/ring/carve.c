@@ -370,7 +370,8 @@ int kt_ring_carve(const char *from, const char *to, struct kt_carve *carve, stru
             ret = ret < 0 ? ret : closed;
         }
         if (ret < 0 && ret != -ENOENT)
-            kt_error_set(err, ret, "%s: %s", to, kt_strerror(ret));
+            kt_error_set(err, ret, "%s: %s", to, ret == -EEXIST ? "a file of this name is there already; give an "
+                         "empty directory" : kt_strerror(ret));
     }
     forget_inits(&k);
     free(k.inits);
