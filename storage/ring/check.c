@@ -7,6 +7,8 @@
 #include "storage/ring/key.h"
 #include "storage/ring/toc.h"
 
+#define FLIPPED_MOST 32                 /* bits */
+
 static void report(struct kt_slab_check *c, uint64_t seq, uint64_t offset, const char *what)
 {
     if (c->bad)
@@ -110,7 +112,8 @@ static int check_items(struct kt_slab_check *c)
             check_begin(c, item);
         if (item->state != KT_SCAN_HOLE && item->h.type == KT_TYPE_HEAD)
             check_head(c, item);
-        const int ret = check_padding(c, item, end);
+        /* Behind the newest record of all may be what is left of a torn one. */
+        const int ret = i + 1 < s->n || s->bounded ? check_padding(c, item, end) : 0;
         if (ret < 0)
             return ret;
     }
@@ -138,45 +141,116 @@ static bool has_holes(const struct kt_scan *s)
     return s->n == 0;
 }
 
-/* The footer must be, byte for byte, what its records give. */
-static int check_footer(struct kt_slab_check *c)
+static bool all_zeros(const uint8_t *p, size_t n)
 {
-    struct kt_scan *s = &c->scan;
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != 0)
+            return false;
+    return true;
+}
+
+/* A seal that was cut short lacks whole sectors, hashes among them: half of the bits of each differ. */
+static bool few_bits_differ(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < n && bits <= FLIPPED_MOST; i++)
+        bits += (unsigned)__builtin_popcount(a[i] ^ b[i]);
+    return bits > 0 && bits <= FLIPPED_MOST;
+}
+
+/* What footer and trailer must be, as its records say, and what they are. */
+struct footers {
+    uint8_t *want, *got;
+    size_t size;
+};
+
+static void free_footers(struct footers *f)
+{
+    free(f->want);
+    free(f->got);
+}
+
+static int read_footers(const struct kt_scan *s, struct footers *f)
+{
+    kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
+    const int ret = toc_of_scan(s, &toc);
+    if (ret < 0)
+        return ret;
+    const struct kt_header *first = &s->items[0].h, *last = &s->items[s->n - 1].h;
+    struct kt_trailer t = { .slab_seq = first->slab_seq, .first_seq = first->seq, .last_seq = last->seq,
+                            .commit = last->commit, .data_end = s->end };
+    memcpy(t.uuid, first->uuid, KT_UUID_SIZE);
+    memcpy(t.first_prev, first->prev, KT_HASH_SIZE);
+    memcpy(t.head, last->hash, KT_HASH_SIZE);
+    f->size = (size_t)kt_toc_footer_space(toc);
+    if (f->size > s->slab_bytes)
+        return -EBADMSG;
+    f->want = malloc(f->size);
+    f->got = malloc(f->size);
+    if (!f->want || !f->got)
+        return -ENOMEM;
+    kt_toc_encode(toc, &t, s->slab_bytes, f->want);
+    return kt_io_read(s->io, s->fd, f->got, f->size, s->slab_bytes - f->size);
+}
+
+/* The last page of a slab, which may never have been sealed in this life. */
+enum seal { SEAL_NONE, SEAL_RIGHT, SEAL_DAMAGED };
+
+static int read_seal(const struct kt_scan *s, enum seal *seal)
+{
     uint8_t page[KT_PAGE];
-    struct kt_trailer t, again;
+    struct kt_trailer t;
     int ret = kt_io_read(s->io, s->fd, page, sizeof(page), s->slab_bytes - KT_PAGE);
     if (ret < 0)
         return ret;
     ret = kt_trailer_decode(&t, page, s->slab_bytes);
-    if (ret == -EINVAL || (ret == 0 && t.slab_seq < s->slab_seq))
-        return 0;                       /* not sealed, or the footer of an earlier life */
-    if (ret < 0 && !s->bounded)
-        return 0;                       /* the newest: power may have failed while it was sealed */
-    if (ret < 0) {
-        report(c, 0, s->slab_bytes - KT_PAGE, "the slab's trailer is damaged");
-        return 0;
-    }
-    /* Written with a commit that was torn or whose sync failed: it does not count. */
-    if (s->n > 0 && (t.last_seq != s->items[s->n - 1].h.seq ||
-                     memcmp(t.head, s->items[s->n - 1].h.hash, KT_HASH_SIZE) != 0))
-        return 0;
-    c->sealed = true;
-    if (has_holes(s))
-        return 0;
-    kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
-    ret = toc_of_scan(s, &toc);
     if (ret < 0)
-        return ret;
-    const uint64_t space = kt_toc_footer_space(toc);
-    kt_cleanup(kt_freep) uint8_t *want = malloc(space), *got = malloc(space);
-    if (!want || !got)
-        return -ENOMEM;
-    again = t;
-    kt_toc_encode(toc, &again, s->slab_bytes, want);
-    if (kt_io_read(s->io, s->fd, got, space, s->slab_bytes - space) < 0 ||
-        memcmp(want, got, space) != 0)
-        report(c, 0, t.footer_offset, "the slab's footer is not what its records say");
+        *seal = all_zeros(page, sizeof(page)) ? SEAL_NONE : SEAL_DAMAGED;
+    else if (t.slab_seq < s->slab_seq ||    /* of an earlier life */
+             (s->n > 0 && (t.last_seq != s->items[s->n - 1].h.seq ||
+                           memcmp(t.head, s->items[s->n - 1].h.hash, KT_HASH_SIZE) != 0)))
+        *seal = SEAL_NONE;              /* or written with a commit that was torn or whose sync failed */
+    else
+        *seal = SEAL_RIGHT;
     return 0;
+}
+
+int kt_check_newest_footer(const struct kt_scan *s, bool *flipped)
+{
+    kt_cleanup(free_footers) struct footers f = { .size = 0 };
+    enum seal seal;
+    *flipped = false;
+    int ret = read_seal(s, &seal);
+    if (ret < 0 || seal == SEAL_NONE || has_holes(s))
+        return ret;
+    ret = read_footers(s, &f);
+    *flipped = ret == 0 && few_bits_differ(f.want, f.got, f.size);
+    return ret == -EBADMSG ? 0 : ret;
+}
+
+/* In all slabs but the newest the footer must be, byte for byte, what its records give. */
+static int check_footer(struct kt_slab_check *c)
+{
+    struct kt_scan *s = &c->scan;
+    kt_cleanup(free_footers) struct footers f = { .size = 0 };
+    enum seal seal;
+    bool flipped;
+    int ret;
+    if (!s->bounded) {
+        ret = kt_check_newest_footer(s, &flipped);
+        if (ret == 0 && flipped)
+            report(c, 0, s->slab_bytes - KT_PAGE, "the slab's footer or trailer is damaged");
+        return ret;
+    }
+    ret = read_seal(s, &seal);
+    if (ret == 0 && seal == SEAL_DAMAGED)
+        report(c, 0, s->slab_bytes - KT_PAGE, "the slab's trailer is damaged");
+    if (ret < 0 || seal != SEAL_RIGHT || has_holes(s))
+        return ret;
+    ret = read_footers(s, &f);
+    if (ret == -EIO || ret == -EBADMSG || (ret == 0 && memcmp(f.want, f.got, f.size) != 0))
+        report(c, 0, s->slab_bytes - f.size, "the slab's footer is not what its records say");
+    return ret == -EIO || ret == -EBADMSG ? 0 : ret;
 }
 
 int kt_slab_check(struct kt_slab_check *c)

@@ -25,13 +25,19 @@ struct kt_slab_check {
     uint64_t signed_seq;            /* up to here the chain is signed */
     int64_t signed_us;
     struct kt_slab_begin begin;     /* when begin_ok */
-    bool begin_ok, sealed;
+    bool begin_ok;
     uint8_t fingerprint[KT_HASH_SIZE];  /* of the key in the slab */
 };
 
 /* 0 whatever is found; -ECANCELED, -ENOMEM or an I/O error. kt_scan_free() the
  * scan afterwards, which holds the records in any case. */
 kt_must_check int kt_slab_check(struct kt_slab_check *check);
+
+/*
+ * Has the newest slab a footer but for some flipped bits? SCAN holds its records. Of a seal that a power cut
+ * tore whole sectors are missing: that is no damage, and *FLIPPED is false.
+ */
+kt_must_check int kt_check_newest_footer(const struct kt_scan *scan, bool *flipped);
 
 /* ---- a whole ring ---- */
 

@@ -104,7 +104,9 @@ int kt_commit_add(struct kt_commit *c, struct kt_header *h, const struct kt_piec
 
 bool kt_commit_has_init(const struct kt_commit *c, const uint8_t hash[KT_HASH_SIZE])
 {
-    if (kt_toc_find_init(c->ring->w.toc, hash) >= 0)
+    const struct kt_toc *toc = c->ring->w.toc;
+    const int known = kt_toc_find_init(toc, hash);
+    if (known >= 0 && toc->inits[known].offset > 0)
         return true;
     for (size_t i = 0; i < c->n_records; i++)
         if (c->records[i].h.type == KT_TYPE_INIT &&

@@ -131,7 +131,7 @@ static int erase_locked(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t
     size_t n = 0;
     int ret = kt_ring_flush(ring, WAIT_US);
     if (ret == 0)
-        ret = kt_ring_query_exact(ring, stream, from_us, to_us, &recs, &n);
+        ret = kt_ring_query_bytes(ring, stream, from_us, to_us, false, &recs, &n);
     if (ret < 0 || n == 0)
         return ret;
     if (n > ring->max_record / KT_SEQ_RANGE_SIZE || n > INT32_MAX)
@@ -163,35 +163,11 @@ int kt_ring_erase(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us
 
 /* ---- after a power cut ---- */
 
-/* The records of an erasure, which no query shows any more. */
-static int find_erased(kt_ring *ring, uint32_t stream, const struct kt_erased *e,
-                       struct kt_record **out, size_t *n)
-{
-    struct kt_erased *kept = NULL;
-    pthread_rwlock_wrlock(&ring->ix->lock);
-    struct kt_index_stream *st = kt_index_stream_of(ring->ix, stream);
-    const size_t n_kept = st->n_erased;
-    kept = st->erased;
-    st->n_erased = 0;                   /* during open: no reader is there yet */
-    pthread_rwlock_unlock(&ring->ix->lock);
-    int ret = kt_ring_query_exact(ring, stream, e->from_us, e->to_us, out, n);
-    pthread_rwlock_wrlock(&ring->ix->lock);
-    st->erased = kept;
-    st->n_erased = n_kept;
-    size_t left = 0;
-    for (size_t i = 0; ret == 0 && i < *n; i++)
-        if (kt_index_is_erased(st, (*out)[i].seq))
-            (*out)[left++] = (*out)[i];
-    *n = left;
-    pthread_rwlock_unlock(&ring->ix->lock);
-    return ret;
-}
-
 static int finish(kt_ring *ring, uint32_t stream, const struct kt_erased *e)
 {
     kt_cleanup(kt_freep) struct kt_record *recs = NULL;
     size_t n = 0;
-    int ret = find_erased(ring, stream, e, &recs, &n);
+    int ret = kt_ring_query_bytes(ring, stream, e->from_us, e->to_us, true, &recs, &n);
     if (ret == 0 && n > 0)
         qsort(recs, n, sizeof(*recs), by_seq);
     if (ret == 0)

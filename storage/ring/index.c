@@ -179,6 +179,8 @@ struct kt_index_init *kt_index_find_init(const struct kt_index *ix,
 int kt_index_put_init(struct kt_index *ix, uint64_t slab_seq, const struct kt_initref *ref,
                       struct kt_init *init)
 {
+    if (ref->offset == 0)
+        return 0;                       /* that slab lost it */
     struct kt_index_init *in = kt_index_find_init(ix, ref->hash);
     if (!in) {
         if (kt_vec_room(&ix->inits, ix->n_inits, &ix->cap_inits) < 0)

@@ -124,6 +124,8 @@ int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **out)
 struct record_list {
     struct kt_record *a;
     size_t n, cap;
+    bool erased;                        /* take what was erased, instead of what was not */
+    bool unplayable;                    /* take records, too, whose init segment nobody knows */
 };
 
 /* The index, the erasures of a stream and one toc, for one stretch. */
@@ -193,21 +195,20 @@ static void make_record(const kt_ring *ring, const struct stretch_view *v, const
     };
 }
 
-/* Add the entry unless it is erased or its init segment is lost. */
+/* Add the entry if it is of the kind that LIST takes. */
 static int add_record(kt_ring *ring, struct record_list *list, const struct stretch_view *v,
                       const struct kt_entry *e)
 {
-    bool gone = false;
     struct kt_record rec;
     make_record(ring, v, e, &rec);
     pthread_rwlock_rdlock(&ring->ix->lock);
     const struct kt_index_stream *st = kt_index_stream_of(ring->ix, v->at.s.stream);
-    gone = st->n_erased > 0 && kt_index_is_erased(st, e->seq);
+    const bool erased = st->n_erased > 0 && kt_index_is_erased(st, e->seq);
     const struct kt_toc *toc = v->toc;
     if (e->init < toc->n_inits)
         memcpy(rec.init, toc->inits[e->init].hash, KT_HASH_SIZE);
     pthread_rwlock_unlock(&ring->ix->lock);
-    if (gone || e->init == UINT16_MAX)
+    if (erased != list->erased || (e->init == UINT16_MAX && !list->unplayable))
         return 0;
     if (kt_vec_room(&list->a, list->n, &list->cap) < 0)
         return -ENOMEM;
@@ -452,10 +453,10 @@ static int start_with_key(kt_ring *ring, uint32_t stream, int64_t from_us, int64
     return ret;
 }
 
-int kt_ring_query_exact(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
+int kt_ring_query_bytes(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us, bool erased,
                         struct kt_record **out, size_t *n)
 {
-    struct record_list list = { .n = 0 };
+    struct record_list list = { .erased = erased, .unplayable = true };
     const int ret = collect(ring, stream, from_us, to_us, SIZE_MAX, &list);
     if (ret < 0) {
         free(list.a);
@@ -605,6 +606,40 @@ static int read_init(kt_ring *ring, const struct kt_index_init *in, struct kt_in
     return ret < 0 ? ret : kt_init_payload_decode(out, payload, h.size);
 }
 
+static int read_init_of(kt_ring *ring, const struct kt_index_init *in, struct kt_init **out)
+{
+    int ret = read_init(ring, in, out);
+    if (ret == 0 && memcmp((*out)->hash, in->hash, KT_HASH_SIZE) != 0) {
+        kt_init_unref(out);
+        ret = -EBADMSG;
+    }
+    return ret;
+}
+
+/* The newest copy, which the index knows, is damaged: each slab that needs it has one. */
+static int read_other_copy(kt_ring *ring, const struct kt_index_init *bad, struct kt_init **out)
+{
+    for (uint32_t i = 0; i < ring->ix->n_slabs; i++) {
+        kt_cleanup(kt_toc_unref) struct kt_toc *toc = NULL;
+        struct kt_index_init in = *bad;
+        pthread_rwlock_rdlock(&ring->ix->lock);
+        in.slab_seq = ring->ix->slabs[i].slab_seq;
+        pthread_rwlock_unlock(&ring->ix->lock);
+        if (in.slab_seq == 0 || in.slab_seq == bad->slab_seq || kt_ring_toc(ring, in.slab_seq, &toc) < 0)
+            continue;
+        pthread_rwlock_rdlock(&ring->ix->lock);         /* it may be the open slab's, which grows */
+        const int at = kt_toc_find_init(toc, bad->hash);
+        if (at >= 0) {
+            in.offset = toc->inits[at].offset;
+            in.size = toc->inits[at].size;
+        }
+        pthread_rwlock_unlock(&ring->ix->lock);
+        if (at >= 0 && in.offset > 0 && read_init_of(ring, &in, out) == 0)
+            return 0;
+    }
+    return -EBADMSG;
+}
+
 int kt_ring_init(kt_ring *ring, const uint8_t hash[KT_INIT_HASH_SIZE], struct kt_init **out)
 {
     struct kt_index_init copy = { .slab_seq = 0 };
@@ -620,11 +655,9 @@ int kt_ring_init(kt_ring *ring, const uint8_t hash[KT_INIT_HASH_SIZE], struct kt
         return 0;
     if (copy.slab_seq == 0)
         return -ENOENT;
-    int ret = read_init(ring, &copy, out);
-    if (ret == 0 && memcmp((*out)->hash, hash, KT_HASH_SIZE) != 0) {
-        kt_init_unref(out);
-        ret = -EBADMSG;
-    }
+    int ret = read_init_of(ring, &copy, out);
+    if (ret == -EBADMSG || ret == -EIO)
+        ret = read_other_copy(ring, &copy, out);
     if (ret < 0)
         return alive(ring, copy.slab_seq) ? ret : -ENOENT;
     struct kt_initref ref = { .offset = copy.offset, .size = copy.size };

@@ -164,9 +164,9 @@ kt_must_check int kt_ring_toc(kt_ring *ring, uint64_t slab_seq, struct kt_toc **
 kt_must_check int kt_ring_read_footer(kt_ring *ring, int fd, uint64_t slab_seq, struct kt_toc **out);
 void kt_ring_forget_tocs(kt_ring *ring);
 int64_t kt_ring_newest_us(kt_ring *ring);
-/* As kt_ring_query(), without what its first GOP begins with. */
-kt_must_check int kt_ring_query_exact(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
-                                      struct kt_record **out, size_t *n);
+/* All records of the span whose bytes are there, without what its first GOP begins with; or all whose bytes were erased. */
+kt_must_check int kt_ring_query_bytes(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t to_us,
+                                      bool erased, struct kt_record **out, size_t *n);
 /* Records FIRST..LAST of STREAM, in the order of the log. As kt_ring_query(). */
 kt_must_check int kt_ring_query_seq(kt_ring *ring, uint32_t stream, uint64_t first, uint64_t last,
                                     struct kt_record **out, size_t *n);

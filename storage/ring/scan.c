@@ -233,3 +233,42 @@ void kt_scan_free(struct kt_scan *s)
     s->items = NULL;
     s->n = s->cap = 0;
 }
+
+/* ---- whose slab it is ---- */
+
+static bool all_zeros(const uint8_t *p, size_t n)
+{
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* The records behind the damaged first one, of whatever life they are. */
+static int first_behind(struct kt_scan *s, struct kt_header *h)
+{
+    int ret = kt_scan_slab(s);
+    for (size_t i = 0; i < s->n && ret == 0; i++) {
+        if (s->items[i].state == KT_SCAN_HOLE)
+            continue;
+        *h = s->items[i].h;
+        return 0;
+    }
+    return ret < 0 ? ret : -EBADMSG;
+}
+
+int kt_scan_first(const struct kt_ring_io *io, int fd, uint64_t slab_bytes, const uint8_t *uuid,
+                  struct kt_header *h, bool *whole)
+{
+    uint8_t bytes[KT_HEADER_SIZE];
+    *whole = true;
+    int ret = kt_io_read(io, fd, bytes, sizeof(bytes), 0);
+    if (ret == 0)
+        ret = kt_header_decode(h, bytes) == 0 ? 0 : -EBADMSG;
+    if (ret == 0)
+        return memcmp(h->uuid, uuid, KT_UUID_SIZE) == 0 ? 0 : -EXDEV;
+    if (ret != -EBADMSG || all_zeros(bytes, sizeof(bytes)))
+        return ret;                     /* never written: most often so */
+    *whole = false;
+    struct kt_scan scan = { .io = io, .fd = fd, .slab_bytes = slab_bytes, .uuid = uuid };
+    ret = first_behind(&scan, h);
+    kt_scan_free(&scan);
+    return ret;
+}

@@ -52,6 +52,16 @@ struct kt_scan {
 kt_must_check int kt_scan_slab(struct kt_scan *scan);
 void kt_scan_free(struct kt_scan *scan);
 
+/*
+ * The first header of a slab, or, where that is damaged, the next one behind it (then *WHOLE is false), when more
+ * was written after its commit: else nothing of it counts. H->seq and prev are those of the header found.
+ *   -EBADMSG  there is none
+ *   -EXDEV    the slab belongs to another ring than UUID
+ *   -EIO      the disk refuses to read it
+ */
+kt_must_check int kt_scan_first(const struct kt_ring_io *io, int fd, uint64_t slab_bytes,
+                                const uint8_t *uuid, struct kt_header *h, bool *whole);
+
 /* 0, -EBADMSG, or an I/O error. BUF, when not NULL, gets the payload. */
 kt_must_check int kt_scan_payload(const struct kt_ring_io *io, int fd, const struct kt_header *h,
                                   uint64_t offset, void *buf);

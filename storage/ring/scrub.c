@@ -94,12 +94,16 @@ static void tell(struct scrub *s)
     }
 }
 
+/* True: nothing is written there any more. A slab that has no footer has a later one. */
 static bool get_slab(kt_ring *ring, uint32_t file, struct kt_slab *out)
 {
+    bool later = false;
     pthread_rwlock_rdlock(&ring->ix->lock);
     *out = ring->ix->slabs[file];
+    for (uint32_t i = 0; i < ring->ix->n_slabs && !later && !out->sealed; i++)
+        later = ring->ix->slabs[i].slab_seq > out->slab_seq;
     pthread_rwlock_unlock(&ring->ix->lock);
-    return out->slab_seq > 0 && out->sealed;
+    return out->slab_seq > 0 && (out->sealed || later);
 }
 
 /* False: stop. */

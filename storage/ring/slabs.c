@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/log.h"
+#include "storage/ring/check.h"
 #include "storage/ring/scan.h"
 #include "storage/ring/vec.h"
 
@@ -85,6 +86,7 @@ struct found {                          /* what one file says it is */
     uint64_t first_seq, commit;
     uint8_t first_prev[KT_HASH_SIZE];
     bool has_footer;
+    bool headless;                      /* the first record is damaged, and the footer missing: first_prev is unknown */
     struct kt_trailer trailer;
     struct kt_toc *summary;
 };
@@ -121,26 +123,18 @@ static int read_footer(kt_ring *ring, int fd, struct found *f)
     return ret;
 }
 
-static int read_begin(kt_ring *ring, int fd, struct kt_header *h)
-{
-    uint8_t bytes[KT_HEADER_SIZE];
-    int ret = kt_io_read(ring->io, fd, bytes, sizeof(bytes), 0);
-    if (ret == 0)
-        ret = kt_header_decode(h, bytes);
-    if (ret == 0 && memcmp(h->uuid, ring->meta.uuid, KT_UUID_SIZE) != 0)
-        ret = -EXDEV;
-    return ret;
-}
-
 /* -EIO when neither end of the file can be read: it may be the newest, and to go on
  * without it would write the same record numbers twice. */
 static int examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
 {
     struct kt_header h = { .slab_seq = 0 };
-    const int begin = read_begin(ring, fd, &h);
+    bool whole;
+    const int begin = kt_scan_first(ring->io, fd, ring->meta.slab_bytes, ring->meta.uuid, &h, &whole);
     const int footer = read_footer(ring, fd, f);
     if (footer == -ENOMEM || (begin == -EIO && footer == -EIO))
         return footer;
+    if (begin == -ENOMEM)
+        return begin;
     const uint64_t n = ring->meta.slab_count;
     if (begin == -EXDEV) {
         /* Somebody's footage, perhaps the only copy. */
@@ -151,8 +145,9 @@ static int examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
     }
     if (begin == 0 && h.slab_seq % n == file) {
         f->slab_seq = h.slab_seq;
-        f->first_seq = h.seq;
+        f->first_seq = whole ? h.seq : h.seq - 1;
         f->commit = h.commit;
+        f->headless = !whole;
         memcpy(f->first_prev, h.prev, KT_HASH_SIZE);
     }
     /* The footer of an older life says nothing; that of a slab whose first
@@ -161,6 +156,7 @@ static int examine(kt_ring *ring, uint32_t file, int fd, struct found *f)
                     f->trailer.slab_seq >= f->slab_seq;
     if (!f->has_footer)
         return 0;
+    f->headless = false;
     f->slab_seq = f->trailer.slab_seq;
     f->first_seq = f->trailer.first_seq;
     f->commit = f->trailer.commit;
@@ -340,8 +336,10 @@ static int take_sealed(kt_ring *ring, int fd, const struct found *f)
 static int take_stream_table(kt_ring *ring, int fd)
 {
     struct kt_header h;
-    if (read_begin(ring, fd, &h) < 0)
-        return 0;
+    bool whole;
+    const int ret = kt_scan_first(ring->io, fd, ring->meta.slab_bytes, ring->meta.uuid, &h, &whole);
+    if (ret < 0 || !whole)
+        return ret == -ENOMEM ? ret : 0;
     return take_names(ring, fd, &h, 0);
 }
 
@@ -450,8 +448,19 @@ static int check_newest_footer(kt_ring *ring, int fd, struct found *f, struct kt
 static bool is_behind(const struct found *f, const struct found *next)
 {
     const struct kt_trailer *t = &f->trailer;
-    return t->last_seq >= next->first_seq || (t->last_seq + 1 == next->first_seq &&
+    return t->last_seq >= next->first_seq || (t->last_seq + 1 == next->first_seq && !next->headless &&
                                               memcmp(t->head, next->first_prev, KT_HASH_SIZE) != 0);
+}
+
+/* In the newest slab damage and a seal that was cut short look alike, but for a few bits. */
+static int count_flipped_footer(kt_ring *ring, const struct kt_scan *scan, uint64_t slab_seq)
+{
+    bool flipped;
+    const int ret = kt_check_newest_footer(scan, &flipped);
+    if (ret == 0 && flipped && kt_ring_note_bad(ring, slab_seq, ring->meta.slab_bytes - KT_PAGE))
+        kt_error_log("ring", "%s: damage on disk: the footer of slab %" PRIu64 ": its records say what was in it",
+                     ring->name, slab_seq);
+    return ret == -EIO ? 0 : ret;
 }
 
 static int take_slab(kt_ring *ring, struct found *f, const struct found *next)
@@ -473,6 +482,8 @@ static int take_slab(kt_ring *ring, struct found *f, const struct found *next)
         ret = f->has_footer ? take_sealed(ring, fd, f) : take_scanned(ring, fd, &scan, f);
     if (ret == 0 && newest && f->has_footer)
         ret = take_stream_records(ring, fd, &scan);     /* no later table has them */
+    else if (ret == 0 && newest)
+        ret = count_flipped_footer(ring, &scan, f->slab_seq);
     if (ret == 0 && newest && scan.unreadable)
         ret = disk_answers(ring);
     if (ret == 0 && newest)
@@ -520,8 +531,11 @@ static int take_all(kt_ring *ring, struct found *found, uint32_t n_files)
             order[n++] = &found[i];
     qsort(order, n, sizeof(*order), by_life);
     int ret = take_all_names(ring, order, n);
-    for (size_t i = 0; i < n && ret == 0; i++)
+    for (size_t i = 0; i < n && ret == 0; i++) {
+        if (order[i]->headless && i > 0)
+            memcpy(order[i]->first_prev, kt_index_slab(ring->ix, order[i - 1]->slab_seq)->head, KT_HASH_SIZE);
         ret = take_slab(ring, order[i], i + 1 < n ? order[i + 1] : NULL);
+    }
     return ret;
 }
 

@@ -125,18 +125,30 @@ int kt_toc_find_init(const struct kt_toc *toc, const uint8_t hash[KT_HASH_SIZE])
     return -1;
 }
 
-static int add_init(struct kt_toc *toc, const struct kt_header *h, uint64_t offset)
+/* The number of the init segment, or an error. */
+static int need_init(struct kt_toc *toc, const uint8_t hash[KT_HASH_SIZE])
 {
-    if (kt_toc_find_init(toc, h->init) >= 0)
-        return 0;
+    const int known = kt_toc_find_init(toc, hash);
+    if (known >= 0)
+        return known;
     if (toc->n_inits == UINT16_MAX)
         return -ENOSPC;
     if (kt_vec_room(&toc->inits, toc->n_inits, &toc->cap_inits) < 0)
         return -ENOMEM;
     struct kt_initref *r = &toc->inits[toc->n_inits++];
-    *r = (struct kt_initref){ .offset = offset, .size = h->size };
-    memcpy(r->hash, h->init, KT_HASH_SIZE);
-    return 0;
+    *r = (struct kt_initref){ .offset = 0 };
+    memcpy(r->hash, hash, KT_HASH_SIZE);
+    return (int)toc->n_inits - 1;
+}
+
+static int add_init(struct kt_toc *toc, const struct kt_header *h, uint64_t offset)
+{
+    const int init = need_init(toc, h->init);
+    if (init >= 0 && toc->inits[init].offset == 0) {
+        toc->inits[init].offset = offset;
+        toc->inits[init].size = h->size;
+    }
+    return init < 0 ? init : 0;
 }
 
 static int new_stretch(struct kt_toc *toc, const struct kt_stretch *s)
@@ -168,7 +180,9 @@ static int add_media(struct kt_toc *toc, const struct kt_header *h, uint64_t off
     struct kt_toc_stream *ts = need_stream(toc, h->stream);
     if (!ts)
         return -ENOMEM;
-    const int init = kt_toc_find_init(toc, h->init);
+    const int init = need_init(toc, h->init);   /* its record is damaged when it is not there yet */
+    if (init < 0)
+        return init;
     size_t cap = ts->cap;
     if (kt_vec_room(&ts->entries, ts->n, &cap) < 0)
         return -ENOMEM;
@@ -189,7 +203,7 @@ static int add_media(struct kt_toc *toc, const struct kt_header *h, uint64_t off
         .seq = h->seq, .start_us = h->start_us, .end_us = h->end_us, .dts_90k = h->dts_90k,
         .offset = offset, .size = h->size, .duration_90k = (uint32_t)h->duration_90k,
         .frames = h->frames, .chunks = h->chunks, .flags = h->flags,
-        .init = init < 0 ? UINT16_MAX : (uint16_t)init,
+        .init = (uint16_t)init,
     };
     toc->n_entries++;
     if (toc->oldest_us == 0 || h->start_us < toc->oldest_us)

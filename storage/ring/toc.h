@@ -45,7 +45,7 @@ void kt_toc_unref(struct kt_toc **toc);
 kt_must_check int kt_toc_add(struct kt_toc *toc, const struct kt_header *h, uint64_t offset,
                              const struct kt_stretch **stretch, bool *grown);
 
-/* -1 when the slab does not hold it. */
+/* -1 when the slab does not need it. One whose record is damaged has the offset 0. */
 int kt_toc_find_init(const struct kt_toc *toc, const uint8_t hash[KT_HASH_SIZE]);
 
 /* NULL when the slab has no media of it. */

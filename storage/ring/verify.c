@@ -88,40 +88,43 @@ static int open_slab(const struct walk *w, uint32_t file)
     return kt_io_open(&kt_ring_io_system, w->dir_fd, name, O_RDONLY);
 }
 
-static void look_at(struct walk *w, uint32_t file, int fd)
+static int look_at(struct walk *w, uint32_t file, int fd)
 {
     uint8_t bytes[KT_PAGE];
     struct kt_header h;
+    bool whole;
     struct kt_trailer t = { .slab_seq = 0 };
     struct life life = { .file = file };
     const struct kt_ring_io *io = &kt_ring_io_system;
     if (io->size(io->user, fd) != (int64_t)w->meta.slab_bytes) {
         problem(w, "slab file %u has the wrong size", file);
-        return;
+        return 0;
     }
-    const bool begins = kt_io_read(io, fd, bytes, KT_HEADER_SIZE, 0) == 0 &&
-                        kt_header_decode(&h, bytes) == 0;
-    if (begins && memcmp(h.uuid, w->meta.uuid, KT_UUID_SIZE) != 0) {
+    const int begins = kt_scan_first(io, fd, w->meta.slab_bytes, w->meta.uuid, &h, &whole);
+    if (begins == -ENOMEM)
+        return begins;
+    if (begins == -EXDEV) {
         problem(w, "slab file %u belongs to another ring", file);
-        return;
+        return 0;
     }
     if (kt_io_read(io, fd, bytes, KT_PAGE, w->meta.slab_bytes - KT_PAGE) < 0 ||
         kt_trailer_decode(&t, bytes, w->meta.slab_bytes) < 0 ||
         memcmp(t.uuid, w->meta.uuid, KT_UUID_SIZE) != 0)
         t.slab_seq = 0;
-    if (begins) {
+    if (begins == 0 && (whole || h.slab_seq > t.slab_seq)) {
         life.slab_seq = h.slab_seq;
-        life.first_seq = h.seq;
+        life.first_seq = whole ? h.seq : h.seq - 1;
     } else if (t.slab_seq > 0) {
         life.slab_seq = t.slab_seq;
         life.first_seq = t.first_seq;
     } else {
-        return;                         /* never written */
+        return 0;                       /* never written */
     }
     if (life.slab_seq % w->meta.slab_count != file)
         problem(w, "slab file %u is in the wrong place", file);
     else
         w->lives[w->n_lives++] = life;
+    return 0;
 }
 
 static int by_life(const void *a, const void *b)
@@ -139,8 +142,8 @@ static int find_lives(struct walk *w)
         kt_cleanup(kt_closep) int fd = open_slab(w, i);
         if (fd < 0)
             problem(w, "slab file %u: %s", i, kt_strerror(fd));
-        else
-            look_at(w, i, fd);
+        else if (look_at(w, i, fd) < 0)
+            return -ENOMEM;
     }
     qsort(w->lives, w->n_lives, sizeof(*w->lives), by_life);
     return 0;

@@ -204,6 +204,15 @@ static void play(struct disk *d, const struct op *op)
     }
 }
 
+/* What was torn is no damage. */
+static void expect_whole(size_t at, int part, const char *when)
+{
+    struct kt_error err = { "" };
+    struct kt_verify v = { .user = NULL };
+    ck_assert_msg(kt_ring_verify(kit_dir, &v, &err) == 0, "%s", err.text);
+    ck_assert_msg(v.problems == 0, "cut at %zu (%d %%), %s: %s", at, part, when, v.first_problem);
+}
+
 /* What the cut may have left must open, hold all of [OLDEST, ACKED), be whole, and go on. */
 static void check(size_t at, int part, int acked, int oldest, bool cut_again)
 {
@@ -211,6 +220,9 @@ static void check(size_t at, int part, int acked, int oldest, bool cut_again)
     struct kt_error err = { "" };
     kt_ring *ring = NULL;
     int ret;
+    /* A slab that was just begun again is half of one life and half of another: only the recorder knows. */
+    if (tape.ops[at].kind != OP_WRITE || tape.ops[at].offset > 0)
+        expect_whole(at, part, "as it was found");
     if (cut_again) {                    /* the disk fails during the first recovery */
         struct bad_disk bad = { .error = -EIO, .fail_count = 1000 };
         const struct kt_ring_io io = bad_io(&bad);
@@ -230,10 +242,7 @@ static void check(size_t at, int part, int acked, int oldest, bool cut_again)
     kit_flush(ring);
     ck_assert_int_eq(kit_verify(&f, T0 + f.frame * FRAME_US - KT_SECOND_US, INT64_MAX), 3);
     kt_ring_close(&ring);
-    struct kt_verify v = { .user = NULL };
-    ck_assert_int_eq(kt_ring_verify(kit_dir, &v, &err), 0);
-    ck_assert_msg(v.problems == 0, "cut at %zu (%d %%%s): %s", at, part, cut_again ? ", twice" : "",
-                  v.first_problem);
+    expect_whole(at, part, cut_again ? "after a fault during recovery" : "after recovery");
     kt_init_unref(&f.init);
 }
 

@@ -67,9 +67,22 @@ class Ring:
                 trailer = self.trailer(f.read(PAGE))
             if first.good and first.uuid == self.uuid:
                 found.append((first.life, first.seq, path))
+                continue
+            behind = self.behind_damage(path) if first.hash.strip(b"\0") else None
+            if behind and not (trailer and trailer["life"] >= behind.life):
+                found.append((behind.life, behind.seq - 1, path))
             elif trailer:
                 found.append((trailer["life"], trailer["first"], path))
         return sorted(found)
+
+    def behind_damage(self, path):
+        with open(path, "rb") as f:
+            data = f.read()
+        at = data.find(b"KTRC", 0, 33 << 20)
+        while at >= 0 and not (at % 8 == 0 and self.follows(data, at, None, None)):
+            at = data.find(b"KTRC", at + 1, 33 << 20)
+        r = self.follows(data, at, None, None) if at >= 0 else None
+        return r if r and self.cut(self.walk(data, r.life), None) else None
 
     def trailer(self, page):
         if page[:4] != b"KTFT" or sha(page[:4064]) != page[4064:] or page[8:24] != self.uuid:
@@ -87,7 +100,7 @@ class Ring:
         if at + HEADER > len(data):
             return None
         r = Record(data[at:at + HEADER])
-        if not r.good or r.uuid != self.uuid or r.life != life or at + r.space > len(data):
+        if not r.good or r.uuid != self.uuid or (life and r.life != life) or at + r.space > len(data):
             return None
         if last and (r.seq <= last.seq or r.commit < last.commit):
             return None

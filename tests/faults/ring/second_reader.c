@@ -1,5 +1,6 @@
 /* The product writes and reads a ring, and so does tests/faults/ring/reader.py, which shares no code
  * with it: they must agree, record by record. */
+#include <fcntl.h>
 #include <jansson.h>
 
 #include "tests/unit/ring_kit.h"
@@ -45,13 +46,15 @@ static void compare_stream(const json_t *streams, const struct kit_feed *f, cons
     free(rec);
 }
 
-static void agree(const struct kit_feed *a, const struct kit_feed *b)
+static void agree(const struct kit_feed *a, const struct kit_feed *b, const char *problem)
 {
     int status;
     json_t *json = read_with_python(&status);
     const json_t *problems = json_object_get(json, "problems");
-    ck_assert_msg(status == 0 && json_array_size(problems) == 0, "%s",
-                  json_string_value(json_array_get(problems, 0)));
+    const char *first = json_string_value(json_array_get(problems, 0));
+    ck_assert_msg(json_array_size(problems) == (problem ? 1 : 0), "%s", first ? first : "no problem");
+    ck_assert_pstr_eq(first, problem);
+    ck_assert((status == 0) == !problem);
     compare_stream(json_object_get(json, "streams"), a, "a/main");
     compare_stream(json_object_get(json, "streams"), b, "b/sub");
     json_decref(json);
@@ -68,13 +71,42 @@ START_TEST(two_readers_agree_on_a_young_ring_and_on_a_full_one)
             kit_new_run(&a, T0 + 3600 * KT_SECOND_US);
         kit_flush(ring);
         if (i == 5)
-            agree(&a, &b);
+            agree(&a, &b, NULL);
     }
-    agree(&a, &b);
+    agree(&a, &b, NULL);
     kt_ring_close(&ring);
     ring = kit_open();
     a.ring = b.ring = ring;
-    agree(&a, &b);
+    agree(&a, &b, NULL);
+    kt_ring_close(&ring);
+    kt_init_unref(&a.init);
+    kt_init_unref(&b.init);
+}
+END_TEST
+
+START_TEST(two_readers_agree_when_the_first_header_of_the_open_slab_is_damaged)
+{
+    char name[KT_SLAB_NAME_SIZE], path[128], problem[96];
+    uint8_t byte;
+    ring = kit_open();
+    struct kit_feed a = kit_feed(ring, "a/main", 15000), b = kit_feed(ring, "b/sub", 1000);
+    for (int i = 0; i < 10; i++) {
+        kit_push_n(&a, 15);
+        kit_push_n(&b, 15);
+        kit_flush(ring);
+    }
+    kt_slab_name(name, (uint32_t)ring->w.slab_seq % 8);
+    kt_ring_close(&ring);
+    snprintf(path, sizeof(path), "%s/%s", kit_dir, name);
+    const int fd = open(path, O_RDWR);
+    ck_assert_int_eq(pread(fd, &byte, 1, 24), 1);
+    byte ^= 1;
+    ck_assert_int_eq(pwrite(fd, &byte, 1, 24), 1);
+    close(fd);
+    ring = kit_open_read_only();
+    a.ring = b.ring = ring;
+    snprintf(problem, sizeof(problem), "%s, byte 0: a header is damaged", name);
+    agree(&a, &b, problem);
     kt_ring_close(&ring);
     kt_init_unref(&a.init);
     kt_init_unref(&b.init);
@@ -88,6 +120,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, kit_setup, kit_teardown);
     tcase_add_test(t, two_readers_agree_on_a_young_ring_and_on_a_full_one);
+    tcase_add_test(t, two_readers_agree_when_the_first_header_of_the_open_slab_is_damaged);
     suite_add_tcase(suite, t);
     return kt_run_suite(suite);
 }
