@@ -84,6 +84,14 @@ static void add_payloads(struct scrub *s, const struct kt_scan *scan)
     }
 }
 
+/* Behind a damaged header comes another record, but for the last one of a slab. */
+static void add_missing_end(struct scrub *s, const struct kt_scan *scan)
+{
+    const uint64_t last_seq = scan->n > 0 ? scan->items[scan->n - 1].h.seq : 0;
+    if (last_seq < scan->max_seq)
+        on_bad(s, scan->slab_seq, last_seq + 1, scan->end, "a record's header is damaged");
+}
+
 static void tell(struct scrub *s)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -128,6 +136,8 @@ static bool scrub_slab(struct scrub *s, uint32_t file)
     const int ret = kt_slab_check(&check);
     if (ret == 0)
         add_payloads(s, &check.scan);
+    if (ret == 0)
+        add_missing_end(s, &check.scan);
     ring->io->close(ring->io->user, fd);
     kt_scan_free(&check.scan);
     /* Was it overwritten while we read? Then what we saw means nothing. */

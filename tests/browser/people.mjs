@@ -11,6 +11,7 @@ import { createHmac } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, Browser, Cameras, check, enter, KENTONGAN, note, pause, run, Server, test, until, visit } from './kt.mjs';
+import { eraseScreens, eraseTests } from './erase.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
 const WORD = 'ronda-malam-jumat';
@@ -572,6 +573,8 @@ test('the audit log tells in plain words who did what, and is whole', async () =
   await has(page, 'Tidak ada catatan');
 });
 
+eraseTests(() => ({ browser, server }), HEAD, WORD);
+
 /* ------------------------------ storage and log ------------------------------ */
 
 test('the storage page says how long recordings last, how the disk is and what the vault holds', async () => {
@@ -750,6 +753,7 @@ async function takeScreens(folder) {
       await p.locator('button', { hasText: /Turn on the code|Aktifkan kode/ }).click();
       await pause(600);
       await shot('totp');
+      await eraseScreens(p, shot, language);
       await p.goto(`${server.base}${path}?lang=${language}`);
       await shot('officer');
       await p.context().close();

@@ -167,8 +167,11 @@ def erased():
 
     assert recorded() > 2
     path = server.range_path("cam01", "recordings", begin, end)
-    assert server.request("DELETE", server.range_path("cam01", "recordings", begin, begin + 3700)).status == 416
-    gone = server.request("DELETE", path)
+    why = {"reason": "Diminta warga rumah 12"}
+    assert server.request("DELETE", server.range_path("cam01", "recordings", begin, begin + 3700), why).status == 416
+    for nothing in {}, {"reason": " "}, {"reason": 7}, {"reason": "x", "camera": "cam02"}:
+        assert server.request("DELETE", path, nothing).status == 400, nothing
+    gone = server.request("DELETE", path, why)
     assert gone.status == 200 and gone.json()["records"] >= 8, (gone.status, gone.body)      # of two streams
     assert recorded() < 0.2, recorded()
     clip = server.request("GET", server.range_path("cam01", "clip.mp4", begin + 0.5, end - 0.5))
@@ -179,9 +182,10 @@ def erased():
     event = next(e for e in server.events(camera="cam01") if e["end"]
                  and server.request("GET", f"/events/{e['id']}/thumbnail.jpg").status == 200)
     seen = parse_time(event["start"])
-    gone = server.request("DELETE", server.range_path("cam01", "recordings", seen, seen + 1)).json()
+    gone = server.request("DELETE", server.range_path("cam01", "recordings", seen, seen + 1), why).json()
     assert gone["pictures"] >= 1 and server.request("GET", f"/events/{event['id']}/thumbnail.jpg").status == 404, gone
-    assert [e["action"] for e in server.get("/audit").json()["items"]].count("erase") == 2
+    lines = [e["detail"] for e in server.get("/audit").json()["items"] if e["action"] == "erase"]
+    assert [(e["reason"], e["complete"]) for e in lines] == [("Diminta warga rumah 12", True)] * 2, lines
     server.stop()
     for ring in "gate", "clips", "gate-clips", "wall":
         found = subprocess.run([KENTONGAN, "verify", server.folder / ring], capture_output=True, text=True, timeout=60)

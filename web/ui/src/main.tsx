@@ -23,6 +23,7 @@ const loaders: Record<string, () => Promise<Page>> = {
   timeline: async () => (await import('./pages/timeline')).TimelinePage,
   events: async () => (await import('./pages/events')).EventsPage,
   clip: async () => (await import('./pages/clip')).ClipPage,
+  erase: people(async () => (await import('./pages/erase')).ErasePage),
   incidents: people(async () => (await import('./pages/incidents')).IncidentsPage),
   packages: people(async () => (await import('./pages/packages')).PackagesPage),
   account: people(async () => (await import('./pages/account')).AccountPage),
@@ -36,7 +37,7 @@ const takesOut = (): boolean => atLeast('head');
 const sees = (): boolean => atLeast('head') || !watches();
 
 /* Whom the server would answer at all: others are told so, not shown a page of errors. */
-const MAY: Record<string, () => boolean> = { live: watches, timeline: watches, events: watches, clip: takesOut, incidents: sees, packages: sees };
+const MAY: Record<string, () => boolean> = { live: watches, timeline: watches, events: watches, clip: takesOut, incidents: sees, packages: sees, erase: () => atLeast('admin') };
 const BY_PATH = ['admin', 'incidents', 'packages']; // another address there is another page
 
 const loaded = signal<Record<string, Page>>({});
@@ -101,6 +102,7 @@ function App() {
 
 function titleKey(name: string): Key {
   if (name === 'timeline' || name === 'events' || name === 'clip' || name === 'incidents') return `nav.${name}`;
+  if (name === 'erase') return 'nav.clip';
   return name === 'live' ? 'nav.live' : 'nav.more';
 }
 

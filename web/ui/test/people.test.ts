@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ApiError } from '../src/api/client';
 import type { AuditRow, Export, Hold, JobState } from '../src/api/people';
 import { learnPeopleWords, setLanguage } from '../src/i18n';
 import { ACTIONS, auditSentence } from '../src/pages/audit-words';
+import { eraseSpan, partsOf } from '../src/pages/erase-run';
 import { logText } from '../src/pages/log-words';
 import { diskWord, overwriteAt } from '../src/pages/storage-words';
 import { grouped, heldCameras, isCopy, makePin, nextStep, progressOf, summariseHolds } from '../src/pages/case-state';
@@ -154,4 +156,23 @@ test('typed sides of a mask: percentages, and nonsense changes nothing', () => {
 test('only masks of chosen cameras are asked for', () => {
   const m = { x: 0.2, y: 0.2, w: 0.4, h: 0.4 };
   assert.deepEqual(asRequest({ a: [m, m], b: [m] }, ['b', 'c']), [{ camera: 'b', ...m }]);
+});
+
+test('a long span is erased an hour at a time, and what was erased is known when it stops', async () => {
+  const H = 3600_000;
+  const asked: number[][] = [];
+  const heard: number[] = [];
+  const ask = (from: number, to: number): Promise<{ records: number; pictures: number }> => {
+    asked.push([from, to]);
+    return asked.length === 4 ? Promise.reject(new ApiError(503, 'not-recording', 'away')) : Promise.resolve({ records: 10, pictures: 1 });
+  };
+  const two = await eraseSpan(5, 5 + 1.5 * H, ask, (n) => heard.push(n));
+  assert.deepEqual(asked, [[5, 5 + H], [5 + H, 5 + 1.5 * H]]);
+  assert.deepEqual([heard, partsOf(5, 5 + 1.5 * H), partsOf(0, H)], [[1, 2], 2, 1]);
+  assert.deepEqual(two, { until: 5 + 1.5 * H, records: 20, pictures: 2, error: null });
+  const half = await eraseSpan(0, 3 * H, ask, () => undefined);
+  assert.equal(half.until, H);
+  assert.equal(half.records, 10);
+  assert.equal((half.error as ApiError).code, 'not-recording');
+  assert.equal(asked.length, 4); // nothing after a failure
 });

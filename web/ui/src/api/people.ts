@@ -44,6 +44,8 @@ export const people = {
     send<IncidentDetail>('POST', `incidents/${id}/sharing`, { username, on }),
   hold: (id: number) => send<List<Hold>>('POST', `incidents/${id}/holds`, { stream: 'main' }),
   holds: () => get<List<Hold> & { vault: Vault }>('holds'),
+  erase: (camera: string, from: number, to: number, reason: string) =>
+    send<{ records: number; pictures: number }>('DELETE', `cameras/${encodeURIComponent(camera)}/recordings?from=${iso(from)}&to=${iso(to)}`, { reason }),
   release: (hold: number) => send<void>('DELETE', `holds/${hold}`),
 
   exports: (incident?: number) => get<List<Export>>('exports', { incident }),

@@ -236,8 +236,9 @@ export interface paths {
         /**
          * @description Erase what is recorded of the camera, both streams, in all rings, at most an hour at once, and the pictures of its
          *     events in that time. The bytes are overwritten before the answer comes; the log keeps that something was there and that
-         *     it was erased, and still verifies. The first and the last record may reach a second beyond the span. Held video is not
-         *     touched. For administrators; it stands in the audit log.
+         *     it was erased, and still verifies. The first and the last record may reach a second beyond the span. Held video and packages are not
+         *     touched; while a hold of the camera in that time waits or is copied, nothing is erased. For administrators; it stands in the
+         *     audit log, with the reason, also when the disk failed halfway.
          */
         delete: operations["eraseRecordings"];
         options?: never;
@@ -2113,7 +2114,14 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description for the audit log */
+                    reason: string;
+                };
+            };
+        };
         responses: {
             /** @description What was erased */
             200: {
@@ -2129,6 +2137,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
             416: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };

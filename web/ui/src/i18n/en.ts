@@ -43,7 +43,7 @@ const en: Words = {
   'span.second': 'seconds', 'span.minute': 'minutes', 'span.hour': 'hours', 'span.day': 'days',
   'unit.s': 's', 'unit.m': 'min', 'unit.h': 'h', 'unit.d': 'days',
   'gap.camera-silent': 'camera sent nothing', 'gap.disk-stall': 'disk too slow', 'gap.clock-step': 'clock was changed', 'gap.restart': 'recorder was off', 'gap.disk-error': 'disk error',
-  'gap.camera-disabled': 'camera switched off', 'gap.erased': 'erased', 'gap.bad-stream': 'broken stream', 'gap.unknown': 'unknown',
+  'gap.camera-disabled': 'camera switched off', 'gap.erased': 'erased on purpose', 'gap.bad-stream': 'broken stream', 'gap.unknown': 'unknown',
 
   'player.play': 'Play', 'player.pause': 'Pause', 'player.speed': 'Speed', 'player.stepBack': 'One frame back', 'player.stepForward': 'One frame on',
   'player.prevEvent': 'Previous event', 'player.nextEvent': 'Next event', 'player.noLater': 'No event after this', 'player.noEarlier': 'No event before this',
@@ -64,7 +64,7 @@ const en: Words = {
   'search.none': 'Nothing moved there.', 'search.grid': 'Parts of the picture, {n} cells marked. Arrows move, space marks.',
 
   'clip.share': 'Share a link to this clip', 'clip.title': 'Make a clip', 'clip.onTimeline': 'Choose in recordings', 'clip.choose': 'Choose cameras', 'clip.download': 'Download {n} videos', 'clip.note': 'Note', 'clip.noteHint': 'Saved as a text file beside the video.',
-  'clip.incident': 'Make an incident',
+  'clip.erase': 'Erase recording …', 'clip.incident': 'Make an incident',
   'clip.length': 'Length: {length}', 'clip.order': 'The end must be after the start', 'clip.tooLong': '6 hours at most', 'clip.nothing': 'Nothing recorded in this range', 'clip.morePreviews': 'and {n} more cameras',
 
   'more.thisDevice': 'This device', 'more.language': 'Language', 'more.theme': 'Appearance', 'theme.auto': 'As the device', 'theme.light': 'Light', 'theme.dark': 'Dark', 'more.account': 'Account', 'more.logout': 'Log out',

@@ -41,7 +41,7 @@ const id = {
   'span.second': 'detik', 'span.minute': 'menit', 'span.hour': 'jam', 'span.day': 'hari',
   'unit.s': 'dtk', 'unit.m': 'mnt', 'unit.h': 'j', 'unit.d': 'hari',
   'gap.camera-silent': 'kamera tidak mengirim', 'gap.disk-stall': 'disk terlalu lambat', 'gap.clock-step': 'jam diubah', 'gap.restart': 'perekam mati', 'gap.disk-error': 'kesalahan disk',
-  'gap.camera-disabled': 'kamera dimatikan', 'gap.erased': 'dihapus', 'gap.bad-stream': 'aliran rusak', 'gap.unknown': 'tidak diketahui',
+  'gap.camera-disabled': 'kamera dimatikan', 'gap.erased': 'sengaja dihapus', 'gap.bad-stream': 'aliran rusak', 'gap.unknown': 'tidak diketahui',
 
   'player.play': 'Putar', 'player.pause': 'Jeda', 'player.speed': 'Kecepatan', 'player.stepBack': 'Satu bingkai mundur', 'player.stepForward': 'Satu bingkai maju',
   'player.prevEvent': 'Kejadian sebelumnya', 'player.nextEvent': 'Kejadian berikutnya', 'player.noLater': 'Tidak ada kejadian sesudah ini', 'player.noEarlier': 'Tidak ada kejadian sebelum ini',
@@ -62,7 +62,7 @@ const id = {
   'search.none': 'Tidak ada gerakan di sana.', 'search.grid': 'Bagian gambar, {n} petak ditandai. Panah memindahkan, spasi menandai.',
 
   'clip.share': 'Bagikan tautan ke klip ini', 'clip.title': 'Buat klip', 'clip.onTimeline': 'Pilih di rekaman', 'clip.choose': 'Pilih kamera', 'clip.download': 'Unduh {n} video', 'clip.note': 'Catatan', 'clip.noteHint': 'Disimpan sebagai berkas teks di samping video.',
-  'clip.incident': 'Jadikan insiden',
+  'clip.incident': 'Jadikan insiden', 'clip.erase': 'Hapus rekaman …',
   'clip.length': 'Panjang: {length}', 'clip.order': 'Akhir harus sesudah awal', 'clip.tooLong': 'Paling lama 6 jam', 'clip.nothing': 'Tidak ada rekaman pada rentang ini', 'clip.morePreviews': 'dan {n} kamera lagi',
 
   'more.thisDevice': 'Perangkat ini', 'more.language': 'Bahasa', 'more.theme': 'Tampilan', 'theme.auto': 'Ikut perangkat', 'theme.light': 'Terang', 'theme.dark': 'Gelap', 'more.account': 'Akun', 'more.logout': 'Keluar',

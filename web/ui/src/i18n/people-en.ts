@@ -17,6 +17,16 @@ const people: PeopleWords = {
   'incident.deleteTitle': 'Delete “{title}”?', 'incident.deleteText': 'Only possible while no video is held for it and no package exists.',
   'step.hold': 'Keep the video', 'step.package': 'Make the package', 'step.handOver': 'Hand it over', 'step.done': 'done',
 
+  'error.being-held': 'Video of this camera at that time is being copied as evidence. Wait until that is done, or cancel the copy at its incident first.',
+  'erase.title': 'Erase recording', 'erase.from': 'Erase from', 'erase.to': 'Erase until', 'erase.tooLong': 'One day at once at most', 'erase.future': 'What was not recorded yet cannot be erased',
+  'erase.reason': 'Reason', 'erase.reasonHint': 'Required. It is written in the log of who did what and cannot be changed; name people only as far as needed.',
+  'erase.gone': 'What is lost for ever', 'erase.goneVideo': 'Video of {camera} from {from} to {to} ({length}), the large and the small picture, in all recording spaces. At either end a few seconds more may go, at most.', 'erase.gonePictures': 'The pictures of events at that time; the events stay listed.',
+  'erase.stays': 'What stays', 'erase.held': 'Video that is held in the evidence vault: {n} parts at this time, incident', 'erase.notHeld': 'The evidence vault has no video of this camera at that time: once erased, the recorder has no copy.',
+  'erase.staysFiles': 'Evidence packages and clips that were made or downloaded.', 'erase.staysTrace': 'The record that something was recorded here, who erased it, when and why; the signed chain of the recording stays whole.',
+  'erase.go': 'Erase …', 'erase.yes': 'Erase for ever', 'erase.askTitle': 'Erase the recording of {camera}?', 'erase.askSpan': '{from} – {to} ({length})', 'erase.askGone': 'This cannot be undone. The recording is overwritten on the disk at once.', 'erase.askHeld': 'What is held in the evidence vault stays.', 'erase.askReason': 'Reason: {reason}',
+  'erase.busy': 'Erasing: it is being overwritten on the disk …', 'erase.part': 'Erasing: part {n} of {parts} …', 'erase.result': 'Result', 'erase.done': 'Erased: {camera}, {from} – {to}; {records} pieces of recording and {pictures} pictures of events.',
+  'erase.nothing': 'There is no recording of {camera} from {from} to {to}: nothing was erased.', 'erase.stopped': 'Stopped on the way: from {time} on it is NOT erased. {why}', 'erase.failed': 'Could not be erased; a part may be gone. {why}', 'erase.seeGap': 'See it in the recordings', 'erase.seeAudit': 'Who did what', 'erase.another': 'Erase something else',
+
   'held.none': 'video not kept yet', 'held.partial': 'partly kept', 'held.waiting': 'waiting to be copied', 'held.running': 'being copied', 'held.done': 'video is safe', 'held.failed': 'copying failed',
   'hold.title': 'Video', 'hold.what': 'What is kept is copied to the evidence vault, where no new recording overwrites it.', 'hold.go': 'Keep the video (cameras: {n})', 'hold.rest': 'Keep the rest (cameras: {n})', 'hold.begun': 'The video is being kept',
   'hold.cancel': 'Cancel', 'hold.release': 'Release', 'hold.cancelTitle': 'Cancel copying?', 'hold.releaseTitle': 'Release this video?', 'hold.releaseText': 'The copy of {camera} in the vault is deleted. The recording itself will be overwritten in its time.',

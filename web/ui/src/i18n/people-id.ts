@@ -15,6 +15,16 @@ const people = {
   'incident.deleteTitle': 'Hapus “{title}”?', 'incident.deleteText': 'Hanya dapat dihapus bila tidak ada video yang diamankan dan tidak ada paket.',
   'step.hold': 'Amankan video', 'step.package': 'Buat paket bukti', 'step.handOver': 'Serahkan', 'step.done': 'sudah',
 
+  'error.being-held': 'Video kamera ini pada waktu itu sedang disalin sebagai bukti. Tunggu sampai selesai, atau batalkan dulu penyalinannya di insidennya.',
+  'erase.title': 'Hapus rekaman', 'erase.from': 'Hapus mulai', 'erase.to': 'Hapus sampai', 'erase.tooLong': 'Paling lama satu hari sekaligus', 'erase.future': 'Yang belum direkam tidak dapat dihapus',
+  'erase.reason': 'Alasan', 'erase.reasonHint': 'Wajib. Ditulis di catatan siapa berbuat apa dan tidak dapat diubah lagi; sebut orang seperlunya saja.',
+  'erase.gone': 'Yang hilang selamanya', 'erase.goneVideo': 'Video {camera} dari {from} sampai {to} ({length}), gambar besar dan kecil, di semua ruang rekam. Di kedua ujungnya bisa ikut terhapus paling banyak beberapa detik.', 'erase.gonePictures': 'Gambar kejadian pada waktu itu; baris kejadiannya tetap ada.',
+  'erase.stays': 'Yang tetap ada', 'erase.held': 'Video yang sudah diamankan di brankas bukti: {n} bagian pada waktu ini, insiden', 'erase.notHeld': 'Tidak ada video kamera ini pada waktu itu di brankas bukti: sesudah dihapus, perekam tidak punya salinannya lagi.',
+  'erase.staysFiles': 'Paket bukti dan klip yang sudah dibuat atau diunduh.', 'erase.staysTrace': 'Catatan bahwa di sini pernah ada rekaman, siapa yang menghapusnya, kapan, dan mengapa; rantai tanda tangan rekaman tetap utuh.',
+  'erase.go': 'Hapus …', 'erase.yes': 'Hapus selamanya', 'erase.askTitle': 'Hapus rekaman {camera}?', 'erase.askSpan': '{from} – {to} ({length})', 'erase.askGone': 'Ini tidak dapat dibatalkan. Isi rekaman ditimpa di disk sekarang juga.', 'erase.askHeld': 'Yang sudah diamankan di brankas bukti tetap ada.', 'erase.askReason': 'Alasan: {reason}',
+  'erase.busy': 'Sedang dihapus: isinya ditimpa di disk …', 'erase.part': 'Sedang dihapus: bagian {n} dari {parts} …', 'erase.result': 'Hasil', 'erase.done': 'Sudah dihapus: {camera}, {from} – {to}; {records} potongan rekaman dan {pictures} gambar kejadian.',
+  'erase.nothing': 'Tidak ada rekaman {camera} dari {from} sampai {to}: tidak ada yang dihapus.', 'erase.stopped': 'Berhenti di tengah: mulai {time} BELUM dihapus. {why}', 'erase.failed': 'Tidak dapat dihapus; sebagian mungkin sudah terhapus. {why}', 'erase.seeGap': 'Lihat di rekaman', 'erase.seeAudit': 'Siapa berbuat apa', 'erase.another': 'Hapus yang lain',
+
   'held.none': 'video belum diamankan', 'held.partial': 'sebagian diamankan', 'held.waiting': 'menunggu disalin', 'held.running': 'sedang disalin', 'held.done': 'video aman', 'held.failed': 'gagal disalin',
   'hold.title': 'Video', 'hold.what': 'Yang diamankan disalin ke brankas bukti dan tidak tertimpa rekaman baru.', 'hold.go': 'Amankan video ({n} kamera)', 'hold.rest': 'Amankan sisanya ({n} kamera)', 'hold.begun': 'Video sedang diamankan',
   'hold.cancel': 'Batalkan', 'hold.release': 'Lepaskan', 'hold.cancelTitle': 'Batalkan penyalinan?', 'hold.releaseTitle': 'Lepaskan video ini?', 'hold.releaseText': 'Salinan {camera} di brankas dihapus. Rekaman aslinya akan ditimpa pada waktunya.',

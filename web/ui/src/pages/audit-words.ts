@@ -32,7 +32,7 @@ export function auditSentence(row: Pick<AuditRow, 'action' | 'object' | 'detail'
   const did = t(copy ? 'did.export-copy' : `did.${row.action as DidName}`);
   const object = row.object ?? '';
   const named = OF_CAMERA.has(row.action) && object ? cameraName(object) : BY_NUMBER.has(row.action) && object ? `#${object}` : object;
-  const more = text(row.detail, 'title') || text(row.detail, 'with') || text(row.detail, 'note') || text(row.detail, 'officer');
+  const more = text(row.detail, 'title') || text(row.detail, 'with') || text(row.detail, 'note') || text(row.detail, 'officer') || (row.action === 'erase' ? text(row.detail, 'reason') : '');
   const tail = [named, more].filter(Boolean).join(', ');
   return tail ? `${did}: ${tail}` : did;
 }

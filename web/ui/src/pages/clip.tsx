@@ -9,6 +9,7 @@ import { ShareLink } from '../parts/share-link';
 import { TimeField } from '../parts/time-field';
 import { href, replace, route } from '../router';
 import { cameraById, cameraName, cameras } from '../state/cameras';
+import { atLeast } from '../state/session';
 import { serverNow } from '../time/server-clock';
 import { MINUTE } from '../time/zone';
 import { clipName, fetchWithProgress, type Progress, save } from './clip-download';
@@ -39,7 +40,7 @@ function writeChoice(c: Choice): void {
   replace(href(['clip'], { cam: c.cams.join(','), in: iso(c.from), out: iso(c.to), note: c.note }));
 }
 
-function Preview({ camera, from, to }: { camera: string; from: number; to: number }) {
+export function Preview({ camera, from, to }: { camera: string; from: number; to: number }) {
   const failed = useSignal('');
   const stream: StreamName = cameraById.value.get(camera)?.has_sub ? 'sub' : 'main';
   const url = api.clipUrl(camera, from, to, stream);
@@ -139,6 +140,8 @@ export function ClipPage() {
               <Download choice={c} />
               <p style="margin:14px 0 0"><a class="btn" href={href(['incidents', 'new'], { cam: c.cams.join(','), in: iso(c.from), out: iso(c.to), note: c.note })}>
                 <Icon name="folder" /><span>{t('clip.incident')}</span></a></p>
+              {atLeast('admin') && <p style="margin:14px 0 0"><a class="btn danger" href={href(['erase'], { cam: c.cams[0] ?? '', in: iso(c.from), out: iso(c.to) })}>
+                <Icon name="trash" /><span>{t('clip.erase')}</span></a></p>}
             </section>
             <fieldset class="panel" style="min-width:0">
               <legend class="sr">{t('admin.cameras')}</legend>

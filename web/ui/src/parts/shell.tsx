@@ -28,7 +28,7 @@ const ITEMS: Item[] = [
   { page: 'more', icon: 'more', key: 'nav.more', may: always },
 ];
 
-const HOME: Record<string, string> = { packages: 'incidents', admin: 'more', account: 'more', setup: 'more' };
+const HOME: Record<string, string> = { erase: 'clip', packages: 'incidents', admin: 'more', account: 'more', setup: 'more' };
 
 function Navigation() {
   const here = HOME[page.value] ?? (page.value === 'live' && !watches() ? 'incidents' : page.value);
