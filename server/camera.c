@@ -226,7 +226,7 @@ static int start_stream(kt_camera *c, kt_stream **out, const char *kind, const c
 {
     struct kt_stream_params p = {
         .camera = c->config.id, .kind = kind, .url = url, .transport = c->config.transport,
-        .hub = c->env.hub, .loop = c->env.loop, .user = c,
+        .hub = c->env.hub, .loop = c->env.loop, .pool = c->env.pool, .user = c,
         .guard = c->config.provisioned ? NULL : c->env.guard,
     };
     const char *why;

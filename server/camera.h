@@ -24,6 +24,7 @@ struct kt_camera_env {
     kt_keeper *keeper;
     kt_analysis *analysis;
     kt_ingest_loop *loop;
+    kt_pool *pool;                          /* memory of large chunks */
     kt_snapshots *snapshots;
     const struct kt_net_guard *guard;       /* of cameras that somebody added in the browser */
     int utc_offset_s;                       /* of the site, for schedules in rules */

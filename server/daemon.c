@@ -158,6 +158,8 @@ static int start_workers(kt_daemon *d, struct kt_error *err)
         ret = kt_analysis_create(&d->analysis, 0, places);
     if (ret == 0)
         ret = kt_ingest_loop_create(&d->loop);
+    if (ret == 0)
+        ret = kt_pool_create(&d->pool);
     if (ret < 0)
         return kt_error_set(err, ret, "cannot start the workers: %s", kt_strerror(ret));
     return kt_snapshots_create(&d->snapshots, err);
@@ -190,7 +192,7 @@ static void fill_env(kt_daemon *d)
 {
     d->env = (struct kt_camera_env){ .rings = d->rings, .hub = d->hub,
                                      .catalog = d->catalog, .keeper = d->keeper,
-                                     .analysis = d->analysis, .loop = d->loop,
+                                     .analysis = d->analysis, .loop = d->loop, .pool = d->pool,
                                      .snapshots = d->snapshots };
     d->env.utc_offset_s = d->utc_offset_s;
     d->env.guard = &d->guard;
@@ -300,6 +302,7 @@ void kt_daemon_stop(kt_daemon **pd)
     free(d->cameras);
     free(d->wanted);
     kt_ingest_loop_destroy(&d->loop);
+    kt_pool_destroy(&d->pool);          /* chunks still out keep it */
     kt_snapshots_destroy(&d->snapshots);
     kt_analysis_destroy(&d->analysis);
     kt_keeper_destroy(&d->keeper);

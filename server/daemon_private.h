@@ -35,6 +35,7 @@ struct kt_daemon {
     kt_analysis *analysis;
     kt_trials *trials;
     kt_ingest_loop *loop;
+    kt_pool *pool;
     kt_snapshots *snapshots;
     struct kt_evidence *evidence;
     kt_web *web;

@@ -258,7 +258,7 @@ int kt_stream_start(kt_stream **out, const struct kt_stream_params *p, struct kt
     if (ret < 0)
         return ret;
     const struct kt_mux_params mux = { .user = s, .last_run = last_run(s), .on_chunk = on_chunk, .on_run_end = on_run_end,
-                                       .drop_audio = strcmp(p->kind, "sub") == 0 };
+                                       .pool = p->pool, .drop_audio = strcmp(p->kind, "sub") == 0 };
     ret = kt_mux_create(&s->mux, &mux);
     if (ret < 0)
         return kt_error_set(err, ret, "%s: %s", s->name, kt_strerror(ret));

@@ -31,6 +31,7 @@ struct kt_stream_params {
     size_t n_rings;
     kt_hub *hub;                        /* borrowed */
     kt_ingest_loop *loop;               /* borrowed; NULL: a thread of its own */
+    kt_pool *pool;                      /* memory of large chunks; borrowed */
     void *user;
     /* For analysis, on the ingest thread; may be NULL. PAR and PKT are borrowed. */
     void (*on_format)(void *user, const AVCodecParameters *par, AVRational time_base);

@@ -86,6 +86,7 @@ static void emit(kt_mux *mux, const AVPacket *pkt, int64_t wall_us, uint32_t fla
         .dts_90k = av_rescale(pkt->dts, KT_TIMESCALE, rate),
         .duration_90k = (uint32_t)av_rescale(pkt->duration, KT_TIMESCALE, rate),
         .flags = flags,
+        .pool = mux->params.pool,
     };
     struct kt_chunk *chunk = NULL;
     if (kt_fragment_write(mux->fragment, pkt, &meta, &chunk) < 0)

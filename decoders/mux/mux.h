@@ -30,6 +30,7 @@ struct kt_mux_params {
     void (*on_chunk)(void *user, struct kt_chunk *chunk);
     /* A run ended; the next chunk has another run number. May be NULL. */
     void (*on_run_end)(void *user, enum kt_run_end why);
+    kt_pool *pool;                  /* memory of large chunks, borrowed; may be NULL */
     bool drop_audio;                /* wall tiles and sub-streams need none */
     uint64_t last_run;              /* of this stream, ever: new runs are greater. 0: none known */
     int64_t (*wall_offset_us)(void *user);  /* wall clock minus monotonic; NULL: the system's */

@@ -71,7 +71,7 @@ void kt_init_unref(struct kt_init **pinit)
 
 int kt_chunk_create(struct kt_chunk **out, const struct kt_chunk *meta)
 {
-    struct chunk_box *box = malloc(sizeof(*box) + meta->size);
+    struct chunk_box *box = kt_pool_take(meta->pool, sizeof(*box) + meta->size);
     if (!box)
         return -ENOMEM;
     box->pub = *meta;
@@ -101,6 +101,6 @@ void kt_chunk_unref(struct kt_chunk **pchunk)
     struct chunk_box *box = (struct chunk_box *)kt_steal_ptr(pchunk);
     if (box && atomic_fetch_sub_explicit(&box->refs, 1, memory_order_acq_rel) == 1) {
         kt_init_unref(&box->pub.init);
-        free(box);
+        kt_pool_give(box);
     }
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "server/base/cleanup.h"
+#include "server/base/pool.h"
 
 #define KT_INIT_HASH_SIZE 32
 #define KT_MIME_SIZE 96
@@ -46,6 +47,7 @@ struct kt_chunk {
     uint32_t flags;                     /* enum kt_chunk_flags */
     size_t size;
     const uint8_t *data;                /* moof + mdat; tfdt is version 1 (64 bit) */
+    kt_pool *pool;                      /* where kt_chunk_create() takes memory from; may be NULL */
 };
 
 /*

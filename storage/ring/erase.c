@@ -53,7 +53,7 @@ static int write_erase(kt_ring *ring, uint32_t stream, const struct kt_erased *e
 {
     struct kt_raw *raw = NULL;
     uint64_t ticket;
-    int ret = kt_raw_create(&raw, KT_TYPE_ERASE, stream, e->n * KT_SEQ_RANGE_SIZE);
+    int ret = kt_raw_create(&raw, NULL, KT_TYPE_ERASE, stream, e->n * KT_SEQ_RANGE_SIZE);
     if (ret < 0)
         return ret;
     raw->h.start_us = e->from_us;

@@ -27,16 +27,14 @@ void kt_item_list_clear(struct kt_item_list *list)
     *list = (struct kt_item_list){ .n = 0 };
 }
 
-int kt_raw_create(struct kt_raw **out, enum kt_record_type type, uint32_t stream, size_t payload)
+int kt_raw_create(struct kt_raw **out, kt_pool *pool, enum kt_record_type type, uint32_t stream, size_t payload)
 {
     if (payload > KT_MAX_PAYLOAD)
         return -EMSGSIZE;
-    struct kt_raw *raw = calloc(1, sizeof(*raw) + payload);
+    struct kt_raw *raw = kt_pool_take(pool, sizeof(*raw) + payload);
     if (!raw)
         return -ENOMEM;
-    raw->h.type = (uint16_t)type;
-    raw->h.stream = stream;
-    raw->h.size = (uint32_t)payload;
+    *raw = (struct kt_raw){ .h = { .type = (uint16_t)type, .stream = stream, .size = (uint32_t)payload } };
     *out = raw;
     return 0;
 }
@@ -47,7 +45,7 @@ void kt_raw_free(struct kt_raw **praw)
     if (!raw)
         return;
     kt_init_unref(&raw->init);
-    free(raw);
+    kt_pool_give(raw);
 }
 
 /* ---- under the lock ---- */
@@ -67,7 +65,7 @@ static int push_gap_locked(kt_ring *ring, uint32_t stream, int64_t from_us, int6
                            enum kt_gap_reason reason)
 {
     struct kt_raw *raw = NULL;
-    int ret = kt_raw_create(&raw, KT_TYPE_GAP, stream, 0);
+    int ret = kt_raw_create(&raw, NULL, KT_TYPE_GAP, stream, 0);
     if (ret < 0)
         return ret;
     raw->h.start_us = from_us;
@@ -211,7 +209,7 @@ int kt_ring_copy_record(kt_ring *ring, uint32_t stream, kt_ring *from, const str
     if (rec->size > ring->max_record)
         return -EMSGSIZE;
     kt_cleanup(kt_raw_free) struct kt_raw *raw = NULL;
-    int ret = kt_raw_create(&raw, KT_TYPE_MEDIA, stream, rec->size);
+    int ret = kt_raw_create(&raw, ring->pool, KT_TYPE_MEDIA, stream, rec->size);
     if (ret < 0)
         return ret;
     ret = kt_ring_read(from, rec, raw->payload);
@@ -335,7 +333,7 @@ int kt_ring_stream(kt_ring *ring, const char *name, uint32_t *stream)
     struct kt_raw *raw = NULL;
     struct kt_stream_def def = { .number = *stream };
     strcpy(def.name, name);
-    if (kt_raw_create(&raw, KT_TYPE_STREAM, *stream, KT_STREAM_DEF_SIZE) == 0) {
+    if (kt_raw_create(&raw, NULL, KT_TYPE_STREAM, *stream, KT_STREAM_DEF_SIZE) == 0) {
         kt_stream_def_encode(raw->payload, &def);
         (void)!kt_ring_push_raw(ring, &raw, NULL);
     }

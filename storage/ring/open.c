@@ -147,6 +147,7 @@ static void destroy(kt_ring **pring)
     if (!ring)
         return;
     kt_item_list_clear(&ring->queue);
+    kt_pool_destroy(&ring->pool);
     kt_ring_forget_tocs(ring);
     kt_toc_unref(&ring->w.toc);
     kt_index_destroy(&ring->ix);
@@ -207,7 +208,7 @@ static int note_restart(kt_ring *ring)
     const int64_t newest = kt_ring_newest_us(ring), now = kt_clock_wall_us();
     if (newest == 0 || now <= newest)
         return 0;
-    const int ret = kt_raw_create(&raw, KT_TYPE_GAP, KT_ALL_STREAMS, 0);
+    const int ret = kt_raw_create(&raw, NULL, KT_TYPE_GAP, KT_ALL_STREAMS, 0);
     if (ret < 0)
         return ret;
     raw->h.start_us = newest;
@@ -258,6 +259,8 @@ int kt_ring_open_io(kt_ring **out, const struct kt_ring_params *params, const st
     ret = kt_index_create(&ring->ix, ring->meta.slab_count);
     if (ret == 0)
         ret = kt_slabs_load(ring, err);
+    if (ret == 0 && !ring->read_only)
+        ret = kt_pool_create(&ring->pool);
     if (ret == 0 && !ring->read_only)
         ret = start_writing(ring);
     if (ret < 0)

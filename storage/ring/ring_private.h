@@ -94,6 +94,7 @@ struct kt_ring {
     kt_key *key;                        /* NULL when read-only */
     int64_t commit_interval_us;
     size_t queue_bytes, max_record;
+    kt_pool *pool;                      /* for payloads that are copied from another ring */
     bool read_only;
     struct kt_index *ix;                /* has its own lock, taken after LOCK never under it */
     /* --- tocs of sealed slabs --- */
@@ -142,7 +143,8 @@ kt_must_check int kt_ring_open_slab(const kt_ring *ring, uint64_t slab_seq, int 
 /* ---- intake.c ---- */
 kt_must_check int kt_item_list_push(struct kt_item_list *list, const struct kt_item *item);
 void kt_item_list_clear(struct kt_item_list *list);
-kt_must_check int kt_raw_create(struct kt_raw **out, enum kt_record_type type, uint32_t stream,
+/* POOL may be NULL. The payload is for the caller to fill. */
+kt_must_check int kt_raw_create(struct kt_raw **out, kt_pool *pool, enum kt_record_type type, uint32_t stream,
                                 size_t payload);
 void kt_raw_free(struct kt_raw **raw);
 /* Put RAW, which it consumes, into the queue, full or not. *TICKET, when not

@@ -191,7 +191,7 @@ static void note_lost(kt_ring *ring, uint32_t stream, int64_t from_us, int64_t t
             return;
         }
     }
-    if (kt_raw_create(&raw, KT_TYPE_GAP, stream, 0) < 0)
+    if (kt_raw_create(&raw, NULL, KT_TYPE_GAP, stream, 0) < 0)
         return;
     raw->h.start_us = from_us;
     raw->h.end_us = to_us;
