@@ -655,6 +655,7 @@ class TrailingZeros(Mode):
 class BrokenFrames(Mode):
     """One frame in seven is noise, between good ones."""
     damaged = True
+    analysis = "full"
 
     def unit(self, n):
         unit = super().unit(n)

@@ -303,6 +303,13 @@ def flat():
     assert max(late_files) < 4 * len(entries) + 100, max(late_files)
 
 
+@test("the figures of a camera are those of what it sent: frames, rate, losses, reconnects, clock, damage")
+@not_sanitized
+def figures():
+    for name, camera in server.cameras().items():
+        check_figures(name, camera)
+
+
 @test("nobody followed a redirect to another host")
 def no_redirect():
     assert canary.visits == 0, f"{canary.visits} connections"
@@ -314,6 +321,24 @@ def secrets():
     assert "malam" not in server.log()
     for path in ("/cameras", "/system", "/logs?limit=1000", "/cameras/digest"):
         assert b"malam" not in server.request("GET", path).body, path
+
+
+def check_figures(name, camera):
+    """What the page says of CAMERA is what NAME did."""
+    if name == "good":
+        truth = (DEMO / "hostile" / "plain.h264").stat().st_size * 8 / 20
+        assert abs(camera["fps"] - FPS) < 1 and abs(camera["gop_seconds"] - 2) < 0.3, camera
+        assert 0.7 < camera["bitrate"] / truth < 1.3, (camera["bitrate"], truth)
+        assert camera["reconnects"] == camera["lost_packets"] == camera["decode_errors"] == 0, camera
+        assert abs(time.time() - parse_time(camera["last_frame"])) < 5 and abs(camera["clock_offset_seconds"]) < 2, camera
+    elif name == "lost-packets":
+        assert camera["lost_packets"] > 20, camera
+    elif name == "hangs-up":
+        assert camera["reconnects"] >= 3, camera
+    elif name == "reports-wrong":
+        assert abs(camera["clock_offset_seconds"] + time.time()) < 600, camera
+    elif name == "broken-frames":
+        assert camera["decode_errors"] >= 20, camera
 
 
 CHECKS = {"records": check_records, "restarts": check_restarts, "flagged": check_flagged, "frozen": check_frozen, "quiet": check_quiet, "slow": check_slow,
