@@ -52,7 +52,7 @@ export function eraseTests(given, head, word) {
       await p.keyboard.press('Enter');
       await says(p, 'Ini tidak dapat dibatalkan');
       const asked = await p.textContent('dialog');
-      check(asked.includes('Gerbang Utara') && asked.includes('(4 d)') && asked.includes(REASON), asked);
+      check(asked.includes('Gerbang Utara') && asked.includes('(4 dtk)') && asked.includes(REASON), asked);
       check(await p.evaluate(() => !document.activeElement.matches('dialog .danger')), 'one press of Enter too many would erase');
       await p.keyboard.press('Escape');
       await until('the question is gone', 5, () => p.evaluate(() => !document.querySelector('dialog')));
