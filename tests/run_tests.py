@@ -30,9 +30,8 @@ PARTS = {
 # because it waits; the rest of the program's code they share with the others.
 # KT_SANITIZE_ALL=1 runs them all the same.
 NOT_SANITIZED = {"camera", "clock_steps", "names", "foreign", "forty", "overload", "power", "proxy", "rings", "secrets"}
-# Their tests own the machine: timing matters, or ports, or both. On a machine that is shared
-# with others one of them gets a second chance when it fails, and that is said.
-ONE_AT_A_TIME = {"integration", "browser", "faults"}
+# On a machine that is shared with others one of these gets a second chance when it fails, and that is said.
+REAL_PROGRAMS = {"integration", "browser", "faults"}
 SLOWER = {"build": 1, "build-asan": 4, "build-tsan": 6}
 TAP_LINE = re.compile(r"^(not )?ok\b(.*)$")
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
@@ -141,29 +140,50 @@ def tests_of(build, suites):
     return wanted
 
 
-def run_part(part):
-    total = Count()
-    for build, suites in PARTS[part]:
-        tests = tests_of(build, suites)
-        if build != "build" and not os.environ.get("KT_SANITIZE_ALL"):
-            tests = [(s, t) for s, t in tests if t["name"] not in NOT_SANITIZED]
-        parallel = [t for s, t in tests if s not in ONE_AT_A_TIME]
-        single = [t for s, t in tests if s in ONE_AT_A_TIME]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            jobs = [pool.submit(run_test, build, t) for t in parallel]
-            for job in concurrent.futures.as_completed(jobs):
+def run_beside(jobs, at_once, total):
+    """Run JOBS, (build, test)s, AT_ONCE of them at a time. Returns the real programs that failed."""
+    again = []
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        running = {pool.submit(run_test, build, test): (suite, build, test) for suite, build, test in jobs}
+        for job in concurrent.futures.as_completed(running):
+            suite, build, test = running[job]
+            if suite in REAL_PROGRAMS and job.result()[1].failed:
+                say_again(*job.result())
+                again.append((build, test))
+            else:
                 total.add(report(build, *job.result()))
-        for test in single:
+    return again
+
+
+def run_part(part):
+    """Programs that Meson calls parallel run side by side: first what computes, then what mostly waits."""
+    total, jobs = Count(), []
+    for build, suites in PARTS[part]:
+        for suite, test in tests_of(build, suites):
+            if build == "build" or os.environ.get("KT_SANITIZE_ALL") or test["name"] not in NOT_SANITIZED:
+                jobs.append((suite, build, test))
+    jobs.sort(key=lambda job: -(job[2]["timeout"] or 0))        # what may take long begins early
+    cores = os.cpu_count() or 1
+    run_beside([j for j in jobs if j[0] not in REAL_PROGRAMS], cores, total)
+    again = run_beside([j for j in jobs if j[0] in REAL_PROGRAMS and j[2]["is_parallel"]], min(cores + 1, 4), total)
+    for build, test in again:
+        total.add(report(build, *run_test(build, test)))
+    for suite, build, test in jobs:
+        if suite not in REAL_PROGRAMS or test["is_parallel"]:
+            continue
+        result = run_test(build, test)
+        if result[1].failed:
+            say_again(*result)
             result = run_test(build, test)
-            if result[1].failed:
-                print(f"again {result[0]}: {result[1]}, {result[2]:.1f} s\n      " +
-                      result[3].replace("\n", "\n      "))
-                result = run_test(build, test)
-            total.add(report(build, *result))
+        total.add(report(build, *result))
     if total.passed + total.failed == 0:
         print(f"FAIL  {part}: nothing was run")
         total.failed += 1
     return total
+
+
+def say_again(name, count, seconds, text):
+    print(f"again {name}: {count}, {seconds:.1f} s\n      " + text.replace("\n", "\n      "))
 
 
 def report(build, name, count, seconds, text):

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -137,9 +138,12 @@ def new_folder(name="kentongan"):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel gives to connections, so that what listened here can be started here again."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Cameras:
@@ -152,7 +156,7 @@ class Cameras:
             raise Skip(f"no footage in {media}")
         self.folder, self.n = new_folder("cameras"), n
         self.truth_file = self.folder / "truth.json"
-        self.process = start([CAMERA, "--port", port, "--cameras", n, "--truth", self.truth_file, *options, media],
+        self.process = start([CAMERA, "--port", port or free_port(), "--cameras", n, "--truth", self.truth_file, *options, media],
                              self.folder / "log")
         ready = wait_for("kt-camera is ready", 15, lambda: re.search(r"ready port=(\d+)", self.log()) or
                          self.process.poll() is not None)
