@@ -465,8 +465,9 @@ void kt_background_regain(kt_background *bg, double gain, double offset)
         bg->luma.sample[i] = to[bg->luma.sample[i]];
     for (size_t i = 0; i < n; i++)
         bg->typical[i] = to[bg->typical[i]];
-    bg->collecting = false;         /* what was collected looks different now */
-    drop_learnt(bg);
+    for (int k = 0; k < bg->n_learnt; k++)
+        for (size_t i = 0; i < n; i++)
+            bg->learnt[k][i] = to[bg->learnt[k][i]];
 }
 
 void kt_background_relight(kt_background *bg, const struct kt_motion_picture *pic, int64_t t_us,

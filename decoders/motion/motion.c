@@ -23,6 +23,12 @@
 #define FOLLOW_PICTURES 3
 #define ELSEWHERE_CHANGED 0.1       /* of the picture differs, and … */
 #define ELSEWHERE_SHARE 0.6         /* … of its parts do not show what they showed */
+#define BLACK 16
+#define DRIFT_ROWS 8                /* every so many-th row, and … */
+#define DRIFT_STEP 4                /* … every so many-th pixel of it, is enough */
+#define DRIFT_NEAR 10               /* grey levels: so well must one change of light explain … */
+#define DRIFT_SHARE 0.8             /* … so much of the picture, and … */
+#define DRIFT_LEAST 2.5             /* … it must be so many grey levels, in the mean */
 #define KNOCKED_US (30 * KT_SECOND_US) /* the same shift for so long: it will not come back */
 #define FAINT 0.4                   /* contrast of the place, of the ordinary: hardly any */
 #define DIM 0.8                     /* contrast of the place, of the ordinary */
@@ -307,6 +313,45 @@ static void follow_gain(kt_motion *m, const struct kt_motion_picture *pic)
     kt_background_regain(m->background, gain, ((double)si - gain * (double)sb) / (double)k);
 }
 
+/* How much brighter PIC is than the place, of which BLACK stays: the mean over some pixels, of those only
+ * which GAIN explains, when NEAR says how well. 0: of hardly any. *CHANGE is the mean in grey levels. */
+static double mean_gain(const kt_motion *m, const struct kt_motion_picture *pic, double gain, int near, double *change)
+{
+    const uint8_t *typical = kt_background_typical(m->background);
+    int64_t all = 0, n = 0, si = 0, sb = 0;
+    int expected[256];
+    for (int v = 0; v < 256; v++)
+        expected[v] = (int)lround(BLACK + gain * (v - BLACK));
+    for (int y = DRIFT_ROWS / 2; y < m->h; y += DRIFT_ROWS)
+        for (ptrdiff_t p = (ptrdiff_t)y * m->w; p < (ptrdiff_t)(y + 1) * m->w; p += DRIFT_STEP) {
+            const int i = pic->luma[p], b = typical[p], on = abs(i - expected[b]) <= near;
+            all++;
+            n += on;
+            si += on * i;
+            sb += on * b;
+        }
+    if ((double)n < DRIFT_SHARE * (double)all || sb <= BLACK * n || si <= BLACK * n)
+        return 0;
+    *change = (double)(si - sb) / (double)n;
+    return (double)(si - BLACK * n) / (double)(sb - BLACK * n);
+}
+
+/*
+ * A cloud that passes, a camera that corrects its exposure: all of the picture becomes brighter or darker, a little
+ * with each picture. The background goes along before any of it looks like something else.
+ */
+static void follow_drift(kt_motion *m, const struct kt_motion_picture *pic)
+{
+    double change = 0;
+    if (!kt_background_started(m->background))
+        return;
+    double gain = mean_gain(m, pic, 1, 255, &change);
+    if (gain > 0)
+        gain = mean_gain(m, pic, gain, DRIFT_NEAR, &change);
+    if (gain > 0 && fabs(change) >= DRIFT_LEAST)
+        kt_background_regain(m->background, gain, BLACK * (1 - gain));
+}
+
 /*
  * When the light changes nearly everywhere at once (exposure, lamps), the
  * background is made brighter or darker with it. When it changes over much of the
@@ -456,6 +501,7 @@ int kt_motion_picture(kt_motion *m, const struct kt_motion_picture *came, int64_
     m->t_us = t_us;
     const struct kt_motion_picture steady = hold_steady(m, came, t_us), *pic = &steady;
     struct kt_blob blob[KT_BLOBS_MAX];
+    follow_drift(m, pic);
     int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE, blob), area = 0;
     const uint8_t *flicker = kt_background_flicker(m->background);
     if (flicker)

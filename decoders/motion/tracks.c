@@ -20,10 +20,15 @@
 #define HITS 2                      /* pictures in which it was seen, for each without; … */
 #define HITS_DOUBTFUL 6             /* … where there is reason to doubt */
 #define CONFIRM_FAR 0.025f          /* … and moved this share of the picture's diagonal */
+#define EDGE 2                      /* pixels: what begins so near to the picture's edge is cut off by it */
 #define REST 0.015f                 /* moves of less than this share are standing still */
 #define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
 #define UNREST 0.4f                 /* share of its box where things come and go: there … */
-#define DIRECT 0.75f                /* … it must go straighter, and farther than it is large */
+#define DIRECT 0.75f                /* … it must go straighter, and farther than it is large; … */
+#define SLIM 5                      /* … so must what is so many times as long as wide */
+#define GROWN 0.35f                 /* who comes closer grows downwards: the head moves less than this of it … */
+#define GROWN_US 1500000            /* … for so long, … */
+#define GROWN_ASIDE 0.25f           /* … and the middle less than this of the width */
 #define CLUTTER_US 5e6f             /* how long what came to nothing is remembered */
 #define CLUTTER_SHARE 0.5f          /* one such a second: wait so much longer, … */
 #define CLUTTER_MOST 4.0f           /* … at most so many times as long */
@@ -225,6 +230,7 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
 static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
 {
     t->hits = t->gaps = 0;
+    t->slim = false;
     t->largest = t->far = t->path = t->trail = t->vx = t->vy = 0;
     t->first_us = t->last_us = t->moved_us = ts->t_us;
     t->x0 = b.x0;
@@ -238,6 +244,14 @@ static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
     t->start_y0 = b.y0;
     t->start_x1 = b.x1;
     t->start_y1 = b.y1;
+}
+
+/* A thread, a branch: long and thin, and not only because it is just coming into the picture. */
+static bool is_slim(const kt_tracks *ts, struct box b)
+{
+    const float w = b.x1 - b.x0, h = b.y1 - b.y0;
+    return (h > SLIM * w && b.x0 >= EDGE && b.x1 <= (float)ts->w - EDGE) ||
+           (w > SLIM * h && b.y0 >= EDGE && b.y1 <= (float)ts->h - EDGE);
 }
 
 static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
@@ -262,6 +276,7 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->area = area;
     t->best_area = area > t->best_area ? area : t->best_area;
     t->largest = fmaxf(t->largest, fmaxf(b.x1 - b.x0, b.y1 - b.y0));
+    t->slim |= is_slim(ts, b);
     t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
     const float step = hypotf(cx - t->rest_cx, cy - t->rest_cy);
     if (step > REST * ts->diagonal) {
@@ -298,6 +313,24 @@ static float moved_whole(const struct kt_track *t)
                   both(t->y0 - t->start_y0, t->y1 - t->start_y1));
 }
 
+/* How far into the picture it came since it was first seen, cut off by the edge. */
+static float came_in(const kt_tracks *ts, const struct kt_track *t)
+{
+    const float left = t->start_x0 < EDGE ? t->x1 - t->start_x1 : 0;
+    const float top = t->start_y0 < EDGE ? t->y1 - t->start_y1 : 0;
+    const float right = t->start_x1 > (float)ts->w - EDGE ? t->start_x0 - t->x0 : 0;
+    const float bottom = t->start_y1 > (float)ts->h - EDGE ? t->start_y0 - t->y0 : 0;
+    return fmaxf(fmaxf(left, right), fmaxf(top, bottom));
+}
+
+/* Somebody comes towards the camera: the head stays where it was, the feet come down. */
+static bool comes_closer(const kt_tracks *ts, const struct kt_track *t, float least)
+{
+    const float down = t->y1 - t->start_y1;
+    return ts->t_us - t->first_us >= GROWN_US && down >= least && fabsf(t->y0 - t->start_y0) <= GROWN * down &&
+           fabsf((t->x0 + t->x1) / 2 - t->start_cx) <= GROWN_ASIDE * (t->x1 - t->x0);
+}
+
 static void join_swarm(kt_tracks *ts, struct kt_track *t)
 {
     const float one = 1e6f / CLUTTER_US, was = ts->swarm;
@@ -324,14 +357,15 @@ static bool sure_in_the_dark(const kt_tracks *ts, const struct kt_track *t)
 static void confirm(kt_tracks *ts, struct kt_track *t)
 {
     /* What was at its place for long, and is being learnt piece by piece, must go farther;
-     * so must what is where things sway. */
-    const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) ||
+     * so must what is where things sway, and what looks like a thread. */
+    const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) || t->slim ||
                           kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
+    const float far = fmaxf(6, CONFIRM_FAR * ts->diagonal), whole = moved_whole(t);
     const float lasting = fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
     if (t->hits >= CONFIRM_HITS && t->hits >= (doubtful ? HITS_DOUBTFUL : HITS) * t->gaps &&
         (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
-        t->far >= fmaxf(6, CONFIRM_FAR * ts->diagonal) &&
-        (!doubtful || (moved_whole(t) >= t->largest && away_of(t) >= DIRECT * t->trail)) &&
+        t->far >= far && (whole >= far / 2 || came_in(ts, t) >= far / 2 || comes_closer(ts, t, far)) &&
+        (!doubtful || (whole >= t->largest && away_of(t) >= DIRECT * t->trail)) &&
         (!ts->dim || sure_in_the_dark(ts, t)) &&
         away_of(t) >= CONFIRM_STRAIGHT * t->path) {
         if (!t->fit)

@@ -3,7 +3,8 @@
  *
  * A track is tentative until it has been seen often enough and has gone
  * somewhere: what only sways, flickers or appears for a moment never is
- * confirmed. Where something comes and goes all the time, and where nothing is known
+ * confirmed; what only grows where it is has gone nowhere, unless it comes in at the picture's edge or
+ * grows as somebody does who comes closer. Where something comes and goes all the time, and where nothing is known
  * yet, it must go farther than it is large, and straight; among much that is gone again at once
  * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly
  * larger. Tracks survive short occlusion and meeting other tracks.
@@ -25,6 +26,7 @@ struct kt_track {
     bool confirmed;
     bool fit;                       /* would be confirmed, if there were not so many like it */
     bool seen;                      /* matched in this picture, not only expected */
+    bool slim;                      /* it was long and thin */
     bool ended;                     /* gone; reported once, then freed */
     float x0, y0, x1, y1;           /* box, x1 and y1 exclusive */
     float vx, vy;                   /* of the centre, pixels a second */

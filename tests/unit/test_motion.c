@@ -1,6 +1,7 @@
 /* The whole pipeline on pictures drawn here: a noisy place, and squares that walk. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -183,6 +184,74 @@ START_TEST(what_sways_in_place_is_no_visitor)
     }
     kt_motion_finish(m);
     ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(a_thread_that_swings_before_the_lens_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 300; i++) {
+        const double swing = 14 * sin(i * 0.12);
+        draw_place();
+        for (int y = 0; y < H; y++)
+            for (int u = 0; u < 4; u++)
+                picture[y * W + 80 + (int)lround(swing * y / H) + u] = 250;
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(who_comes_straight_towards_the_camera_is_found)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 40; i++) {              /* the head stays where it is, the rest grows */
+        const int feet = 36 + i * 3 / 2 < H ? 36 + i * 3 / 2 : H, half = 4 + i / 4;
+        draw_place();
+        for (int y = 20; y < feet; y++)
+            for (int x = 80 - half; x < 80 + half; x++)
+                picture[y * W + x] = (x / 4 + y / 4) % 2 ? 30 : 220;
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 1);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+/* Everything GAIN times as bright, black excepted. */
+static void relight(double gain)
+{
+    for (int i = 0; i < W * H; i++)
+        picture[i] = (uint8_t)fmin(255, 16 + gain * (picture[i] - 16));
+}
+
+START_TEST(a_cloud_that_goes_by_is_no_visitor_and_hides_none)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 80; i++) {              /* darker in two seconds, bright again in four */
+        draw_place();
+        relight(i < 20 ? 1 - 0.02 * i : i < 40 ? 0.6 : fmin(1, 0.6 + 0.01 * (i - 40)));
+        (void)look(m, &t);
+    }
+    ck_assert_int_eq(seen.open, 0);
+    for (int i = 0; i < 60; i++) {              /* somebody walks while it gets darker */
+        draw_place();
+        draw_walker(3 * i - 14, 40);
+        relight(1 - 0.008 * i);
+        (void)look(m, &t);
+    }
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.closed, 1);
     kt_motion_destroy(&m);
 }
 END_TEST
@@ -629,6 +698,9 @@ int main(void)
     tcase_add_test(tc, each_pass_is_one_event_that_starts_when_it_started);
     tcase_add_test(tc, two_who_meet_keep_their_names);
     tcase_add_test(tc, what_sways_in_place_is_no_visitor);
+    tcase_add_test(tc, a_thread_that_swings_before_the_lens_is_no_visitor);
+    tcase_add_test(tc, who_comes_straight_towards_the_camera_is_found);
+    tcase_add_test(tc, a_cloud_that_goes_by_is_no_visitor_and_hides_none);
     tcase_add_test(tc, the_light_going_on_and_off_is_no_visitor);
     tcase_add_test(tc, snow_is_no_visitor_and_hides_none);
     tcase_add_test(tc, a_shadow_that_creeps_over_leaves_is_no_visitor);
