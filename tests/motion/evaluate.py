@@ -69,18 +69,19 @@ def encoded(a, where, name, pictures):
 
 def pixel_table(a, where):
     out = ["| sequence | F | recall | precision | frame recall | frame precision | events found "
-           "| F, started cold |", "|---|---|---|---|---|---|---|---|"]
-    total, cold_total = 0.0, 0.0
+           "| F, decoded as `serve` does | F, started cold |", "|---|---|---|---|---|---|---|---|---|"]
+    total, fast_total, cold_total = 0.0, 0.0, 0.0
     for name, pictures, offset in SEQUENCES:
         video = encoded(a, where, name, pictures)
         r, _ = score(a, where, name, offset, video)
         cold, _ = score(a, where, name, offset, video, "--cold")
-        total, cold_total = total + r["f"], cold_total + cold["f"]
+        fast, _ = score(a, where, name, offset, video, "--fast")
+        total, fast_total, cold_total = total + r["f"], fast_total + fast["f"], cold_total + cold["f"]
         out.append(f"| {name} | {r['f']:.3f} | {r['recall']:.3f} | {r['precision']:.3f} "
                    f"| {r['frame_recall']:.3f} | {r['frame_precision']:.3f} "
-                   f"| {r['events_found']} of {r['events']} | {cold['f']:.3f} |")
+                   f"| {r['events_found']} of {r['events']} | {fast['f']:.3f} | {cold['f']:.3f} |")
     out.append(f"| **mean** | **{total / len(SEQUENCES):.3f}** | | | | | "
-               f"| {cold_total / len(SEQUENCES):.3f} |")
+               f"| {fast_total / len(SEQUENCES):.3f} | {cold_total / len(SEQUENCES):.3f} |")
     return out
 
 
