@@ -19,6 +19,7 @@
 #define YOUNG_US 2500000            /* what has not moved by now is no visitor */
 #define RELIT_SHARE 0.4             /* of the picture: the light changed everywhere */
 #define UNIFORM_SHARE 0.75
+#define LIT_SHARE 0.1               /* more than somebody covers: a lamp, a cloud */
 #define THINGS_SHARE 0.02
 #define FOLLOW_PICTURES 3
 #define ELSEWHERE_CHANGED 0.1       /* of the picture differs, and … */
@@ -476,6 +477,11 @@ bool kt_motion_suspects(kt_motion *m, const struct kt_motion_picture *came, int6
     /* Where contrast is small, of a thing only pieces are seen. */
     const bool dim = kt_noise_contrast(kt_background_noise(m->background)) < DIM;
     const int n = find_blobs(m, pic, t_us, MIN_AREA_SHARE / (dim ? 6 : 2), blob);
+    double relit = 0, things = 0;
+    if (m->has_relit)
+        shares(m, &relit, &things);
+    if (relit > LIT_SHARE)          /* who came before the lamp went on is to be seen in the old light */
+        return true;
     for (int i = 0; i < n; i++) {
         bool known = false;
         for (int k = 0; k < KT_TRACKS_MAX && !known; k++) {
