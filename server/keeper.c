@@ -1,6 +1,7 @@
 #include "server/keeper.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <string.h>
@@ -45,19 +46,19 @@ static void note_free(struct note_node **pn)
     free(n);
 }
 
-/* {"op":"event","phase":…,"event":{…}} for the browsers. */
+/* {"op":"event","phase":…,"event":{…}} for the browsers: as the HTTP API shows it, without its detail. */
 static void tell_browsers(kt_keeper *e, const struct kt_event *ev, const char *phase)
 {
     char start[KT_RFC3339_SIZE], end[KT_RFC3339_SIZE];
     kt_rfc3339_format(start, ev->start_us);
     kt_rfc3339_format(end, ev->end_us);
-    char id[24];
-    snprintf(id, sizeof(id), "%lld", (long long)ev->id);
-    json_t *msg = json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:o,s:f,s:b}}", "op", "event", "phase",
-                            phase, "event", "id", id, "camera", ev->camera, "type", ev->type,
+    char picture[64];
+    snprintf(picture, sizeof(picture), "/api/v1/events/%" PRId64 "/thumbnail.jpg", ev->id);
+    json_t *msg = json_pack("{s:s,s:s,s:{s:I,s:s,s:s,s:s,s:s,s:o,s:f,s:b,s:o}}", "op", "event", "phase",
+                            phase, "event", "id", (json_int_t)ev->id, "camera", ev->camera, "type", ev->type,
                             "rule", ev->rule, "start", start, "end",
-                            ev->end_us ? json_string(end) : json_null(), "score", ev->score,
-                            "has_thumbnail", ev->has_thumbnail);
+                            ev->end_us ? json_string(end) : json_null(), "score", ev->score, "seen", ev->seen,
+                            "thumbnail", ev->has_thumbnail ? json_string(picture) : json_null());
     char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
     if (text)
         kt_hub_publish_text(e->params.hub, ev->camera, text);

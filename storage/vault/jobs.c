@@ -59,15 +59,24 @@ static void begin(struct kt_vault_jobs *j, enum kind kind, int64_t id)
 }
 
 /* What became of it: a machine that stops leaves the job waiting. */
-static enum kt_job_state end(struct kt_vault_jobs *j, int ret)
+static enum kt_job_state outcome(struct kt_vault_jobs *j, int ret)
+{
+    pthread_mutex_lock(&j->lock);
+    const bool cancelled = j->cancel;
+    pthread_mutex_unlock(&j->lock);
+    if (ret == 0)
+        return KT_JOB_DONE;
+    return cancelled ? KT_JOB_CANCELLED : ret == -ECANCELED ? KT_JOB_WAITING : KT_JOB_FAILED;
+}
+
+/* The catalog knows what became of it. Was it cancelled? Whoever cancels from now on does it all. */
+static bool leave(struct kt_vault_jobs *j)
 {
     pthread_mutex_lock(&j->lock);
     const bool cancelled = j->cancel;
     j->kind = NOTHING;
     pthread_mutex_unlock(&j->lock);
-    if (ret == 0)
-        return KT_JOB_DONE;
-    return cancelled ? KT_JOB_CANCELLED : ret == -ECANCELED ? KT_JOB_WAITING : KT_JOB_FAILED;
+    return cancelled;
 }
 
 /* ------------------------------ holds ------------------------------ */
@@ -87,16 +96,24 @@ static int copy_hold(struct kt_vault_jobs *j, const struct kt_hold *hold, struct
 static bool do_hold(struct kt_vault_jobs *j, const struct kt_hold *hold)
 {
     struct kt_error err = { "" };
+    struct kt_hold now;
     begin(j, HOLD, hold->id);
-    int ret = kt_catalog_hold_state(j->p.catalog, hold->id, KT_JOB_RUNNING, NULL);
+    /* It may have been let go since it was listed. */
+    int ret = kt_catalog_hold_get(j->p.catalog, hold->id, &now);
+    if (ret == -ENOENT || (ret == 0 && now.state != KT_JOB_WAITING)) {
+        (void)leave(j);
+        return true;
+    }
+    if (ret == 0)
+        ret = kt_catalog_hold_state(j->p.catalog, hold->id, KT_JOB_RUNNING, NULL);
     if (ret == 0)
         ret = copy_hold(j, hold, &err);
-    const enum kt_job_state state = end(j, ret);
-    if (state == KT_JOB_CANCELLED) {
-        return kt_vault_release(j->p.vault, hold->id) == 0;
-    }
-    return kt_catalog_hold_state(j->p.catalog, hold->id, state,
-                                 state == KT_JOB_FAILED ? err.text : NULL) == 0;
+    const enum kt_job_state state = outcome(j, ret);
+    if (state != KT_JOB_CANCELLED)
+        ret = kt_catalog_hold_state(j->p.catalog, hold->id, state, state == KT_JOB_FAILED ? err.text : NULL);
+    if (leave(j))
+        ret = kt_vault_release(j->p.vault, hold->id);
+    return ret == 0;
 }
 
 /* ------------------------------ packages ------------------------------ */
@@ -228,13 +245,25 @@ static bool do_export(struct kt_vault_jobs *j, const struct kt_export *e)
 {
     struct kt_package_info info = { 0 };
     struct kt_error err = { "" };
+    struct kt_export *now = NULL;
     begin(j, EXPORT, e->id);
-    const int ret = make_export(j, e, &info, &err);
-    const enum kt_job_state state = end(j, ret);
+    int ret = kt_catalog_export_get(j->p.catalog, e->id, &now);
+    const bool waits = ret == 0 && now->state == KT_JOB_WAITING;
+    kt_export_list_free(&now, 1);
+    if (ret == -ENOENT || (ret == 0 && !waits)) {
+        (void)leave(j);
+        return true;
+    }
+    if (ret == 0)
+        ret = make_export(j, e, &info, &err);
+    const enum kt_job_state state = outcome(j, ret);
     if (state == KT_JOB_DONE)
-        return kt_catalog_export_done(j->p.catalog, e->id, info.name, info.size_bytes,
-                                      info.manifest_sha256, info.note) == 0;
-    return kt_catalog_export_state(j->p.catalog, e->id, state, state == KT_JOB_FAILED ? err.text : NULL) == 0;
+        ret = kt_catalog_export_done(j->p.catalog, e->id, info.name, info.size_bytes, info.manifest_sha256, info.note);
+    else
+        ret = kt_catalog_export_state(j->p.catalog, e->id, state, state == KT_JOB_FAILED ? err.text : NULL);
+    if (leave(j) && state != KT_JOB_CANCELLED)
+        ret = kt_vault_jobs_cancel_export(j, e->id);
+    return ret == 0;
 }
 
 /* ------------------------------ the thread ------------------------------ */
@@ -362,20 +391,23 @@ static bool cancel_running(kt_vault_jobs *j, enum kind kind, int64_t id)
     return running;
 }
 
+/* Asked again once the catalog says so: a worker that looked before that may have begun meanwhile. */
 int kt_vault_jobs_cancel_hold(kt_vault_jobs *j, int64_t id)
 {
-    return cancel_running(j, HOLD, id) ? 0 : kt_vault_release(j->p.vault, id);
+    if (cancel_running(j, HOLD, id))
+        return 0;
+    const int ret = kt_vault_release(j->p.vault, id);
+    (void)cancel_running(j, HOLD, id);
+    return ret;
 }
 
 int kt_vault_jobs_cancel_export(kt_vault_jobs *j, int64_t id)
 {
-    if (cancel_running(j, EXPORT, id))
-        return 0;
     struct kt_export *e = NULL;
-    int ret = kt_catalog_export_get(j->p.catalog, id, &e);
-    if (ret < 0)
+    int ret = kt_catalog_export_state(j->p.catalog, id, KT_JOB_CANCELLED, NULL);
+    if (ret < 0 || cancel_running(j, EXPORT, id))
         return ret;
-    ret = kt_catalog_export_state(j->p.catalog, id, KT_JOB_CANCELLED, NULL);
+    ret = kt_catalog_export_get(j->p.catalog, id, &e);
     if (ret == 0 && e->name[0])
         ret = kt_package_delete(j->p.vault, e->name);
     kt_export_list_free(&e, 1);

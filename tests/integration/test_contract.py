@@ -2,13 +2,14 @@
 """docs/openapi.yaml is the contract: every route of it is asked, rightly and wrongly, and every answer is held against it."""
 import base64
 import datetime
+import json
 import re
 import time
 import urllib.parse
 
 import yaml
 
-from kt import PASSWORD, ROOT, Cameras, Server, camera_list, format_time, note, run, test, wait_for
+from kt import PASSWORD, ROOT, SLOW, Cameras, Server, WebSocket, camera_list, format_time, note, run, test, wait_for
 
 API = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -239,6 +240,22 @@ def events():
         ask("GET", f"/timeline?buckets={wrong}&{span()}", None, 400)
 
 
+@test("the live socket says of an event what the HTTP API says")
+def live_event():
+    view = WebSocket(server)
+    view.socket.settimeout(120 * SLOW)
+    while True:
+        opcode, data = view.hear()
+        if opcode == 1 and json.loads(data)["op"] == "event":
+            break
+    view.close()
+    message = json.loads(data)
+    assert message["phase"] in ("open", "update", "close"), message
+    wrong = list(mismatches(API["components"]["schemas"]["Event"], message["event"]))
+    assert not wrong, wrong
+    ask("GET", f"/events/{message['event']['id']}", None, 200)
+
+
 @test("a trial of rules answers as documented")
 def trial():
     rules = {"version": 1, "zones": [{"name": "semua"}]}
@@ -304,9 +321,16 @@ def evidence():
     ask("DELETE", f"/holds/999", None, 404)
     ask("DELETE", f"/incidents/{number}", None, 409)                # it is remembered who was given a package
     spare = ask("POST", "/incidents", what, 201).json()["id"]
-    export = ask("POST", "/exports", {"incident": spare}, 202).json()["id"]
-    ask("DELETE", f"/exports/{export}", None, 204)
+    held = ask("POST", f"/incidents/{spare}/holds", {}, 202).json()["items"][0]["id"]
+    wait_for("it is held", 30, lambda: {"done"} == {h["state"] for h in server.get("/holds").json()["items"] if h["id"] == held})
+    for _ in range(8):      # whatever the worker does just then: what was withdrawn does not come back
+        export = ask("POST", "/exports", {"incident": spare}, 202).json()["id"]
+        ask("DELETE", f"/exports/{export}", None, 204)
+    wait_for("all are withdrawn", 20, lambda: {e["state"] for e in server.get(f"/exports?incident={spare}").json()["items"]}
+             == {"cancelled"})
     ask("GET", f"/exports/{export}/package.zip", None, 409)
+    ask("DELETE", f"/incidents/{spare}", None, 409)
+    ask("DELETE", f"/holds/{held}", None, 204)
     wait_for("nothing holds it", 20, lambda: ask("DELETE", f"/incidents/{spare}", None).status == 204)
     ask("DELETE", f"/incidents/{spare}", None, 404)
 
