@@ -153,6 +153,36 @@ KT_FOR_EACH_CPU static void row_add(uint16_t *restrict sum, const uint8_t *restr
         sum[x] = (uint16_t)(sum[x] + src[x] * weight);
 }
 
+static inline __attribute__((always_inline)) void rows_sum(uint16_t *restrict sum, const uint8_t *restrict src,
+                                                           ptrdiff_t stride, int n, const uint16_t *weight, int rows)
+{
+    for (int x = 0; x < n; x++) {
+        unsigned total = 0;
+        for (int i = 0; i < rows; i++)
+            total += src[i * stride + x] * weight[i];
+        sum[x] = (uint16_t)total;
+    }
+}
+
+/* The same of many rows at once, without writing and reading sums between. */
+KT_FOR_EACH_CPU static bool rows_set(uint16_t *restrict sum, const uint8_t *restrict src, ptrdiff_t stride, int n,
+                                     const uint16_t *restrict weight, int rows)
+{
+    switch (rows) {
+    case 4:                         /* 720 */
+        rows_sum(sum, src, stride, n, weight, 4);
+        return true;
+    case 6:                         /* 1080 */
+        rows_sum(sum, src, stride, n, weight, 6);
+        return true;
+    case 8:                         /* 1440 */
+        rows_sum(sum, src, stride, n, weight, 8);
+        return true;
+    default:
+        return false;
+    }
+}
+
 KT_FOR_EACH_CPU static void row_halve(uint8_t *restrict dst, const uint16_t *restrict sum, int n)
 {
     for (int x = 0; x < n; x++)
@@ -196,7 +226,8 @@ static void add_pairs(int32_t *restrict pair, const uint16_t *restrict sum, cons
 #endif
 }
 
-static inline __attribute__((always_inline)) void join_pairs(uint8_t *dst, const int32_t *pair, int to, int n)
+static inline __attribute__((always_inline)) void join_pairs(uint8_t *restrict dst, const int32_t *restrict pair,
+                                                             int to, int n)
 {
     for (int x = 0; x < to; x++) {
         int32_t total = (1 << 15) + BIAS * 256;     /* weights add up to 256 */
@@ -206,21 +237,28 @@ static inline __attribute__((always_inline)) void join_pairs(uint8_t *dst, const
     }
 }
 
+KT_FOR_EACH_CPU static void row_join(uint8_t *restrict dst, const int32_t *restrict pair, int to, int n)
+{
+    switch (n) {
+    case 2:                         /* 1280 */
+        join_pairs(dst, pair, to, 2);
+        break;
+    case 3:                         /* 1920 */
+        join_pairs(dst, pair, to, 3);
+        break;
+    case 4:                         /* 2560 */
+        join_pairs(dst, pair, to, 4);
+        break;
+    default:
+        join_pairs(dst, pair, to, n);
+    }
+}
+
 /* A destination pixel is a whole, even number of source pixels, as nearly always: two at a time. */
 static void row_average_even(uint8_t *dst, int32_t *pair, const uint16_t *sum, const struct axis *a)
 {
-    const int n = a->from / a->to / 2;
     add_pairs(pair, sum, a->weight, a->from / 2);
-    switch (n) {
-    case 2:                         /* 1280 */
-        join_pairs(dst, pair, a->to, 2);
-        break;
-    case 3:                         /* 1920 */
-        join_pairs(dst, pair, a->to, 3);
-        break;
-    default:
-        join_pairs(dst, pair, a->to, n);
-    }
+    row_join(dst, pair, a->to, a->from / a->to / 2);
 }
 
 /* One component of a picture as 8-bit rows. */
@@ -246,10 +284,13 @@ static const uint8_t *source_row(const struct source *src, int y, int n)
 static void average_row(kt_luma_scaler *s, uint8_t *dst, const struct source *src,
                         const struct axis *ax, const struct span *rows, const uint16_t *weight)
 {
-    row_set(s->row, source_row(src, rows->first, ax->from), ax->from, weight[rows->weight]);
-    for (int i = 1; i < rows->n; i++)
-        row_add(s->row, source_row(src, rows->first + i, ax->from), ax->from,
-                weight[rows->weight + i]);
+    if (src->step != 1 || !rows_set(s->row, source_row(src, rows->first, ax->from), src->stride, ax->from,
+                                    weight + rows->weight, rows->n)) {
+        row_set(s->row, source_row(src, rows->first, ax->from), ax->from, weight[rows->weight]);
+        for (int i = 1; i < rows->n; i++)
+            row_add(s->row, source_row(src, rows->first + i, ax->from), ax->from,
+                    weight[rows->weight + i]);
+    }
     if (ax->from == 2 * ax->to)
         row_halve(dst, s->row, ax->to);
     else if (ax->from % (2 * ax->to) == 0)
