@@ -62,13 +62,9 @@ static int open_context(kt_decoder *dec)
     return 0;
 }
 
-int kt_decoder_create(kt_decoder **out, const AVCodecParameters *par, AVRational time_base)
+/* A decoder that rests. */
+static int make(kt_decoder **out, const AVCodec *codec, const AVCodecParameters *par, AVRational time_base)
 {
-    assert(out && par);
-    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
-    if (!codec || codec->type != AVMEDIA_TYPE_VIDEO)
-        return -ENOTSUP;
-
     kt_cleanup(kt_decoder_destroy) kt_decoder *dec = calloc(1, sizeof(*dec));
     if (!dec)
         return -ENOMEM;
@@ -78,13 +74,37 @@ int kt_decoder_create(kt_decoder **out, const AVCodecParameters *par, AVRational
     dec->frame = av_frame_alloc();
     if (!dec->par || !dec->frame || avcodec_parameters_copy(dec->par, par) < 0)
         return -ENOMEM;
-    int ret = kt_luma_scaler_create(&dec->scaler);
-    if (ret < 0)
-        return ret;
-    ret = open_context(dec);
+    const int ret = kt_luma_scaler_create(&dec->scaler);
     if (ret < 0)
         return ret;
     *out = kt_steal_ptr(&dec);
+    return 0;
+}
+
+int kt_decoder_create(kt_decoder **out, const AVCodecParameters *par, AVRational time_base)
+{
+    assert(out && par);
+    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
+    if (!codec || codec->type != AVMEDIA_TYPE_VIDEO)
+        return -ENOTSUP;
+
+    kt_cleanup(kt_decoder_destroy) kt_decoder *dec = NULL;
+    int ret = make(&dec, codec, par, time_base);
+    if (ret == 0)
+        ret = open_context(dec);
+    if (ret < 0)
+        return ret;
+    *out = kt_steal_ptr(&dec);
+    return 0;
+}
+
+int kt_decoder_twin(kt_decoder **out, const kt_decoder *dec)
+{
+    const int ret = make(out, dec->codec, dec->par, dec->time_base);
+    if (ret < 0)
+        return ret;
+    (*out)->fast = dec->fast;
+    (*out)->pictures = dec->pictures;
     return 0;
 }
 

@@ -41,6 +41,9 @@ kt_must_check int kt_decoder_create(kt_decoder **out, const AVCodecParameters *p
                                     AVRational time_base);
 void kt_decoder_destroy(kt_decoder **dec);
 
+/* Another decoder for the same stream as DEC, set alike, which knows none of its pictures yet. */
+kt_must_check int kt_decoder_twin(kt_decoder **out, const kt_decoder *dec);
+
 /* Take memory for pictures from PICTURES (borrowed as long as DEC is there) from the next
  * one on. NULL: memory of its own, as at create. */
 void kt_decoder_share(kt_decoder *dec, kt_pictures *pictures);

@@ -3,8 +3,8 @@
  *
  * The group of pictures since the last key frame is kept (as references). Asleep,
  * key frames are decoded and looked at before anything is learnt from them; if one
- * is suspicious, the group before it is decoded first, then the key frame again,
- * so that the detector sees every picture in order and none twice.
+ * is suspicious, the group before it is decoded first, by another decoder, so that the
+ * detector sees every picture in order and none twice.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define THUMBNAIL_STEP_US KT_SECOND_US
 #define OVERLOAD_PERIOD_US (10 * KT_SECOND_US)
 #define WARM_UP_US (6 * KT_SECOND_US)       /* adaptive starts with everything */
-#define CALM_US (2 * KT_SECOND_US)          /* asleep again after so long without anything */
+#define CALM_US (1500 * 1000)               /* asleep again after so long without sight of anything */
 #define PROBE_EVERY 24                      /* key frames asleep, to the next check */
 #define MISSED_PROBES_MAX 2                 /* then sizes and key frames are not enough */
 #define SLOW_GOP_US (4 * KT_SECOND_US)      /* key frames alone see too little then */
@@ -400,11 +400,13 @@ static int decode_group(kt_analyzer *a)
     return ret;
 }
 
-/* What sizes of this group's packets mean, now that it is known what it shows. */
+/* What sizes of this group's packets mean, now that it is known what it shows. It may have been
+ * busy until it was left alone: that is not learnt as quiet. */
 static void learn_sizes(kt_analyzer *a, bool moving)
 {
     for (size_t i = 1; i < a->n_group; i++)
-        kt_adaptive_learn(&a->sizes, (size_t)a->group[i].pkt->size, moving);
+        if (moving || a->group[i].wall_us > a->busy_us)
+            kt_adaptive_learn(&a->sizes, (size_t)a->group[i].pkt->size, moving);
 }
 
 static int wake(kt_analyzer *a, int64_t wall_us)
@@ -442,79 +444,99 @@ static void end_probe(kt_analyzer *a, int64_t wall_us)
 }
 
 /*
- * Asleep, and a key frame came. Look at it before anything else is done with it.
- * *SUSPICIOUS says whether the group before it must be decoded.
+ * Asleep, and a key frame came. Decode it into LUMA, and look at it unless it is *SUSPICIOUS: then
+ * the group before it must be decoded first. The decoder is lost where it had to be drained.
  */
-static int peek(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us, bool *suspicious)
+static int peek(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us, struct kt_luma *luma,
+                bool *suspicious)
 {
-    struct kt_luma luma;
     kt_decoder_flush(a->decoder);
-    a->decoder_lost = true;         /* for the group before this key frame */
+    a->decoder_lost = true;
     *suspicious = false;
     if (!give(a, pkt, wall_us))
         return 0;
-    int ret = kt_decoder_receive(a->decoder, &luma);
+    int ret = kt_decoder_receive(a->decoder, luma);
     bool drained = false;
     if (ret == -EAGAIN) {           /* it waits for later pictures: push it out */
         drained = true;
         if (kt_decoder_send(a->decoder, NULL) == 0)
-            ret = kt_decoder_receive(a->decoder, &luma);
+            ret = kt_decoder_receive(a->decoder, luma);
     }
     if (ret == -EAGAIN)
         return 0;
     if (ret < 0)
         return ret;
-    const struct kt_motion_picture pic = picture_of(&luma);
+    a->decoder_lost = drained;
+    const struct kt_motion_picture pic = picture_of(luma);
     a->stats.decoded++;
     ret = keep_latest(a, wall_us);
     if (ret < 0)
         return ret;
-    *suspicious = !luma.damaged && kt_motion_suspects(a->motion, &pic, wall_us);
-    if (!*suspicious)
-        ret = look(a, &luma, wall_us);
-    a->decoder_lost = drained || *suspicious;
+    *suspicious = !luma->damaged && kt_motion_suspects(a->motion, &pic, wall_us);
+    return *suspicious ? 0 : look(a, luma, wall_us);
+}
+
+/*
+ * The key frame at WALL_US is in the decoder, its picture in LUMA. Another decoder goes back to the
+ * group before it; then the key frame's turn comes.
+ */
+static int wake_before(kt_analyzer *a, const struct kt_luma *luma, int64_t wall_us)
+{
+    kt_cleanup(kt_decoder_destroy) kt_decoder *back = NULL;
+    kt_decoder *const ahead = a->decoder;
+    const bool lost = a->decoder_lost;
+    int ret = kt_decoder_twin(&back, ahead);
+    if (ret < 0)
+        return ret;
+    a->decoder = back;              /* callbacks ask it for the picture */
+    a->decoder_lost = true;
+    ret = wake(a, wall_us);
+    if (ret == 0 && kt_decoder_send(back, NULL) == 0)
+        ret = take_all(a);
+    kt_decoder_rest(back);
+    a->decoder = ahead;
+    a->decoder_lost = lost;
+    if (ret == 0)
+        ret = keep_latest(a, wall_us);
+    return ret < 0 ? ret : look(a, luma, wall_us);
+}
+
+/* Asleep, and a key frame came: stay asleep, check, or wake for the group before it. */
+static int key_asleep(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
+{
+    struct kt_luma luma;
+    bool suspicious;
+    const int ret = peek(a, pkt, wall_us, &luma, &suspicious);
+    if (suspicious)
+        return wake_before(a, &luma, wall_us);
+    learn_sizes(a, false);
+    a->probing = ++a->asleep_keys % PROBE_EVERY == 0 && a->load == KT_LOAD_NORMAL;
+    a->probe_found = false;
+    if (!a->probing) {              /* perhaps for long: its group is decoded from the start if need be */
+        kt_decoder_rest(a->decoder);
+        a->decoder_lost = true;
+    }
     return ret;
 }
 
 /* A key frame begins a new group. */
 static int begin_group(kt_analyzer *a, const AVPacket *pkt, int64_t wall_us)
 {
-    bool suspicious = false;
+    const bool asleep = !a->awake;
     int ret = 0;
     if (a->probing)
         end_probe(a, wall_us);
-    if (a->awake && a->n_group > 0)
+    if (asleep)
+        ret = key_asleep(a, pkt, wall_us);
+    else if (a->n_group > 0)
         learn_sizes(a, a->busy_us >= a->group[0].wall_us);
-    if (!a->awake) {
-        const size_t waiting = a->n_group;
-        ret = peek(a, pkt, wall_us, &suspicious);
-        if (ret == 0 && suspicious && waiting > 0)
-            ret = wake(a, wall_us);
-        else if (suspicious)
-            a->awake = true;
-        else
-            learn_sizes(a, false);
-        if (suspicious) {           /* now the key frame itself, after its group */
-            kt_decoder_flush(a->decoder);
-            a->decoder_lost = false;
-        } else {                    /* perhaps for long: its group is decoded from the start if need be */
-            kt_decoder_rest(a->decoder);
-            a->decoder_lost = true;
-        }
-    }
     clear_group(a);
     if (ret == 0)
         ret = add_to_group(a, pkt, wall_us);
     if (ret < 0)
         return ret;
     a->group[0].given = true;
-    if (a->awake)
-        return decode(a, pkt, wall_us);
-    if (++a->asleep_keys % PROBE_EVERY == 0 && a->load == KT_LOAD_NORMAL) {
-        a->probing = true;
-        a->probe_found = false;
-    }
-    return 0;
+    return asleep ? 0 : decode(a, pkt, wall_us);
 }
 
 /*

@@ -456,7 +456,8 @@ static bool is_busy(const kt_motion *m)
     const struct kt_track *list = kt_tracks_list(m->tracks);
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
         const struct kt_track *t = &list[i];
-        if (t->id && !t->ended && (!is_settled(m, t) || kt_events_wants_still(m->events, t)))
+        if (t->id && !t->ended &&
+            ((t->seen && !is_settled(m, t)) || kt_events_wants_still(m->events, t)))
             return true;
     }
     return false;
