@@ -375,8 +375,9 @@ def rest():
     ask("DELETE", f"/invitations/{number}", None, 204)
     ask("DELETE", f"/invitations/{number}", None, 404)
     ask("GET", "/live", None, None)
-    ask("DELETE", f"/cameras/cam01/recordings?{span(-600, -590)}", None, 200)
-    ask("DELETE", f"/cameras/cam01/recordings?{span(0, -9)}", None, 416)
+    ask("DELETE", f"/cameras/cam01/recordings?{span(-600, -590)}", None, 400)
+    ask("DELETE", f"/cameras/cam01/recordings?{span(-600, -590)}", {"reason": "atas permintaan warga"}, 200)
+    ask("DELETE", f"/cameras/cam01/recordings?{span(0, -9)}", {"reason": "atas permintaan warga"}, 416)
 
 
 @test("another method is refused with those there are, and a body is what it says or refused")
