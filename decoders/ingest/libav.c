@@ -241,9 +241,8 @@ static void run_once(struct session *s, char why[KT_INGEST_WHY_SIZE])
 
 static void wait_before_retry(struct session *s)
 {
-    const int64_t wait = kt_backoff_next(&s->backoff);
-    const struct timespec until =
-        kt_clock_deadline(s->wrong_password ? KT_INGEST_PASSWORD_US : wait);
+    const struct timespec until = kt_clock_deadline(
+        s->wrong_password ? kt_backoff_password(&s->backoff) : kt_backoff_next(&s->backoff));
     pthread_mutex_lock(&s->lock);
     int ret = 0;
     while (!atomic_load(&s->stop) && ret == 0)

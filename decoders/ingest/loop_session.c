@@ -135,9 +135,8 @@ static void fail(struct kt_loop_session *s, const char *why, enum kt_rtsp_end en
     kt_loop_session_close(s);
     s->phase = KT_LOOP_WAITING;
     s->watch.begun_us = 0;
-    s->due_us = now + kt_backoff_next(&s->backoff);
-    if (end == KT_RTSP_END_PASSWORD)
-        s->due_us = now + KT_INGEST_PASSWORD_US;
+    s->due_us = now + (end == KT_RTSP_END_PASSWORD ? kt_backoff_password(&s->backoff)
+                                                   : kt_backoff_next(&s->backoff));
     kt_watch_say(&s->watch, KT_INGEST_OFFLINE, text);
 }
 

@@ -47,13 +47,21 @@ void kt_backoff_init(struct kt_backoff *backoff, const struct kt_ingest_params *
     kt_backoff_reset(backoff);
 }
 
+static int64_t between(struct kt_backoff *backoff, int64_t least, int64_t most)
+{
+    return least + rand_r(&backoff->seed) % (most - least + 1);
+}
+
 int64_t kt_backoff_next(struct kt_backoff *backoff)
 {
     const int64_t wait = backoff->next_us;
     backoff->next_us = FFMIN(wait * 2, backoff->max_us);
-    const int64_t quarter = FFMAX(wait / 4, 1);
-    const int64_t spread = wait - quarter + rand_r(&backoff->seed) % (2 * quarter);
-    return FFMIN(spread, backoff->max_us);
+    return between(backoff, wait - wait / 4, FFMIN(wait + wait / 4, backoff->max_us));
+}
+
+int64_t kt_backoff_password(struct kt_backoff *backoff)
+{
+    return between(backoff, KT_INGEST_PASSWORD_US, KT_INGEST_PASSWORD_US * 5 / 4);
 }
 
 void kt_backoff_reset(struct kt_backoff *backoff)

@@ -64,9 +64,12 @@ kt_must_check int kt_ingest_params_copy(struct kt_ingest_params *to,
                                         const struct kt_ingest_params *from);
 void kt_ingest_params_free(struct kt_ingest_params *params);
 
-/* How long to wait before the next attempt: doubled each time up to the maximum,
- * plus or minus a quarter, so that forty cameras behind one switch do not all
- * come back in the same instant. */
+/*
+ * How long to wait before the next attempt: doubled each time up to the maximum, plus or
+ * minus a quarter of that, but never more than the maximum. Every wait is spread evenly over
+ * its range, the longest too, so that forty cameras behind one switch, or with one password
+ * that was changed, do not all come back in the same instant.
+ */
 struct kt_backoff {
     int64_t min_us, max_us, next_us;
     unsigned seed;
@@ -74,6 +77,8 @@ struct kt_backoff {
 
 void kt_backoff_init(struct kt_backoff *backoff, const struct kt_ingest_params *params);
 int64_t kt_backoff_next(struct kt_backoff *backoff);
+/* After a refused password: KT_INGEST_PASSWORD_US and up to a quarter more, whatever failed before. */
+int64_t kt_backoff_password(struct kt_backoff *backoff);
 /* A session worked: begin again with the shortest wait. */
 void kt_backoff_reset(struct kt_backoff *backoff);
 

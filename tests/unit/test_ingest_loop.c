@@ -259,6 +259,56 @@ START_TEST(waits_double_and_spread_but_never_pass_the_maximum)
 }
 END_TEST
 
+static int in_order(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Forty come back after AT, all between LEAST and MOST: never most of them in an eighth of that, nor a handful
+ * in one instant. */
+static void check_spread(int64_t at[40], int64_t least, int64_t most)
+{
+    qsort(at, 40, sizeof(at[0]), in_order);
+    ck_assert_int_ge(at[0], least);
+    ck_assert_int_le(at[39], most);
+    ck_assert_int_ge(at[39] - at[0], (most - least) / 2);
+    int together = 0;
+    for (int i = 0, j = 0; i < 40; i++) {
+        while (at[i] - at[j] > (most - least) / 8)
+            j++;
+        together = FFMAX(together, i - j + 1);
+    }
+    ck_assert_int_le(together, 30);
+    for (int i = 0; i + 8 < 40; i++)
+        ck_assert_int_ne(at[i], at[i + 8]);
+}
+
+START_TEST(forty_cameras_that_fail_at_once_come_back_one_by_one_within_a_minute)
+{
+    const struct kt_ingest_params given = { .url = "rtsp://h/" };
+    struct kt_ingest_params params[40];
+    struct kt_backoff backoff[40];
+    int64_t at[40];
+    for (int i = 0; i < 40; i++) {
+        ck_assert_int_eq(kt_ingest_params_copy(&params[i], &given), 0);
+        kt_backoff_init(&backoff[i], &params[i]);
+    }
+    ck_assert_int_le(params[0].backoff_max_us, 60 * KT_SECOND_US);
+    for (int try = 0; try < 12; try++) {
+        const int64_t wait = FFMIN(params[0].backoff_min_us << try, params[0].backoff_max_us);
+        for (int i = 0; i < 40; i++)
+            at[i] = kt_backoff_next(&backoff[i]);
+        check_spread(at, wait * 3 / 4, FFMIN(wait * 5 / 4, params[0].backoff_max_us));
+        for (int i = 0; i < 40; i++)
+            at[i] = kt_backoff_password(&backoff[i]);
+        check_spread(at, KT_INGEST_PASSWORD_US, FFMIN(KT_INGEST_PASSWORD_US * 5 / 4, 60 * KT_SECOND_US));
+    }
+    for (int i = 0; i < 40; i++)
+        kt_ingest_params_free(&params[i]);
+}
+END_TEST
+
 static const char *const unusable[] = { "", "http://h/", "rtsp://", "rtsp://h:0/", "rtsp://h/\n" };
 START_TEST(an_unusable_address_is_refused)
 {
@@ -300,6 +350,7 @@ int main(void)
     tcase_add_test(tc, many_sessions_come_and_go);
     tcase_add_test(tc, one_camera_does_not_disturb_another);
     tcase_add_test(tc, waits_double_and_spread_but_never_pass_the_maximum);
+    tcase_add_test(tc, forty_cameras_that_fail_at_once_come_back_one_by_one_within_a_minute);
     tcase_add_loop_test(tc, an_unusable_address_is_refused, 0, KT_ARRAY_SIZE(unusable));
     tcase_add_test(tc, libavformat_is_there_by_setting);
     suite_add_tcase(suite, tc);
