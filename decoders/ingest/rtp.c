@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 
 #define SSRC_SILENT_US (2 * KT_SECOND_US)   /* the old sender is gone, take the new one */
+#define REPORT_LATE_MAX_US (60 * KT_SECOND_US)
 #define SEQ_FAR 3000                        /* further than any loss: the sender began anew */
 #define NTP_1970_S INT64_C(2208988800)
 
@@ -197,9 +198,15 @@ static bool right_sender(struct kt_rtp *rtp, uint32_t ssrc, int64_t now_us)
     return true;
 }
 
+/* Ticks from the moment that TS tells of until now, plus what is the same for all of this sender. */
+static int64_t transit_of(const struct kt_rtp *rtp, uint32_t ts, int64_t now_us)
+{
+    return av_rescale(now_us, rtp->clock_rate, KT_SECOND_US) - ts;
+}
+
 static void measure_jitter(struct kt_rtp *rtp, uint32_t ts, int64_t now_us)
 {
-    const int64_t transit = av_rescale(now_us, rtp->clock_rate, KT_SECOND_US) - ts;
+    const int64_t transit = transit_of(rtp, ts, now_us);
     if (rtp->last_transit) {
         const double d = (double)llabs((int32_t)(transit - rtp->last_transit));
         rtp->jitter += (d - rtp->jitter) / 16;
@@ -224,13 +231,24 @@ void kt_rtp_receive(struct kt_rtp *rtp, const uint8_t *data, size_t size, int64_
 
 /* ---- RTCP ---- */
 
+/* How much longer the report of moment TS was on its way than the last packet. What cannot be is 0: many
+ * cameras put no timestamp in, or one that has nothing to do with their stream. */
+static int64_t report_late_us(const struct kt_rtp *rtp, uint32_t ts, int64_t now_us)
+{
+    if (!rtp->stats.received)
+        return 0;
+    const int32_t late = (int32_t)(transit_of(rtp, ts, now_us) - rtp->last_transit);
+    const int64_t late_us = av_rescale(late, KT_SECOND_US, rtp->clock_rate);
+    return late_us > 0 && late_us < REPORT_LATE_MAX_US ? late_us : 0;
+}
+
 static void sender_report(struct kt_rtp *rtp, const uint8_t *p, int64_t now_us, int64_t wall_us)
 {
     const int64_t s = (int64_t)AV_RB32(p + 8) - NTP_1970_S;
     const int64_t us = (int64_t)((uint64_t)AV_RB32(p + 12) * 1000000 >> 32);
     rtp->sr_ntp_middle = AV_RB32(p + 10);
     rtp->sr_arrival_us = now_us;
-    rtp->stats.clock_offset_us = s * KT_SECOND_US + us - wall_us;
+    rtp->stats.clock_offset_us = s * KT_SECOND_US + us - wall_us + report_late_us(rtp, AV_RB32(p + 16), now_us);
     rtp->stats.has_report = true;
 }
 

@@ -32,7 +32,7 @@ struct kt_rtp_packet {
 struct kt_rtp_stats {
     uint64_t received, lost, bytes;
     bool has_report;            /* a sender report came */
-    int64_t clock_offset_us;    /* the camera's clock minus ours, by its last report */
+    int64_t clock_offset_us;    /* the camera's clock minus ours, by its last report, however late that came */
 };
 
 struct kt_rtp_waiting {

@@ -522,6 +522,15 @@ class ReportsWrong(Mode):
         c.send_report(self.timestamp(c.sent), wall=12.5)
 
 
+@mode("reports-late")
+class ReportsLate(Mode):
+    """Sender reports that come seconds after what they tell of, each later than the one before."""
+
+    def report(self, c):
+        late = min(6 + c.sent // self.source.fps // 5 * 3, 45)
+        c.send_report(self.timestamp(c.sent - late * self.source.fps), wall=time.time() - late)
+
+
 @mode("reports-foreign")
 class ReportsForeign(Mode):
     """Sender reports of a source that sends nothing."""

@@ -337,6 +337,8 @@ def check_figures(name, camera):
         assert camera["reconnects"] >= 3, camera
     elif name == "reports-wrong":
         assert abs(camera["clock_offset_seconds"] + time.time()) < 600, camera
+    elif name == "reports-late":
+        assert abs(camera["clock_offset_seconds"]) < 2 + STALLED and "clock-off" not in camera["advice"], camera
     elif name == "broken-frames":
         assert camera["decode_errors"] >= 20, camera
 

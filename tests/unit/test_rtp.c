@@ -159,9 +159,34 @@ START_TEST(a_sender_report_tells_the_cameras_clock)
     send(1);
     AV_WB32(sr + 8, (uint32_t)(1790000000 + 2208988800 - 25));  /* 25 s behind ... */
     AV_WB32(sr + 12, 0x80000000);                               /* ... and a half ahead of that */
+    AV_WB32(sr + 16, 100);                                      /* at the moment of the packet */
     kt_rtp_control(&rtp, sr, sizeof(sr), 1000, wall_us);
     ck_assert(rtp.stats.has_report);
     ck_assert_int_le(llabs(rtp.stats.clock_offset_us + 24500000), 1);
+}
+END_TEST
+
+/* Seconds that a report came after what it tells of, by its timestamp; and what is to be believed of that. */
+static const struct late {
+    double clock, arrived;      /* the report's two clocks, against a packet sent at 100 s */
+    double offset;
+} late_reports[] = { { 100, 100, 0 }, { 100, 120, 0 }, { 70, 120, 0 }, { 98, 101, 0 },
+    { 100, 1000, -900 },        /* too late to be true */
+    { 102, 100, 2 },            /* frames wait in the camera, reports do not */
+    { 4000, 120, 3880 } };      /* a timestamp from nowhere */
+
+START_TEST(a_late_report_does_not_put_the_cameras_clock_back)
+{
+    const struct late *l = &late_reports[_i];
+    const int64_t wall_us = INT64_C(1790000000) * KT_SECOND_US;
+    uint8_t sr[28] = { 0x80, 200, 0, 6 };
+    begin(false);
+    send_from(SSRC, 1, 100 * 90000, 100 * KT_SECOND_US);
+    AV_WB32(sr + 8, (uint32_t)(1790000000 + 2208988800 + (int64_t)l->clock - 100));
+    AV_WB32(sr + 16, (uint32_t)(l->clock * 90000));
+    const int64_t since = (int64_t)((l->arrived - 100) * KT_SECOND_US);
+    kt_rtp_control(&rtp, sr, sizeof(sr), 100 * KT_SECOND_US + since, wall_us + since);
+    ck_assert_int_le(llabs(rtp.stats.clock_offset_us - (int64_t)(l->offset * KT_SECOND_US)), 1000);
 }
 END_TEST
 
@@ -198,6 +223,7 @@ int main(void)
     tcase_add_test(tc, an_old_session_on_the_same_connection_is_kept_out);
     tcase_add_test(tc, garbage_is_no_packet);
     tcase_add_test(tc, a_sender_report_tells_the_cameras_clock);
+    tcase_add_loop_test(tc, a_late_report_does_not_put_the_cameras_clock_back, 0, KT_ARRAY_SIZE(late_reports));
     tcase_add_test(tc, a_report_says_what_was_lost);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
