@@ -582,7 +582,8 @@ test('the storage page says how long recordings last, how the disk is and what t
   await has(page, 'Mulai ditimpa');
   await page.waitForSelector('dd:has-text("kosong dari")');
   await page.waitForSelector('h2:has-text("Brankas bukti")');
-  const { disks, rings } = await server.api('GET', '/system');
+  const { disks, rings, clock } = await server.api('GET', '/system');
+  await page.waitForSelector(clock.synchronised ? 'dd:has-text("tersetel")' : 'dd .badge.warn:has-text("belum disetel")');
   check(disks.length === rings.length && disks[0].ring === 'video' && disks[0].total_bytes > 0, JSON.stringify(disks));
 });
 
@@ -659,6 +660,8 @@ test('the first start leads through password, disk and cameras', async () => {
     for (const name of ['next', 'again']) await p.fill(`input[name=${name}]`, 'kampung-aman-91');
     await p.click('form button.primary');
     await has(p, 'Perekam dapat menulis ke disk ini');
+    const { clock } = await server.api('GET', '/system');     // of this machine, whichever recorder tells it
+    check(await p.locator('text=Jam perekam belum disetel').count() === (clock.synchronised ? 0 : 1), `the clock is synchronised: ${clock.synchronised}`);
     if (screens > 0) await p.screenshot({ path: join(process.argv[screens + 1], 'setup-id-phone.jpg'), type: 'jpeg', quality: 62 });
     await p.click('button:has-text("Lanjut")');
     await has(p, 'Belum ada kamera');

@@ -1,6 +1,7 @@
 /*
  * clock_shim.c - preloaded into the daemon, it shifts the wall clock by as many nanoseconds as
- * the file named in KT_CLOCK_OFFSET holds (int64, native): a clock that a test can step.
+ * the file named in KT_CLOCK_OFFSET holds (int64, native): a clock that a test can step. A second
+ * number there says whether the kernel thinks it right: 0 as it is, 1 synchronised, 2 not.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,14 +17,16 @@
 
 static const volatile int64_t *offset;
 static int (*real_gettime)(clockid_t, struct timespec *);
+static int (*real_adjtimex)(struct timex *);
 
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("KT_CLOCK_OFFSET");
     const int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *map = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*offset), PROT_READ, MAP_SHARED, fd, 0);
+    void *map = fd < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof(*offset), PROT_READ, MAP_SHARED, fd, 0);
     *(void **)&real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
-    if (map == MAP_FAILED || !real_gettime)
+    *(void **)&real_adjtimex = dlsym(RTLD_NEXT, "adjtimex");
+    if (map == MAP_FAILED || !real_gettime || !real_adjtimex)
         abort();
     offset = map;
     close(fd);
@@ -58,4 +62,13 @@ time_t time(time_t *out)
     if (out)
         *out = now.tv_sec;
     return now.tv_sec;
+}
+
+int adjtimex(struct timex *tx)
+{
+    const int ret = real_adjtimex(tx);
+    if (ret < 0 || offset[1] == 0)
+        return ret;
+    tx->status = offset[1] == 1 ? tx->status & ~(STA_UNSYNC | STA_CLOCKERR) : tx->status | STA_UNSYNC;
+    return offset[1] == 1 ? TIME_OK : TIME_ERROR;
 }

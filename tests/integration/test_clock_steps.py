@@ -1,8 +1,12 @@
 #!/usr/bin/python3
-"""The recorder's clock is stepped while it records: an hour ahead, back, back into what is recorded, and out of 1970."""
+"""The recorder's clock is stepped while it records: an hour ahead, back, back into what is recorded, and out of 1970.
+What the kernel thinks of it is stored with every record and told."""
+import io
+import json
 import os
 import struct
 import time
+import zipfile
 
 from kt import BUILD, SLOW, Cameras, Server, camera_list, format_time, new_folder, note, run, test, ticks, wait_for
 
@@ -21,7 +25,7 @@ class Clock:
 
     def __init__(self, ahead=0.0):
         self.path = new_folder("clock") / "offset"
-        self.path.write_bytes(struct.pack("=q", 0))
+        self.path.write_bytes(bytes(16))
         self.file = open(self.path, "r+b", buffering=0)
         self.set(ahead)
 
@@ -29,6 +33,11 @@ class Clock:
         self.ahead = ahead
         self.file.seek(0)
         self.file.write(struct.pack("=q", int(ahead * 1e9)))
+
+    def vouch(self, synchronised):
+        """What adjtimex(2) tells the daemon of it from now on."""
+        self.file.seek(8)
+        self.file.write(struct.pack("=q", 1 if synchronised else 2))
 
     def now(self):
         return time.time() + self.ahead
@@ -156,6 +165,58 @@ def from_1970():
     assert gap <= 3 or gap > 1200, f"{gap / 30:.1f} s are missing where the clock was set"
     assert old.timeline("cam01", 0, 4000)["spans"], "1970 is not shown"
     assert old.stop() < 2
+
+
+@test("whether the kernel vouches for the clock is told, stored with each record, and said in a package")
+def vouched():
+    kernel = Clock()
+    kernel.vouch(True)
+    seen = kernel.server()
+    seen.config.write_text(seen.config.read_text().replace(
+        "cameras:", f"  vault: {{ path: {seen.folder}/vault, max_size: 1 GiB }}\ncameras:"))
+    seen.start()
+    seen.wait_recording(["cam01"], 10)
+
+    def post(path, body):
+        answer = seen.request("POST", path, body)
+        assert answer.status in (201, 202), f"POST {path}: {answer.status} {answer.body[:300]!r}"
+        return answer.json()["id"]
+
+    def finished(path, what):
+        wait_for(what, 30, lambda: seen.get(path).json()["state"] not in ("waiting", "running"))
+        assert seen.get(path).json()["state"] == "done", seen.get(path).json()
+
+    def package_of(begin, end):
+        incident = post("/incidents", {"title": "Jam", "from": format_time(begin), "to": format_time(end), "cameras": ["cam01"]})
+        seen.request("POST", f"/incidents/{incident}/holds", {"stream": "main"})
+        wait_for("the hold is done", 30, lambda: [h["state"] for h in seen.get(f"/incidents/{incident}").json()["holds"]] == ["done"])
+        export = post("/exports", {"incident": incident, "agency": "Polsek Melati", "officer": "Bripka Sari",
+                                   "officer_id": "87654321", "letter": "B/12/XI/2026", "purpose": "penyelidikan"})
+        finished(f"/exports/{export}", "the package is made")
+        with zipfile.ZipFile(io.BytesIO(seen.get(f"/exports/{export}/package.zip").body)) as z:
+            name, = (n for n in z.namelist() if n.endswith("/manifest.json"))
+            manifest = json.loads(z.read(name))
+        clips = [c for camera in manifest["cameras"] for c in camera["clips"]]
+        records = sum(c["ring_records"] for c in clips)
+        assert records >= 2, clips
+        return manifest["exported"]["clock"]["synchronised"], sum(c["ring_records_with_unsynchronised_clock"] for c in clips) / records
+
+    def told():
+        system = seen.get("/system").json()
+        assert system["clock"]["synchronised"] is system["clock_synchronised"], system["clock"]
+        return system["clock_synchronised"]
+
+    begin = time.time()
+    time.sleep(RUN)
+    assert told() is True
+    assert package_of(begin, begin + RUN - 4) == (True, 0)
+    kernel.vouch(False)
+    doubted = time.time()
+    assert told() is False
+    time.sleep(RUN + 4)         # a clip begins with the key frame before
+    assert package_of(doubted + 4, doubted + RUN) == (False, 1)
+    assert package_of(begin, begin + RUN - 4) == (False, 0), "what was stored then is not what was true then"
+    assert seen.stop() < 2
 
 
 run()
