@@ -23,7 +23,7 @@
 #define THUMBNAIL_STEP_US KT_SECOND_US
 #define OVERLOAD_PERIOD_US (10 * KT_SECOND_US)
 #define WARM_UP_US (6 * KT_SECOND_US)       /* adaptive starts with everything */
-#define CALM_US (1500 * 1000)               /* asleep again after so long without sight of anything */
+#define CALM_US (2500 * 1000)               /* asleep again after so long without sight of anything */
 #define PROBE_EVERY 24                      /* key frames asleep, to the next check */
 #define MISSED_PROBES_MAX 2                 /* then sizes and key frames are not enough */
 #define SLOW_GOP_US (4 * KT_SECOND_US)      /* key frames alone see too little then */
