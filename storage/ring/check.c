@@ -141,14 +141,6 @@ static bool has_holes(const struct kt_scan *s)
     return s->n == 0;
 }
 
-static bool all_zeros(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != 0)
-            return false;
-    return true;
-}
-
 /* A seal that was cut short lacks whole sectors, hashes among them: half of the bits of each differ. */
 static bool few_bits_differ(const uint8_t *a, const uint8_t *b, size_t n)
 {
@@ -205,7 +197,7 @@ static int read_seal(const struct kt_scan *s, enum seal *seal)
         return ret;
     ret = kt_trailer_decode(&t, page, s->slab_bytes);
     if (ret < 0)
-        *seal = all_zeros(page, sizeof(page)) ? SEAL_NONE : SEAL_DAMAGED;
+        *seal = kt_all_zero(page, sizeof(page)) ? SEAL_NONE : SEAL_DAMAGED;
     else if (t.slab_seq < s->slab_seq ||    /* of an earlier life */
              (s->n > 0 && (t.last_seq != s->items[s->n - 1].h.seq ||
                            memcmp(t.head, s->items[s->n - 1].h.hash, KT_HASH_SIZE) != 0)))

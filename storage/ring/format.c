@@ -39,7 +39,7 @@ static void get_raw(struct get *in, void *data, size_t n)
     in->p += n;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
+bool kt_all_zero(const uint8_t *p, size_t n)
 {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
@@ -458,7 +458,7 @@ int kt_meta_decode(struct kt_meta *m, const uint8_t bytes[KT_PAGE])
     memcpy(m->name, in.p, KT_ID_MAX);
     m->name[KT_ID_MAX] = '\0';
     if (m->slab_bytes < KT_MIN_SLAB || m->slab_bytes > KT_MAX_SLAB ||
-        m->slab_bytes % KT_PAGE != 0 || m->slab_count == 0 || all_zero(m->uuid, KT_UUID_SIZE))
+        m->slab_bytes % KT_PAGE != 0 || m->slab_count == 0 || kt_all_zero(m->uuid, KT_UUID_SIZE))
         return -EINVAL;
     return 0;
 }

@@ -77,6 +77,9 @@ static inline uint64_t kt_record_space(uint32_t size)
     return ((uint64_t)KT_HEADER_SIZE + size + KT_RECORD_ALIGN - 1) & ~(uint64_t)(KT_RECORD_ALIGN - 1);
 }
 
+/* Nothing but zeros, as where nothing was ever written. */
+bool kt_all_zero(const uint8_t *p, size_t n);
+
 static inline uint64_t kt_page_up(uint64_t n)
 {
     return (n + KT_PAGE - 1) & ~(uint64_t)(KT_PAGE - 1);

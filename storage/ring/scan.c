@@ -236,11 +236,6 @@ void kt_scan_free(struct kt_scan *s)
 
 /* ---- whose slab it is ---- */
 
-static bool all_zeros(const uint8_t *p, size_t n)
-{
-    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
 /* The records behind the damaged first one, of whatever life they are. */
 static int first_behind(struct kt_scan *s, struct kt_header *h)
 {
@@ -264,7 +259,7 @@ int kt_scan_first(const struct kt_ring_io *io, int fd, uint64_t slab_bytes, cons
         ret = kt_header_decode(h, bytes) == 0 ? 0 : -EBADMSG;
     if (ret == 0)
         return memcmp(h->uuid, uuid, KT_UUID_SIZE) == 0 ? 0 : -EXDEV;
-    if (ret != -EBADMSG || all_zeros(bytes, sizeof(bytes)))
+    if (ret != -EBADMSG || kt_all_zero(bytes, sizeof(bytes)))
         return ret;                     /* never written: most often so */
     *whole = false;
     struct kt_scan scan = { .io = io, .fd = fd, .slab_bytes = slab_bytes, .uuid = uuid };
