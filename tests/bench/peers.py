@@ -45,6 +45,7 @@ class MotionSub(Program):
     @classmethod
     def version(cls):
         return first_line("motion", "-h")
+
     def start(self):
         kind, width, height, rate = self.stream
         conf = ["daemon off", "setup_mode off", "webcontrol_port 0", "stream_port 0", "picture_output off",

@@ -404,6 +404,16 @@ def descriptors(pid):
 
 # ------------------------------ video ------------------------------
 
+def resolve(document, node):
+    """NODE of an OpenAPI document, or what it refers to."""
+    while "$ref" in node:
+        target = document
+        for part in node["$ref"][2:].split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
 def tool(*command, ok=True, timeout=120):
     """Run an FFmpeg tool; (standard output, standard error)."""
     done = subprocess.run([str(c) for c in command], capture_output=True, stdin=subprocess.DEVNULL,

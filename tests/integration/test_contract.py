@@ -9,7 +9,7 @@ import urllib.parse
 
 import yaml
 
-from kt import PASSWORD, ROOT, SLOW, Cameras, Server, WebSocket, camera_list, format_time, note, run, test, wait_for
+from kt import PASSWORD, ROOT, SLOW, Cameras, Server, WebSocket, camera_list, format_time, note, resolve, run, test, wait_for
 
 API = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -30,18 +30,9 @@ asked = set()
 
 # ------------------------------ the document ------------------------------
 
-def resolve(node):
-    while "$ref" in node:
-        target = API
-        for part in node["$ref"][2:].split("/"):
-            target = target[part]
-        node = target
-    return node
-
-
 def mismatches(schema, value, at="$"):
     """Where VALUE is not what SCHEMA says; a field that it does not name counts."""
-    schema = resolve(schema)
+    schema = resolve(API, schema)
     kinds = schema.get("type", "object")
     kinds = kinds if isinstance(kinds, list) else [kinds]
     if not any(isinstance(value, TYPES[k]) and not (isinstance(value, bool) and k in ("integer", "number"))
@@ -104,7 +95,7 @@ def ask(method, path, body=None, status=None, **kwargs):
         assert not wrong, f"{what}: {wrong}"
         return answer
     assert documented, f"{what}: {answer.status} is not documented"
-    content = resolve(documented).get("content")
+    content = resolve(API, documented).get("content")
     if content is None:
         assert not answer.body, f"{what}: {answer.body[:100]!r} where nothing is documented"
         return answer
@@ -391,8 +382,8 @@ def methods():
         allowed = set(answer.headers["Allow"].split(", "))
         assert allowed >= there and ("HEAD" in allowed) == ("GET" in allowed), f"{path}: {allowed}, documented {there}"
         for method in METHODS:
-            body = resolve(item[method])["requestBody"] if "requestBody" in item.get(method, {}) else None
-            if body and resolve(body).get("required"):
+            body = resolve(API, item[method])["requestBody"] if "requestBody" in item.get(method, {}) else None
+            if body and resolve(API, body).get("required"):
                 wrongs = (b"", b"{", b"[]", b'"x"') + ((b'{"tiada-begini":1}',) if pattern != "/session/settings" else ())
                 for wrong in wrongs:
                     status = server.request(method.upper(), path, wrong).status

@@ -16,7 +16,7 @@ import zipfile
 
 import yaml
 
-from kt import (BUILD, KENTONGAN, PASSWORD, ROOT, SLOW, Cameras, Server, Skip, WebSocket, camera_list, format_time, new_folder, note, run,
+from kt import (BUILD, KENTONGAN, PASSWORD, ROOT, SLOW, Cameras, Server, Skip, WebSocket, camera_list, format_time, new_folder, note, resolve, run,
                 test, wait_for)
 
 CORPUS = json.loads((ROOT / "tests/corpus/hostile.json").read_text())
@@ -101,18 +101,9 @@ def judge(what, answer):
     return status, body
 
 
-def resolve(node):
-    while "$ref" in node:
-        target = API
-        for part in node["$ref"][2:].split("/"):
-            target = target[part]
-        node = target
-    return node
-
-
 def sample(schema):
     """A value that fits SCHEMA."""
-    schema = resolve(schema)
+    schema = resolve(API, schema)
     kind = schema.get("type", "object")
     kind = kind[0] if isinstance(kind, list) else kind
     if "enum" in schema:
@@ -152,8 +143,8 @@ def operations():
         for method, op in methods.items():
             if method == "parameters" or (method, path) in LEFT_OUT:
                 continue
-            parameters = [resolve(p) for p in methods.get("parameters", []) + op.get("parameters", [])]
-            content = resolve(op["requestBody"])["content"] if "requestBody" in op else {}
+            parameters = [resolve(API, p) for p in methods.get("parameters", []) + op.get("parameters", [])]
+            content = resolve(API, op["requestBody"])["content"] if "requestBody" in op else {}
             yield method, path, parameters, content.get("application/json", {}).get("schema")
 
 
