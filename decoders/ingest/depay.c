@@ -14,6 +14,8 @@ void kt_depay_init(struct kt_depay *d, const struct kt_sdp_media *media)
     d->size_length = media->size_length;
     d->index_length = media->index_length;
     d->index_delta_length = media->index_delta_length;
+    d->width = media->width;
+    d->height = media->height;
 }
 
 void kt_depay_free(struct kt_depay *d)
@@ -115,7 +117,7 @@ void kt_depay_emit(struct kt_depay *d)
         memset(d->buf + d->size, 0, PADDING);
         d->on_frame(d->user, &frame);
     }
-    d->size = 0;
+    d->size = d->looked = 0;
     if (d->cap > KEEP)
         leave_large(d);
     d->damaged = d->useless = d->key = false;

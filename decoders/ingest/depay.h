@@ -55,6 +55,7 @@ struct kt_depay {
     bool useless;               /* do not deliver what there is of it */
     bool fragment;              /* in the middle of a fragmented unit */
     bool look_again;            /* units may hide behind start codes inside a unit */
+    size_t looked;              /* bytes of buf that were looked through for them */
     bool parameters;            /* it holds a sequence parameter set */
     bool marker_unreliable;     /* this camera marks the end of slices, not of frames */
     bool ended;                 /* the last packet completed a frame with time .pts */
@@ -62,6 +63,7 @@ struct kt_depay {
     /* --- JPEG --- */
     uint8_t tables[128], quality;
     bool has_tables;
+    int width, height;          /* as the session said, for pictures too large for RFC 2435; 0: it did not */
     uint64_t incomplete;        /* frames that missed something, delivered or not */
 };
 

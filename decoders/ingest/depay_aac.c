@@ -5,6 +5,7 @@
 
 #define FRAME_SAMPLES 1024
 #define AAC_FRAME_MAX 8192
+#define UNITS_MAX 64                /* in a packet: more would be seconds of sound */
 
 static unsigned bits(const uint8_t *p, size_t size, size_t *at, int n)
 {
@@ -41,7 +42,7 @@ void kt_depay_push_aac(struct kt_depay *d, const struct kt_rtp_packet *packet)
     if (head > size)
         return;
     size_t at = 16, data = head;
-    for (int i = 0; at + (size_t)d->size_length <= 16 + header_bits; i++) {
+    for (int i = 0; i < UNITS_MAX && at + (size_t)d->size_length <= 16 + header_bits; i++) {
         const size_t n = bits(p, head, &at, d->size_length);
         at += (size_t)(i == 0 ? d->index_length : d->index_delta_length);
         if (n > size - data) {

@@ -171,14 +171,15 @@ static int begin_frame(struct kt_depay *d, const struct jpeg_head *h, const uint
     return used;
 }
 
-/* The main header and the restart header. Returns the bytes used or -1. */
-static int read_head(struct jpeg_head *h, const uint8_t *p, size_t size)
+/* The main header and the restart header. Returns the bytes used or -1. A picture wider or higher than 2040 says 0
+ * there; its size is in the session's description. */
+static int read_head(const struct kt_depay *d, struct jpeg_head *h, const uint8_t *p, size_t size)
 {
     if (size < 8)
         return -1;
     *h = (struct jpeg_head){
         .offset = AV_RB24(p + 1), .type = p[4], .quality = p[5],
-        .width = 8 * p[6], .height = 8 * p[7],
+        .width = p[6] ? 8 * p[6] : d->width, .height = p[7] ? 8 * p[7] : d->height,
     };
     if (h->type & 0x40 && size >= 12)
         h->restart_interval = AV_RB16(p + 8);
@@ -201,7 +202,7 @@ void kt_depay_push_jpeg(struct kt_depay *d, const struct kt_rtp_packet *packet)
 {
     struct jpeg_head h;
     const uint8_t *p = packet->payload;
-    int used = read_head(&h, p, packet->size);
+    int used = read_head(d, &h, p, packet->size);
     if (used < 0)
         return;
     if (d->open && packet->pts != d->pts) {

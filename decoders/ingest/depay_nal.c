@@ -76,11 +76,13 @@ static void begin_unit(struct kt_depay *d, const uint8_t *p, size_t size)
     d->fragment = false;
 }
 
-/* Cameras have put whole Annex B streams into one unit: find what is inside. */
+/* Cameras have put whole Annex B streams into one unit: find what is inside. Each byte is looked at
+ * once: a frame of a hundred thousand small units must not cost their number times its length. */
 static void look_inside(struct kt_depay *d)
 {
+    size_t i = d->looked;
     d->look_again = false;
-    for (size_t i = 0; i + 4 < d->size; i++) {
+    for (; i + 4 < d->size; i++) {
         if (d->buf[i] || d->buf[i + 1] || d->buf[i + 2] != 1)
             continue;
         const struct unit u = look_at(d, d->buf + i + 3, d->size - i - 3);
@@ -89,6 +91,7 @@ static void look_inside(struct kt_depay *d)
         d->parameters |= u.parameters;
         i += 2;
     }
+    d->looked = i;
 }
 
 static void finish(struct kt_depay *d)
@@ -162,7 +165,7 @@ static void add_fragment(struct kt_depay *d, const uint8_t *header, size_t heade
             d->damaged = true;      /* the unit before it has no end */
         begin_unit(d, head, header_size + n);
         kt_depay_append(d, header, header_size);
-        d->look_again |= suspicious(d, head, 1000);
+        d->look_again |= !look_at(d, head, header_size + n).slice;
         d->fragment = true;
     } else if (!d->fragment) {
         d->damaged = true;

@@ -121,6 +121,7 @@ static int open_tls(kt_ingest_loop *loop)
     if (!loop->tls)
         return -ENOMEM;
     SSL_CTX_set_verify(loop->tls, SSL_VERIFY_NONE, NULL);   /* see net.h */
+    SSL_CTX_set_options(loop->tls, SSL_OP_NO_RENEGOTIATION);    /* a camera could ask for one after another */
     SSL_CTX_set_mode(loop->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return 0;

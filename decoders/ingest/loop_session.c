@@ -12,6 +12,7 @@
 #include "server/base/log.h"
 #include "server/base/text.h"
 
+#define DATAGRAM_ROUNDS 16                  /* then it is the others' turn, however much waits */
 #define KNOWN_NAME_US (2 * KT_SECOND_US)    /* wait for a name whose last address is known */
 
 /* ---- epoll ---- */
@@ -374,7 +375,7 @@ static void receive_datagrams(struct kt_loop_source *source, int64_t now_us)
             .msg_name = &from[i], .msg_namelen = sizeof(from[i]),
         };
     }
-    int n;
+    int n, rounds = 0;
     do {
         n = recvmmsg(source->fd, msg, KT_LOOP_DATAGRAMS, MSG_DONTWAIT, NULL);
         for (int i = 0; i < n; i++) {
@@ -383,7 +384,7 @@ static void receive_datagrams(struct kt_loop_source *source, int64_t now_us)
                                         loop->datagram[i], msg[i].msg_len, now_us);
             msg[i].msg_hdr.msg_namelen = sizeof(from[i]);
         }
-    } while (n == KT_LOOP_DATAGRAMS);
+    } while (n == KT_LOOP_DATAGRAMS && ++rounds < DATAGRAM_ROUNDS);
     note_progress(s, now_us);
 }
 

@@ -66,8 +66,10 @@ static void deliver(struct kt_rtp *rtp, const uint8_t *data, size_t size)
 {
     struct kt_rtp_packet packet = { 0 };
     const uint32_t ts = AV_RB32(data + 4);
-    if (!payload_of(data, size, &packet))
+    if (!payload_of(data, size, &packet)) {
+        rtp->gap = true;                        /* what it carried is as good as lost */
         return;
+    }
     rtp->ts = rtp->has_ts ? rtp->ts + (int32_t)(ts - rtp->last_ts) : (int64_t)ts;
     rtp->last_ts = ts;
     rtp->has_ts = true;

@@ -219,6 +219,33 @@ START_TEST(an_endless_frame_is_dropped)
 }
 END_TEST
 
+/* The thread that reads it reads all cameras: a minute for what is over in a blink would stop them all. */
+START_TEST(a_frame_of_countless_units_costs_no_more_than_its_bytes)
+{
+    static uint8_t sei[132] = { 0x06, 5, 200 };
+    begin_codec(AV_CODEC_ID_H264);
+    for (int i = 0; i < 200000; i++)
+        push(sei, sizeof(sei), 1, true, false);
+    push(sei, sizeof(sei), 2, true, false);
+    ck_assert_int_eq(frames, 0);
+    ck_assert_uint_ge(depay.incomplete, 1);
+    kt_depay_free(&depay);
+}
+END_TEST
+
+START_TEST(a_packet_of_countless_units_is_cut_short)
+{
+    static uint8_t packet[60000] = { 0xc3, 0x50 };      /* 50 000 bits: units of a byte each */
+    memset(packet + 2, 0xff, 50000 / 8);
+    begin_codec(AV_CODEC_ID_AAC);
+    depay.size_length = 1;
+    depay.index_length = depay.index_delta_length = 0;
+    push(packet, sizeof(packet), 5000, true, false);
+    ck_assert_int_eq(frames, 64);
+    kt_depay_free(&depay);
+}
+END_TEST
+
 START_TEST(aac_units_share_a_packet_or_fill_several)
 {
     begin_codec(AV_CODEC_ID_AAC);
@@ -268,9 +295,12 @@ START_TEST(a_jpeg_is_put_together_again)
     const uint8_t *sos = memmem(pkt->data, (size_t)pkt->size, "\xff\xda", 2);
     const uint8_t *scan = sos + 2 + AV_RB16(sos + 2), *end = pkt->data + pkt->size - 2;
 
+    /* The second time its size is only in the session's description, as of pictures larger than 2040. */
     begin_codec(AV_CODEC_ID_MJPEG);
+    depay.width = 320;
+    depay.height = 240;
     for (const uint8_t *p = scan; p < end;) {
-        uint8_t out[2000] = { 0, 0, 0, 0, 1, 255, 40, 30 };
+        uint8_t out[2000] = { 0, 0, 0, 0, 1, 255, _i ? 0 : 40, _i ? 0 : 30 };
         size_t at = 8;
         const size_t n = FFMIN(200, (size_t)(end - p));
         AV_WB24(out + 1, (unsigned)(p - scan));
@@ -408,8 +438,10 @@ int main(void)
     tcase_add_test(tc, parameter_sets_sent_ahead_belong_to_the_next_frame);
     tcase_add_test(tc, annex_b_inside_rtp_is_read);
     tcase_add_test(tc, an_endless_frame_is_dropped);
+    tcase_add_test(tc, a_frame_of_countless_units_costs_no_more_than_its_bytes);
+    tcase_add_test(tc, a_packet_of_countless_units_is_cut_short);
     tcase_add_test(tc, aac_units_share_a_packet_or_fill_several);
-    tcase_add_test(tc, a_jpeg_is_put_together_again);
+    tcase_add_loop_test(tc, a_jpeg_is_put_together_again, 0, 2);
     tcase_add_loop_test(tc, g711_becomes_aac, 0, 2);
     tcase_add_test(tc, large_frames_of_many_tracks_take_turns_with_few_buffers);
     suite_add_tcase(suite, tc);

@@ -151,6 +151,18 @@ START_TEST(garbage_is_no_packet)
 }
 END_TEST
 
+START_TEST(a_packet_that_cannot_be_read_is_missed)
+{
+    static const uint8_t bad[20] = { 0xa0, 96, 0, 2, [8] = 0x11, 0x22, 0x33, 0x44, [19] = 200 };
+    begin(false);
+    send(1);
+    kt_rtp_receive(&rtp, bad, sizeof(bad), 0);
+    send(3);
+    ck_assert_int_eq(got, 2);
+    ck_assert_int_eq(gaps, 1);
+}
+END_TEST
+
 START_TEST(a_sender_report_tells_the_cameras_clock)
 {
     uint8_t sr[28] = { 0x80, 200, 0, 6 };
@@ -222,6 +234,7 @@ int main(void)
     tcase_add_loop_test(tc, a_sender_that_begins_anew_is_followed, 0, 2);
     tcase_add_test(tc, an_old_session_on_the_same_connection_is_kept_out);
     tcase_add_test(tc, garbage_is_no_packet);
+    tcase_add_test(tc, a_packet_that_cannot_be_read_is_missed);
     tcase_add_test(tc, a_sender_report_tells_the_cameras_clock);
     tcase_add_loop_test(tc, a_late_report_does_not_put_the_cameras_clock_back, 0, KT_ARRAY_SIZE(late_reports));
     tcase_add_test(tc, a_report_says_what_was_lost);
