@@ -45,6 +45,8 @@ static void parse_digest(struct kt_span list, struct kt_rtsp_auth *out)
         fits = kt_span_copy(out->realm, sizeof(out->realm), v) && fits;
     if (kt_span_param(list, ',', "opaque", &v))
         fits = kt_span_copy(out->opaque, sizeof(out->opaque), v) && fits;
+    if (kt_span_param(list, ',', "stale", &v))
+        out->stale = kt_span_is(v, "true");
     if (!fits)
         out->scheme = KT_RTSP_AUTH_NONE;
 }

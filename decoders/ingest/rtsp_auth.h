@@ -20,6 +20,7 @@ struct kt_rtsp_auth {
     enum kt_rtsp_scheme scheme;
     bool qop, session;          /* qop="auth" is offered; algorithm "...-sess" */
     bool answered;              /* a request was sent with the current nonce */
+    bool stale;                 /* the last challenge says that the nonce was too old, not the password wrong */
     uint32_t nc;
     char realm[256], nonce[256], opaque[256];
     char cnonce[17];            /* hex; chosen by the caller before the first answer */

@@ -20,6 +20,7 @@
 #define KEEPALIVE_ANSWER_US (10 * KT_SECOND_US)
 #define TIMEOUT_MIN_S 10
 #define TIMEOUT_MAX_S 600
+#define CHANNEL_MAX 255                 /* RTP; RTCP is the next one, and both are a byte */
 
 enum step { OPTIONS, DESCRIBE, SETUP, PLAY, PLAYING, OVER };
 
@@ -251,8 +252,9 @@ static void read_transport(struct kt_rtsp_client *c, struct kt_rtsp_track *t,
     if (kt_rtsp_header(msg, "Transport", 0, &transport)) {
         if (kt_span_param(transport, ';', "ssrc", &value))
             ssrc = (uint32_t)FFMAX(kt_span_number(value, 16), 0);
-        if (kt_span_param(transport, ';', "interleaved", &value) && kt_span_number(value, 10) >= 0)
-            t->channel = (int)kt_span_number(value, 10);
+        const long channel = kt_span_param(transport, ';', "interleaved", &value) ? kt_span_number(value, 10) : -1;
+        if (channel >= 0 && channel < CHANNEL_MAX)
+            t->channel = (int)channel;
         if (kt_span_param(transport, ';', "server_port", &value))
             t->server_port = (int)av_clip64(kt_span_number(value, 10), 0, 65534);
     }
@@ -299,7 +301,9 @@ static int challenged(struct kt_rtsp_client *c, const struct kt_rtsp_message *ms
         return over(c, KT_RTSP_END_PASSWORD, "the camera asks for a user name and password");
     if (kt_rtsp_auth_challenge(&c->auth, msg, &fresh) < 0)
         return over(c, KT_RTSP_END_OTHER, "the camera asks for an unknown kind of password");
-    if (!fresh || ++c->retries > 2)
+    /* Who refuses the answer to a challenge that it has only just made refuses the password: a second try
+     * would count as a second wrong one. */
+    if (!fresh || ++c->retries > (c->auth.stale ? 2 : 1))
         return over(c, KT_RTSP_END_PASSWORD, "the camera refuses the user name or password");
     if (c->step == SETUP)
         return send_setup(c, c->pending_track, now_us);
@@ -324,8 +328,8 @@ static int kept_alive(struct kt_rtsp_client *c, const struct kt_rtsp_message *ms
 
 static int answer(struct kt_rtsp_client *c, const struct kt_rtsp_message *msg, int64_t now_us)
 {
-    if (!c->pending[0])
-        return 0;                               /* nobody asked: late, or the wrong CSeq */
+    if (!c->pending[0] || msg->status < 200)
+        return 0;                               /* nobody asked: late, or the wrong CSeq; or "100 Continue" */
     if (c->step == PLAYING)
         return kept_alive(c, msg, now_us);
     note_session(c, msg);
@@ -430,6 +434,17 @@ static size_t skip_garbage(struct kt_rtsp_client *c, const uint8_t *p, size_t si
     return n;
 }
 
+/* What looked like a message and was none: all that was read for it, so that garbage full of beginnings
+ * is not read from each of them again. ERROR is kt_rtsp_parse()'s. */
+static size_t skip_message(struct kt_rtsp_client *c, int error, const uint8_t *p, size_t size)
+{
+    const uint8_t *end = error == -EBADMSG ? memchr(p, '\n', size) : NULL;
+    const size_t n = end ? (size_t)(end - p) + 1 : FFMIN(size, KT_RTSP_HEAD_MAX);
+    c->in_sync = false;
+    c->garbage += n;
+    return n;
+}
+
 static int take_message(struct kt_rtsp_client *c, const uint8_t *p, size_t size, int64_t now_us)
 {
     struct kt_rtsp_message msg;
@@ -438,7 +453,7 @@ static int take_message(struct kt_rtsp_client *c, const uint8_t *p, size_t size,
         return over(c, KT_RTSP_END_OTHER, n == -EMSGSIZE ? "the camera's answer is too long"
                                                          : "the camera does not speak RTSP");
     if (n < 0)
-        return (int)skip_garbage(c, p, size);
+        return (int)skip_message(c, n, p, size);
     if (n == 0)
         return -EAGAIN;
     const int ret = msg.status ? answer(c, &msg, now_us) : asked(c, &msg);
