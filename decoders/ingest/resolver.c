@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define GRACE_NS 500000000L         /* for lookups in progress at the end, */
-#define GRACE_ONE_NS 100000000L     /* and for one that is called off */
+#define GRACE_ONE_MS 100            /* and for one that is called off */
 
 struct kt_lookup {
     kt_lookup *next;            /* in the list */
@@ -189,23 +189,26 @@ static bool any_busy(const kt_resolver *r)
 }
 
 /* Most lookups are over soon, and libc has then nothing open. */
-static void wait_for_lookups(kt_resolver *r, long grace_ns)
+static void wait_for_lookups(kt_resolver *r)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += grace_ns;
+    until.tv_nsec += GRACE_NS;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     while (any_busy(r) && pthread_cond_timedwait(&r->changed, &r->lock, &until) == 0)
         ;
 }
 
-static void destroy(kt_resolver *r, long grace_ns)
+void kt_resolver_destroy(kt_resolver **presolver)
 {
+    kt_resolver *r = kt_steal_ptr(presolver);
+    if (!r)
+        return;
     pthread_mutex_lock(&r->lock);
     r->stop = true;
     pthread_cond_broadcast(&r->changed);
-    wait_for_lookups(r, grace_ns);
+    wait_for_lookups(r);
     pthread_mutex_unlock(&r->lock);
     for (int i = 0; i < r->threads; i++)
         (void)pthread_cancel(r->thread[i]);
@@ -216,13 +219,6 @@ static void destroy(kt_resolver *r, long grace_ns)
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);
-}
-
-void kt_resolver_destroy(kt_resolver **presolver)
-{
-    kt_resolver *r = kt_steal_ptr(presolver);
-    if (r)
-        destroy(r, GRACE_NS);
 }
 
 int kt_resolver_start(kt_resolver *r, kt_lookup **out, const char *host, const char *port)
@@ -274,39 +270,58 @@ void kt_resolver_cancel(kt_resolver *r, kt_lookup **plookup)
     pthread_mutex_unlock(&r->lock);
 }
 
-static int wait_for(kt_resolver *r, kt_lookup *lookup, int cancel_fd,
-                    struct kt_address out[KT_RESOLVER_ADDRESSES])
+/* ------------------------- one name, and somebody who waits for it ------------------------- */
+
+struct one_lookup {
+    const char *host, *port;
+    int done_fd;                /* an eventfd, written when the rest is there */
+    int n;
+    struct kt_address found[KT_RESOLVER_ADDRESSES];
+};
+
+static void *look_up_one(void *user)
 {
-    struct pollfd fds[] = { { .fd = r->wake_fd, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
-    for (;;) {
-        const int n = kt_resolver_result(r, lookup, out);
-        if (n != 0)
-            return n;
+    struct one_lookup *one = user;
+    (void)pthread_setname_np(pthread_self(), "kt-resolver");
+    one->n = look_up(one->host, one->port, AI_NUMERICSERV, one->found);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    (void)eventfd_write(one->done_fd, 1);
+    return NULL;
+}
+
+/* 0, or -ECANCELED once CANCEL_FD can be read and DONE_FD still cannot after a while. */
+static int wait_for_one(int done_fd, int cancel_fd)
+{
+    struct pollfd fds[] = { { .fd = done_fd, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
+    while (!fds[0].revents && !fds[1].revents)
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return -errno;
-        if (fds[1].revents)
-            return -ECANCELED;
-    }
+    if (!fds[0].revents)
+        (void)poll(fds, 1, GRACE_ONE_MS);
+    return fds[0].revents ? 0 : -ECANCELED;
 }
 
 int kt_resolver_look_up(const char *host, const char *port, int cancel_fd,
                         struct kt_address out[KT_RESOLVER_ADDRESSES])
 {
-    kt_resolver *r = NULL;
-    kt_lookup *lookup = NULL;
+    struct one_lookup one = { .host = host, .port = port };
+    pthread_t thread;
     if (kt_resolver_numeric(host, port, &out[0]))
         return 1;
-    const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_fd < 0)
+    kt_cleanup(kt_closep) int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (done_fd < 0)
         return -errno;
-    int ret = kt_resolver_create(&r, wake_fd);
-    if (ret == 0) {
-        ret = kt_resolver_start(r, &lookup, host, port);
-        if (ret == 0)
-            ret = wait_for(r, lookup, cancel_fd, out);
-        kt_resolver_cancel(r, &lookup);
-        destroy(r, GRACE_ONE_NS);
-    }
-    close(wake_fd);
-    return ret;
+    one.done_fd = done_fd;
+    int ret = -pthread_create(&thread, NULL, look_up_one, &one);
+    if (ret < 0)
+        return ret;
+    ret = wait_for_one(done_fd, cancel_fd);
+    if (ret < 0)
+        (void)pthread_cancel(thread);       /* it waits in poll(2): decision 0047 */
+    pthread_join(thread, NULL);
+    if (ret < 0)
+        return ret;
+    if (one.n > 0)
+        memcpy(out, one.found, sizeof(out[0]) * (size_t)one.n);
+    return one.n;
 }

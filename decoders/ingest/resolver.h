@@ -43,9 +43,9 @@ kt_must_check int kt_resolver_start(kt_resolver *resolver, kt_lookup **out, cons
 int kt_resolver_result(kt_resolver *resolver, kt_lookup *lookup,
                        struct kt_address out[KT_RESOLVER_ADDRESSES]);
 /*
- * Look HOST up and wait, on the calling thread (any): for the answer, or until CANCEL_FD (-1: never)
- * can be read; given up a tenth of a second later, see kt_resolver_destroy().
- * The number of addresses, -ECANCELED, or as kt_resolver_result() and kt_resolver_start().
+ * Look HOST up in a thread of its own and wait, on the calling thread (any): for the answer, or until
+ * CANCEL_FD (-1: never) can be read; given up a tenth of a second later, see kt_resolver_destroy(). Needs no resolver.
+ * The number of addresses, -ECANCELED, as kt_resolver_result(), or no thread or descriptor: as pthread_create(3), eventfd(2).
  */
 kt_must_check int kt_resolver_look_up(const char *host, const char *port, int cancel_fd,
                                       struct kt_address out[KT_RESOLVER_ADDRESSES]);
