@@ -11,7 +11,7 @@ int kt_ingest_start(kt_ingest **out, const struct kt_ingest_params *params)
         return -EINVAL;
     const bool libav = !params->loop || (params->transport && !strcmp(params->transport, "libav"));
     if (libav && params->may_connect)
-        return -EINVAL;                 /* it resolves names and follows redirects by itself */
+        return -EINVAL;                 /* nobody sees its sockets before they connect */
     return libav ? kt_ingest_libav_start(out, params) : kt_ingest_loop_start(out, params);
 }
 

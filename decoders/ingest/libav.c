@@ -1,7 +1,6 @@
 /*
  * libav.c - the fallback transport: libavformat's RTSP client, one thread a
- * session. It follows redirects and hides loss; the client of our own does
- * neither (rtsp.h).
+ * session. It hides loss; the client of our own does not (rtsp_client.h).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -34,15 +33,31 @@ struct session {
     AVFormatContext *av;
     int video, audio;               /* stream indexes, -1: none */
     int64_t deadline_us;            /* of the blocking call in progress */
+    bool connected;                 /* and will not be to anywhere else: see open_input() */
     struct kt_watch watch;
     kt_audio *transcoder;           /* G.711 only */
     bool wrong_password;            /* at the last try */
     int64_t now_us;
 };
 
+/* After the connection to the camera nothing else may be connected to: what follows a redirect would be, on a
+ * camera's word, and would look a name up where nothing can interrupt it. UDP is for the tracks. */
+static void allow_no_other(struct session *s)
+{
+    char *less = s->connected ? NULL : av_strdup("rtsp,rtp,udp");
+    if (!less)
+        return;
+    av_freep(&s->av->protocol_whitelist);
+    s->av->protocol_whitelist = less;
+    s->connected = true;
+}
+
+/* libavformat asks while it waits for the connection, and again before each time it reads or writes. */
 static int interrupted(void *user)
 {
     struct session *s = user;
+    if (s->av)
+        allow_no_other(s);
     return atomic_load(&s->stop) || kt_clock_mono_us() > s->deadline_us;
 }
 
@@ -55,6 +70,9 @@ static void explain(const struct session *s, char why[KT_INGEST_WHY_SIZE], int r
     else if (ret == AVERROR_HTTP_NOT_FOUND)
         snprintf(why, KT_INGEST_WHY_SIZE, "the camera has no such stream: check the path of the "
                  "address");
+    else if (ret == AVERROR(EINVAL) && s->connected)
+        snprintf(why, KT_INGEST_WHY_SIZE, "the camera redirects to another address: refused; set that address "
+                 "if you trust it");
     else if (ret == AVERROR_EXIT && kt_clock_mono_us() > s->deadline_us)
         snprintf(why, KT_INGEST_WHY_SIZE, "no answer in time while %s", doing);
     else
@@ -90,6 +108,7 @@ static int resolve(struct session *s, char url[KT_URL_MAX])
 
 static int open_input(struct session *s, const char *url)
 {
+    s->connected = false;
     s->av = avformat_alloc_context();
     if (!s->av)
         return -ENOMEM;

@@ -26,6 +26,7 @@ struct kt_test_server {
     SSL_CTX *tls;               /* NULL: plain */
     int frames;                 /* of each session before it hangs up; 0: for ever */
     bool mute;                  /* accepts, never answers */
+    const char *redirect;       /* where DESCRIBE is sent to; NULL: nowhere */
     atomic_bool stop;
     atomic_int visits, torn_down;
     pthread_t acceptor, visitor[KT_TEST_VISITORS];
@@ -65,7 +66,9 @@ static inline void kt_test_answer(struct kt_test_visit *v, const char *request)
     static const char sdp[] = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:v\r\n";
     char text[512];
     const char *port = strstr(request, "client_port=");
-    if (strncmp(request, "DESCRIBE", 8) == 0)
+    if (strncmp(request, "DESCRIBE", 8) == 0 && v->server->redirect)
+        snprintf(text, sizeof(text), "RTSP/1.0 302 Moved\r\nCSeq: 2\r\nLocation: %s\r\n\r\n", v->server->redirect);
+    else if (strncmp(request, "DESCRIBE", 8) == 0)
         snprintf(text, sizeof(text), "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %zu\r\n\r\n%s", sizeof(sdp) - 1, sdp);
     else if (strncmp(request, "SETUP", 5) == 0 && port)
         snprintf(text, sizeof(text), "RTSP/1.0 200 OK\r\nSession: s\r\nTransport: RTP/AVP;unicast;client_port=%d\r\n\r\n",

@@ -334,6 +334,28 @@ START_TEST(libavformat_is_there_by_setting)
 }
 END_TEST
 
+/* By address, by a name that is known, and by one for which a name server would be asked. */
+static const char *const elsewhere[] = { "127.0.0.1", "localhost", "kamera.invalid" };
+START_TEST(nobody_follows_a_redirect)
+{
+    static struct kt_test_server other;
+    struct ear e;
+    char url[64];
+    memset(&other, 0, sizeof(other));
+    kt_test_server_start(&other);
+    snprintf(url, sizeof(url), "rtsp://%s:%d/x", elsewhere[_i % 3], other.port);
+    server.redirect = url;
+    kt_test_server_start(&server);
+    listen_to_server(&e, _i < 3 ? "libav" : "tcp");
+    expect(&e, &e.offline, 1, 20);
+    ck_assert_msg(strstr(e.why, "redirects to another address"), "%s", e.why);
+    hang_up(&e);
+    ck_assert_int_eq(atomic_load(&other.visits), 0);
+    kt_test_server_stop(&server);
+    kt_test_server_stop(&other);
+}
+END_TEST
+
 int main(void)
 {
     av_log_set_level(AV_LOG_QUIET);
@@ -353,6 +375,7 @@ int main(void)
     tcase_add_test(tc, forty_cameras_that_fail_at_once_come_back_one_by_one_within_a_minute);
     tcase_add_loop_test(tc, an_unusable_address_is_refused, 0, KT_ARRAY_SIZE(unusable));
     tcase_add_test(tc, libavformat_is_there_by_setting);
+    tcase_add_loop_test(tc, nobody_follows_a_redirect, 0, 2 * KT_ARRAY_SIZE(elsewhere));
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
 }
