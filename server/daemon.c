@@ -362,6 +362,7 @@ static void reload(kt_daemon *d)
     config->n_cameras = n;
     (void)kt_fleet_reconcile(d);
     pthread_mutex_unlock(&d->change_lock);
+    kt_snapshots_hurry(d->snapshots);
     kt_config_free(&config);
     kt_info("configuration", "read again: %zu cameras", d->n_cameras);
 }

@@ -16,7 +16,7 @@
 #define TRANSFER_TIMEOUT_MS 8000L
 #define AGAIN_US (10 * KT_SECOND_US)
 #define AFTER_FAILURE_US (30 * KT_SECOND_US)
-#define AFTER_PASSWORD_US (300 * KT_SECOND_US)
+#define AFTER_REFUSALS_US (1800 * KT_SECOND_US)     /* for so long cameras count wrong tries, and lock */
 #define IDLE_POLL_MS 60000
 #define MAX_CONNECTIONS 8L
 #define JPEG_RATE 90000
@@ -47,6 +47,7 @@ struct kt_snapshot {
     kt_snapshot *next;
     bool wanted, active, removed;
     int64_t due_us;                     /* monotonic: not before */
+    unsigned refusals;                  /* of the password, in a row */
     char why[160];                      /* of the last attempt; empty: it went well */
     struct picture full, small;
     int64_t wall_us;
@@ -60,6 +61,7 @@ struct kt_snapshots {
     /* --- protected by lock --- */
     kt_snapshot *first;
     bool stop, interrupted;
+    unsigned seed;                      /* of what spreads the waits */
 };
 
 /* ------------------------- addresses ------------------------- */
@@ -230,6 +232,12 @@ static void say_why(char why[160], const kt_snapshot *s, CURLcode code, long sta
         why[0] = '\0';
 }
 
+int64_t kt_snapshot_wait_us(unsigned refusals, unsigned random)
+{
+    const int64_t least = refusals < KT_SNAPSHOT_REFUSALS ? AFTER_FAILURE_US : AFTER_REFUSALS_US;
+    return least + (int64_t)(random % 1000) * (least / 4) / 1000;
+}
+
 /* Keep what came; the lock is taken only to put it where others see it. */
 static void finish(kt_snapshot *s, CURLcode code)
 {
@@ -243,12 +251,14 @@ static void finish(kt_snapshot *s, CURLcode code)
     end_transfer(s);
 
     kt_snapshots *st = s->owner;
-    const bool refused = status == 401 || status == 403;
+    const bool refused = s->login.user && (status == 401 || status == 403);
     pthread_mutex_lock(&st->lock);
     const bool news = strcmp(s->why, why) != 0;
     strcpy(s->why, why);
     s->active = s->wanted = false;
-    s->due_us = kt_clock_mono_us() + (!why[0] ? AGAIN_US : refused ? AFTER_PASSWORD_US : AFTER_FAILURE_US);
+    s->refusals = !why[0] ? 0 : s->refusals + refused;
+    s->due_us = kt_clock_mono_us() + (!why[0] ? AGAIN_US : kt_snapshot_wait_us(refused ? s->refusals : 0,
+                                                                              (unsigned)rand_r(&st->seed)));
     if (!why[0]) {
         const struct picture old[2] = { s->full, s->small };
         s->full = full;
@@ -326,6 +336,7 @@ int kt_snapshots_create(kt_snapshots **out, struct kt_error *err)
     kt_snapshots *st = calloc(1, sizeof(*st));
     if (!st)
         return kt_error_set(err, -ENOMEM, "out of memory");
+    st->seed = (unsigned)kt_clock_mono_us();
     pthread_mutex_init(&st->lock, NULL);
     (void)kt_cond_init(&st->changed);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);    /* counted */
@@ -343,6 +354,16 @@ int kt_snapshots_create(kt_snapshots **out, struct kt_error *err)
     }
     *out = st;
     return 0;
+}
+
+void kt_snapshots_hurry(kt_snapshots *st)
+{
+    pthread_mutex_lock(&st->lock);
+    for (kt_snapshot *s = st->first; s; s = s->next) {
+        s->refusals = 0;
+        s->due_us = 0;
+    }
+    pthread_mutex_unlock(&st->lock);
 }
 
 void kt_snapshots_interrupt(kt_snapshots *st)

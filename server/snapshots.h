@@ -4,8 +4,7 @@
  * One thread (curl multi) fetches for all cameras, digest or basic authentication, no
  * redirect, at most KT_SNAPSHOT_MAX_BYTES in 8 s. What comes must decode as JPEG and is
  * encoded anew: what a browser gets was never the camera's own bytes. A camera is asked
- * again after 10 s at the earliest, 30 s after a failure, five minutes after a refused
- * password (a few wrong tries lock an account).
+ * again after 10 s at the earliest, and see kt_snapshot_wait_us().
  *
  * Threads: any. Units: *_us is UTC microseconds. Errors: 0 or a negative errno.
  */
@@ -28,6 +27,10 @@ kt_must_check int kt_snapshots_create(kt_snapshots **out, struct kt_error *err);
 /* After all its snapshots were removed. */
 void kt_snapshots_destroy(kt_snapshots **snapshots);
 
+/* Somebody changed something, perhaps in a camera: the next that is wanted is not too early, however often
+ * its password was refused before. */
+void kt_snapshots_hurry(kt_snapshots *snapshots);
+
 /* The end is near: nobody waits any more. */
 void kt_snapshots_interrupt(kt_snapshots *snapshots);
 
@@ -44,6 +47,14 @@ kt_must_check int kt_snapshots_add(kt_snapshots *snapshots, kt_snapshot **out,
                                 const struct kt_snapshot_params *params, struct kt_error *err);
 /* Waits for the thread to let go of it, not for the camera. */
 void kt_snapshots_remove(kt_snapshot **snapshot);
+
+/*
+ * How long a camera that failed is left in peace, where REFUSALS of the last attempts in a row ended with a refused
+ * password. 30 s and up to a quarter more (by RANDOM), as for its streams: a camera that has only just started refuses
+ * everybody. After KT_SNAPSHOT_REFUSALS half an hour and as much more: the next wrong try may lock the account.
+ */
+#define KT_SNAPSHOT_REFUSALS 4
+int64_t kt_snapshot_wait_us(unsigned refusals, unsigned random);
 
 /* Fetch a picture, unless it is too early to ask again. Returns at once. */
 void kt_snapshot_want(kt_snapshot *snapshot);

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import re
+import signal
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ folder = new_folder("stills")
 tool("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=1280x720", "-frames:v", "1", folder / "a.jpg")
 JPEG = (folder / "a.jpg").read_bytes()
 heard = []              # (path, headers) of every request
+refused = []            # paths of those with a wrong password
 elsewhere = socket.create_server(("127.0.0.2", 0))
 elsewhere.settimeout(0.01)
 
@@ -50,6 +52,8 @@ class Camera(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         heard.append((self.path, self.headers))
         if self.path == "/digest" and not self.knows_password():
+            if "Authorization" in self.headers:
+                refused.append(self.path)
             self.answer(401, WWW_Authenticate=f'Digest realm="{REALM}", nonce="{NONCE}"')
         elif self.path == "/basic" and self.headers.get("Authorization") != "Basic " + base64.b64encode(
                 f"ronda:{PASSWORD}".encode()).decode():
@@ -135,8 +139,17 @@ def patience():
     # Two requests an answer: the first one brings the nonce.
     assert asked.count("/basic") <= 2 * (elapsed / 10 + 1), asked
     assert asked.count("/redirect") <= elapsed / 30 + 1, asked
-    wrong = [h for p, h in heard if p == "/digest" and "Digest" in h.get("Authorization", "")]
-    assert len(wrong) <= 2 * (elapsed / 10 + 1) + 1, len(wrong)
+    assert 1 <= len(refused) <= elapsed / 30 + 1, len(refused)
+
+
+@test("SIGHUP and a changed password are tried at once")
+def changed():
+    before = len(refused)
+    server.signal(signal.SIGHUP)
+    wait_for("SIGHUP: the refused password is tried again", 10, lambda: len(refused) > before)
+    server.config.write_text(server.config.read_text().replace("ronda:salah", LOGIN))
+    server.signal(signal.SIGHUP)
+    wait_for("a picture with the new password", 10, lambda: picture("wrong"))
 
 
 @test("an address is tried before it is saved, and shows its picture")
@@ -153,6 +166,11 @@ def tried():
     added = free.request("POST", "/cameras", body)
     assert added.status == 201 and added.json()["snapshot"] == body["snapshot"], added.body
     wait_for("its picture", 10, lambda: free.request("GET", "/cameras/baru/snapshot.jpg").status == 200)
+    wrong = {**body, "id": "salah", "main": f"rtsp://ronda:salah@127.0.0.1:{DEAD}/"}
+    assert free.request("POST", "/cameras", wrong).status == 201
+    wait_for("its password is refused", 10, lambda: "salah: snapshot: the camera refuses" in free.log())
+    assert free.request("PATCH", "/cameras/salah", {"main": body["main"]}).status == 200
+    wait_for("a picture with the right one, at once", 10, lambda: free.request("GET", "/cameras/salah/snapshot.jpg").status == 200)
     assert free.request("PATCH", "/cameras/baru", {"snapshot": ""}).json()["snapshot"] == ""
     wait_for("no picture any more", 5, lambda: free.request("GET", "/cameras/baru/snapshot.jpg").status == 503)
     free.stop()
