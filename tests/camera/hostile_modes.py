@@ -18,7 +18,7 @@ import re
 import struct
 import time
 
-from hostile import VIDEO_RATE, Closed, Track, describe_video, md5
+from hostile import PAYLOADS, VIDEO_RATE, Closed, Track, describe_video, md5
 
 MODES = {}
 
@@ -1024,6 +1024,38 @@ class EmptyPackets(Mode):
             c.interleave(track.channel, bad)
         c.interleave(33, os.urandom(50))
         super().send_frame(c)
+
+
+@mode("countless-units")
+class CountlessUnits(Mode):
+    """Every 4 s ten thousand small units of one moment, each marked as the end of a frame."""
+    expects, damaged = "restarts", True
+
+    def send_frame(self, c):
+        if c.sent % 40 == 30:
+            track, data = c.tracks[0], []
+            for _ in range(10000):
+                data.append(struct.pack(">BBHBBHII", 0x24, track.channel, 144, 0x80, 0xe0, track.sequence,
+                                        (self.timestamp(c.sent) - 90 + track.offset) & 0xffffffff, track.ssrc))
+                data.append(b"\x06\x05\xc8".ljust(132))
+                track.sequence = (track.sequence + 1) & 0xffff
+            c.write(b"".join(data))
+        super().send_frame(c)
+
+
+@mode("odd-fragments")
+class OddFragments(Mode):
+    """Fragments without a byte in them; the type of the unit is another in each."""
+
+    def send_frame(self, c):
+        parts = []
+        for part in PAYLOADS["H264"](self.unit(c.sent)):
+            if part[0] & 31 == 28 and not part[1] & 0x80:
+                parts.append(bytes([part[0], 2]))
+                part = bytes([part[0], part[1] & 0xe0 | 3]) + part[2:]
+            parts.append(part)
+        for i, part in enumerate(parts):
+            c.send_rtp(c.tracks[0], part, self.timestamp(c.sent), i + 1 == len(parts))
 
 
 @mode("other-source")

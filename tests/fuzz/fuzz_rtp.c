@@ -1,6 +1,6 @@
 /*
  * fuzz_rtp.c - packets of anything through RTP, the depacketisers and the muxer.
- * The first byte chooses codec and disorder; then each packet has a length byte.
+ * The first byte chooses codec and disorder; then each packet has a length byte, from 128 on in steps of 64.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,8 @@
 #include "decoders/ingest/rtsp_track.h"
 #include "decoders/mux/mux.h"
 #include "server/base/clock.h"
+
+#define PACKET_MAX (128 + 64 * 128)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +32,7 @@ static void on_packet(void *user, const AVPacket *pkt, int64_t arrival_us)
 /* A whole RTP header in front of what the fuzzer says, or only what it says. */
 static void send(struct kt_rtsp_track *track, const uint8_t *data, size_t size, int n, bool raw)
 {
-    uint8_t packet[300] = { 0x80, 96, 0, (uint8_t)n, 0, 0, 0, 0, 0, 0, 0, 1 };
+    uint8_t packet[PACKET_MAX + 12] = { 0x80, 96, 0, (uint8_t)n, 0, 0, 0, 0, 0, 0, 0, 1 };
     if (raw || size < 2) {
         kt_rtsp_track_feed(track, data, size, n * 1000);
         return;
@@ -66,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         kt_rtsp_track_start(&track, data[0] & 0x80, 0, 1);
         int n = 0;
         for (size_t at = 1; at < size; n++) {
-            const size_t len = data[at] < size - at - 1 ? data[at] : size - at - 1;
+            const size_t want = data[at] < 128 ? data[at] : 128 + 64 * (data[at] - 128u), left = size - at - 1;
+            const size_t len = want < left ? want : left;
             send(&track, data + at + 1, len, n, data[0] & 0x40);
             at += 1 + len;
             kt_rtp_tick(&track.rtp, n * 1000);
