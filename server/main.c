@@ -11,16 +11,16 @@ static const struct {
     const char *word, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    { "serve", "record, detect and serve the web pages", kt_cmd_serve },
+    { "check", "try every camera and disk of a configuration", kt_cmd_check },
+    { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
+    { "user", "add and list people, set passwords", kt_cmd_user },
     { "alert", "send a test message through every channel", kt_cmd_alert },
     { "analyze", "look for motion in a file", kt_cmd_analyze },
-    { "copy", "make a copy of a clip for looking at: time in it, parts masked", kt_cmd_copy },
-    { "discover", "find cameras on the network (ONVIF)", kt_cmd_discover },
-    { "recover", "make MP4 files of slabs when nothing else is left", kt_cmd_recover },
-    { "serve", "record, detect and serve the web pages", kt_cmd_serve },
-    { "user", "add and list people, set passwords", kt_cmd_user },
-    { "verify", "check a ring or an evidence package", kt_cmd_verify },
-    { "check", "try every camera and disk of a configuration", kt_cmd_check },
     { "export", "copy a stretch of one camera into an MP4 file", kt_cmd_export },
+    { "copy", "make a copy of a clip for looking at: time in it, parts masked", kt_cmd_copy },
+    { "verify", "check a ring or an evidence package", kt_cmd_verify },
+    { "recover", "make MP4 files of slabs when nothing else is left", kt_cmd_recover },
 };
 
 static void usage(FILE *to)
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return 0;
     }

@@ -196,9 +196,13 @@ struct totp_change {
 static int totp_begin(sqlite3 *db, void *arg)
 {
     const struct totp_change *x = arg;
-    const int ret = kt_db_run(db, "UPDATE user SET totp_new = ? WHERE username = ?", "bs", x->secret,
-                              KT_TOTP_SECRET_BYTES, x->username);
-    return ret == 0 && sqlite3_changes(db) == 0 ? -ENOENT : ret;
+    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT totp IS NOT NULL FROM user WHERE username = ?", "s", x->username);
+    int ret = kt_db_step(stmt);
+    if (ret >= 0)
+        ret = ret == 0 ? -ENOENT : sqlite3_column_int(stmt, 0) ? -EEXIST : 0;
+    kt_db_finalize(&stmt);
+    return ret < 0 ? ret : kt_db_run(db, "UPDATE user SET totp_new = ? WHERE username = ?", "bs", x->secret,
+                                     KT_TOTP_SECRET_BYTES, x->username);
 }
 
 int kt_catalog_totp_begin(kt_catalog *c, const char *username, char text[KT_TOTP_TEXT_SIZE])
@@ -218,7 +222,7 @@ static int totp_confirm(sqlite3 *db, void *arg)
 {
     const struct totp_change *x = arg;
     uint8_t secret[KT_TOTP_SECRET_BYTES];
-    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT totp_new FROM user WHERE username = ?", "s", x->username);
+    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT totp_new FROM user WHERE username = ? AND totp IS NULL", "s", x->username);
     int ret = kt_db_step(stmt);
     const bool begun = ret > 0 && sqlite3_column_bytes(stmt, 0) == KT_TOTP_SECRET_BYTES;
     if (begun)

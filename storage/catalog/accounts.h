@@ -54,8 +54,8 @@ kt_must_check int kt_catalog_session_end(kt_catalog *c, const char *username, co
 
 /* ------------------------------ second factor ------------------------------ */
 
-/* Make a secret and keep it as not yet in use; TEXT is base32 for the QR code. A
- * secret in use stays in use until the new one is confirmed. */
+/* Make a secret and keep it as not yet in use; TEXT is base32 for the QR code. -EEXIST: one is in
+ * use, to be removed first, or whoever finds an open session could put another telephone in its place. */
 kt_must_check int kt_catalog_totp_begin(kt_catalog *c, const char *username,
                                         char text[KT_TOTP_TEXT_SIZE]);
 

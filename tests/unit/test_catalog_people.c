@@ -227,6 +227,9 @@ START_TEST(with_a_second_factor_the_password_alone_is_not_enough)
     ck_assert_int_eq(kt_catalog_user_get(c, "budi", &u), 0);
     ck_assert(u->has_totp);
     kt_user_list_free(&u, 1);
+    ck_assert_int_eq(kt_catalog_totp_begin(c, "budi", text), -EEXIST);      /* no other telephone instead */
+    ck_assert_int_eq(kt_catalog_totp_begin(c, "tiada", text), -ENOENT);
+    ck_assert_int_eq(kt_catalog_totp_confirm(c, "budi", code), -ENOENT);
     ck_assert_int_eq(kt_catalog_login(c, "budi", "sepeda-merah-7", NULL, token, &retry), -ENOKEY);
     ck_assert_int_eq(kt_catalog_login_code(c, "budi", "wrong-guess-1", code, NULL, token, &retry), -EACCES);
     ck_assert_int_eq(kt_catalog_login_code(c, "budi", "sepeda-merah-7", "999999x", NULL, token, &retry), -EACCES);

@@ -98,6 +98,23 @@ START_TEST(a_camera_that_is_not_ones_own_does_not_exist)
 }
 END_TEST
 
+#define DAY "&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"
+
+START_TEST(several_cameras_are_asked_for_with_commas_or_one_by_one)
+{
+    add_event("pos");
+    add_event("gerbang");
+    ck_assert_int_eq(get("/api/v1/timeline?camera=gerbang&camera=pos" DAY, admin), 200);
+    ck_assert(has("\"id\":\"gerbang\"") && has("\"id\":\"pos\""));
+    ck_assert_int_eq(get("/api/v1/events?camera=gerbang&camera=pos&type=line&type=motion", admin), 200);
+    ck_assert(has("\"camera\":\"gerbang\"") && has("\"camera\":\"pos\""));
+    ck_assert_int_eq(get("/api/v1/events?type=line&type=loiter", admin), 200);
+    ck_assert_str_eq(reply.body, "{\"items\":[],\"next\":null}");
+    get("/api/v1/events?camera=pos&camera=", admin);
+    expect_problem(400, "bad-request");
+}
+END_TEST
+
 START_TEST(no_cameras_is_not_all_cameras)
 {
     add_event("pos");
@@ -137,6 +154,23 @@ START_TEST(metrics_are_for_this_machine_and_administrators)
     http_free(&reply);
     reply = http_do(port, "GET", "/metrics", admin, "X-Forwarded-For: 192.0.2.7\r\n", NULL);
     ck_assert_int_eq(reply.status, 200);
+}
+END_TEST
+
+/* What the client wrote stands before what the proxy wrote, in the same line or in one of its own. */
+static const char *const forged[] = {
+    "X-Forwarded-For: 127.0.0.1, 192.0.2.7\r\n",
+    "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.7\r\n",
+    "X-Forwarded-For: 127.0.0.1\r\nx-forwarded-for: 127.0.0.1, 192.0.2.7\r\n",
+    "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: unknown\r\n",
+    "X-Forwarded-For: 192.0.2.7:5555\r\n",
+    "X-Forwarded-For: \r\n",
+};
+
+START_TEST(a_client_behind_a_proxy_cannot_say_that_it_is_this_machine)
+{
+    reply = http_do(port, "GET", "/metrics", NULL, forged[_i], NULL);
+    expect_problem(401, "unauthorized");
 }
 END_TEST
 
@@ -642,5 +676,7 @@ int main(void)
     tcase_add_test(tc, whatever_changes_or_takes_away_is_in_the_audit_log);
     tcase_add_test(tc, camera_passwords_never_come_out);
     tcase_add_test(tc, metrics_are_for_this_machine_and_administrators);
+    tcase_add_loop_test(tc, a_client_behind_a_proxy_cannot_say_that_it_is_this_machine, 0, KT_ARRAY_SIZE(forged));
+    tcase_add_test(tc, several_cameras_are_asked_for_with_commas_or_one_by_one);
     return kt_run_suite(suite);
 }

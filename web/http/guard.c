@@ -37,26 +37,45 @@ static void format_address(struct web_request *r)
         (void)inet_ntop(AF_INET6, in6, r->address, sizeof(r->address));
 }
 
+struct last_header {
+    const char *name, *value;
+};
+
+static enum MHD_Result keep_last(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct last_header *h = arg;
+    if (strcasecmp(key, h->name) == 0)
+        h->value = value ? value : "";
+    return MHD_YES;
+}
+
+/*
+ * What the proxy itself wrote: some append to the list that the client sent, some add a line of their
+ * own below the client's. Either way it is the last part of the last line. NULL: there is none.
+ */
+static const char *proxy_says(struct web_request *r, const char *name)
+{
+    struct last_header h = { name, NULL };
+    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, keep_last, &h);
+    const char *comma = h.value ? strrchr(h.value, ',') : NULL;
+    return comma ? comma + 1 + strspn(comma + 1, " \t") : h.value;
+}
+
 /* A reverse proxy on this machine says who is behind it; nobody else is believed. */
 static void believe_proxy(struct web_request *r)
 {
-    char address[INET6_ADDRSTRLEN];
     uint8_t binary[16];
     r->secure = r->web->tls;
     if (!is_loopback_text(r->address))
         return;
-    const char *proto = web_header(r, "X-Forwarded-Proto");
+    const char *proto = proxy_says(r, "X-Forwarded-Proto");
     r->secure = r->secure || (proto && strcmp(proto, "https") == 0);
-    const char *list = web_header(r, "X-Forwarded-For");
-    if (!list)
+    const char *address = proxy_says(r, "X-Forwarded-For");
+    if (!address)
         return;
-    const char *last = strrchr(list, ',');
-    last = last ? last + 1 + strspn(last + 1, " ") : list;
-    if (strlen(last) >= sizeof(address))
-        return;
-    strcpy(address, last);
-    if (inet_pton(AF_INET, address, binary) == 1 || inet_pton(AF_INET6, address, binary) == 1)
-        strcpy(r->address, address);
+    const bool ok = strlen(address) < sizeof(r->address) &&
+                    (inet_pton(AF_INET, address, binary) == 1 || inet_pton(AF_INET6, address, binary) == 1);
+    strcpy(r->address, ok ? address : "?");     /* somebody behind a proxy is not this machine */
 }
 
 void web_identify(struct web_request *r)

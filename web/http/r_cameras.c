@@ -223,6 +223,11 @@ static bool apply(struct kt_camera_config *cam, json_t *body, const char **what)
     return true;
 }
 
+static enum MHD_Result is_provisioned(struct web_request *r)
+{
+    return web_problem(r, 403, "provisioned", "this camera is in the configuration file");
+}
+
 /* CHANGED, the names of what is new, for the audit log; borrowed. */
 static enum MHD_Result put_camera(struct web_request *r, const struct kt_camera_config *cam,
                                   bool create, json_t *changed)
@@ -231,7 +236,7 @@ static enum MHD_Result put_camera(struct web_request *r, const struct kt_camera_
     const struct kt_site *site = &r->web->params.site;
     const int ret = site->camera_put(site->user, cam, create, &err);
     if (ret == -EPERM)
-        return web_problem(r, 403, "provisioned", "this camera is in the configuration file");
+        return is_provisioned(r);
     if (ret < 0 && err.text[0])
         return web_problem(r, ret == -EEXIST ? 409 : 400, ret == -EEXIST ? "conflict" : "bad-request",
                            err.text);
@@ -299,6 +304,8 @@ enum MHD_Result web_change_camera(struct web_request *r)
     const int ret = state ? find_camera(r, r->params.value[0], state) : -ENOMEM;
     if (ret < 0)
         result = web_problem_errno(r, ret);
+    else if (state->config.provisioned)
+        result = is_provisioned(r);
     else
         result = apply_and_put(r, &state->config, body, false);
     json_decref(body);
@@ -311,7 +318,7 @@ enum MHD_Result web_delete_camera(struct web_request *r)
     const struct kt_site *site = &r->web->params.site;
     const int ret = site->camera_delete(site->user, r->params.value[0], &err);
     if (ret == -EPERM)
-        return web_problem(r, 403, "provisioned", "this camera is in the configuration file");
+        return is_provisioned(r);
     if (ret < 0)
         return web_problem_errno(r, ret);
     web_audit(r, "camera-delete", r->params.value[0], NULL);

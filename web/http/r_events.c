@@ -68,7 +68,7 @@ static bool camera_filter(struct web_request *r, struct id_list *list, bool *all
     list->n = 0;
     *all = !text && !r->cameras;
     if (text)
-        return web_parse_list(text, MAX_CAMERAS, KT_ID_MAX + 1, on_id, list);
+        return web_query_list(r, "camera", MAX_CAMERAS, KT_ID_MAX + 1, on_id, list);
     json_array_foreach(r->cameras, i, item)
         if (json_is_string(item))
             add_id(list, json_string_value(item));
@@ -105,7 +105,7 @@ static bool parse_filter(struct web_request *r, struct kt_event_filter *f, struc
     uint64_t limit = DEFAULT_LIMIT;
     bool seen;
     *what = "type";
-    if ((text = web_query(r, "type")) && !web_parse_list(text, MAX_TYPES, 24, on_type, types))
+    if (!web_query_list(r, "type", MAX_TYPES, 24, on_type, types))
         return false;
     *what = "from";
     if ((text = web_query(r, "from")) && kt_rfc3339_parse(text, &f->from_us) < 0)

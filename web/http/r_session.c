@@ -275,6 +275,8 @@ enum MHD_Result web_begin_totp(struct web_request *r)
 {
     char secret[KT_TOTP_TEXT_SIZE], uri[256];
     const int ret = kt_catalog_totp_begin(r->web->params.catalog, r->user->username, secret);
+    if (ret == -EEXIST)
+        return web_problem(r, 409, "totp-on", "turn it off first, with the password");
     if (ret < 0)
         return web_problem_errno(r, ret);
     snprintf(uri, sizeof(uri), "otpauth://totp/Kentongan?secret=%s&issuer=Kentongan", secret);

@@ -175,7 +175,7 @@ enum MHD_Result web_timeline(struct web_request *r)
         return web_problem(r, 400, "bad-request", "buckets is 1 to 4096");
     v.buckets = (size_t)buckets;
     v.cameras = json_array();
-    if (cameras ? !web_parse_list(cameras, MAX_CAMERAS, KT_ID_MAX + 1, add_camera, &v)
+    if (cameras ? !web_query_list(r, "camera", MAX_CAMERAS, KT_ID_MAX + 1, add_camera, &v)
                 : add_all(&v) < 0) {
         json_decref(v.cameras);
         return web_problem(r, 400, "bad-request", "camera is one id or several with commas");

@@ -16,6 +16,39 @@ const char *web_query(struct web_request *r, const char *name)
     return MHD_lookup_connection_value(r->conn, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct list_query {
+    const char *name;
+    size_t left, part_max;
+    bool (*each)(void *user, const char *part);
+    void *user;
+    bool ok;
+};
+
+static bool one_part(void *arg, const char *part)
+{
+    struct list_query *q = arg;
+    if (q->left == 0)
+        return false;
+    q->left--;
+    return q->each(q->user, part);
+}
+
+static enum MHD_Result one_value(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct list_query *q = arg;
+    if (strcmp(key, q->name) == 0)
+        q->ok = value && web_parse_list(value, SIZE_MAX, q->part_max, one_part, q);
+    return q->ok ? MHD_YES : MHD_NO;
+}
+
+bool web_query_list(struct web_request *r, const char *name, size_t max, size_t part_max,
+                    bool (*each)(void *user, const char *part), void *user)
+{
+    struct list_query q = { name, max, part_max, each, user, true };
+    (void)MHD_get_connection_values(r->conn, MHD_GET_ARGUMENT_KIND, one_value, &q);
+    return q.ok;
+}
+
 const char *web_header(struct web_request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);

@@ -122,6 +122,9 @@ struct web_request {
 /* ------------------------------ asking (request.c) ------------------------------ */
 
 const char *web_query(struct web_request *r, const char *name);     /* NULL when absent */
+/* As web_parse_list() of all values of NAME, which may come several times; MAX is of all together. */
+bool web_query_list(struct web_request *r, const char *name, size_t max, size_t part_max,
+                    bool (*each)(void *user, const char *part), void *user);
 const char *web_header(struct web_request *r, const char *name);
 bool web_may_see(const struct web_request *r, const char *camera);
 bool web_list_has(const json_t *list, const char *camera);          /* LIST NULL: all */
