@@ -56,7 +56,16 @@ static void on_done(void *cls, struct MHD_Connection *conn, void **context,
 
 struct header_count {
     unsigned length, encoding, host, cookie;
+    bool odd;               /* a name with a space (libmicrohttpd takes it for another name), an unknown encoding */
 };
+
+static bool is_token(const char *name)
+{
+    for (; *name; name++)
+        if (*name <= ' ' || *name >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", *name))
+            return false;
+    return true;
+}
 
 static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
@@ -64,6 +73,7 @@ static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const ch
     struct header_count *n = cls;
     n->length += strcasecmp(key, "Content-Length") == 0;
     n->encoding += strcasecmp(key, "Transfer-Encoding") == 0;
+    n->odd |= !is_token(key) || (strcasecmp(key, "Transfer-Encoding") == 0 && (!value || strcasecmp(value, "chunked") != 0));
     n->host += strcasecmp(key, "Host") == 0;
     n->cookie += strcasecmp(key, "Cookie") == 0;
     return MHD_YES;
@@ -75,7 +85,7 @@ static bool is_ambiguous(struct MHD_Connection *conn)
     struct header_count n = { 0 };
     (void)MHD_get_connection_values(conn, MHD_HEADER_KIND, count_header, &n);
     return n.length > 1 || n.encoding > 1 || (n.length > 0 && n.encoding > 0) || n.host > 1 ||
-           n.cookie > 1;
+           n.cookie > 1 || n.odd;
 }
 
 static enum MHD_Result begin(struct web_request *r, const char *url, const char *method)
