@@ -14,19 +14,15 @@ static void setting_key(char out[80], const char *ring)
     snprintf(out, 80, "ring.%s.uuid", ring);
 }
 
-/* The ring is open: is it the one we know? Remember it when it is new. */
-static int check_identity(kt_ring *ring, const char *name, const char *known, kt_catalog *catalog,
-                          struct kt_error *why)
+/* Remember which ring it is, so that no other is taken for it. */
+static int remember(kt_ring *ring, const char *name, kt_catalog *catalog, struct kt_error *why)
 {
     struct kt_ring_status status;
-    kt_ring_status(ring, &status);
-    if (known && strcmp(known, status.uuid) != 0)
-        return kt_error_set(why, -EXDEV, "ring %s: this is another ring's disk (%s, expected %s); "
-                            "if it was replaced on purpose, start once with --new-ring %s", name,
-                            status.uuid, known, name);
     char key[80];
+    kt_ring_status(ring, &status);
     setting_key(key, name);
-    return known ? 0 : kt_catalog_setting_put(catalog, key, status.uuid);
+    const int ret = kt_catalog_setting_put(catalog, key, status.uuid);
+    return ret < 0 ? kt_error_set(why, ret, "catalog: %s", kt_strerror(ret)) : 0;
 }
 
 static int open_one(struct kt_ring_set *set, size_t i, kt_catalog *catalog, const char *new_ring,
@@ -42,12 +38,17 @@ static int open_one(struct kt_ring_set *set, size_t i, kt_catalog *catalog, cons
         return kt_error_set(err, ret, "catalog: %s", kt_strerror(ret));
 
     const struct kt_ring_params p = { .name = c->name, .path = c->path, .size_bytes = c->size_bytes,
-                                      .create = !known,
+                                      .create = !known, .uuid = known,
                                       .commit_interval_us = c->only == KT_RING_ONLY_EVENTS ? EVENTS_COMMIT_US : 0 };
     kt_ring *ring = NULL;
     ret = kt_ring_open(&ring, &p, &set->whys[i]);
-    if (ret == 0)
-        ret = check_identity(ring, c->name, known, catalog, &set->whys[i]);
+    if (ret == -EXDEV) {
+        const struct kt_error other = set->whys[i];
+        kt_error_set(&set->whys[i], ret, "%.400s; if it was replaced on purpose, start once with --new-ring %s",
+                     other.text, c->name);
+    } else if (ret == 0 && !known) {
+        ret = remember(ring, c->name, catalog, &set->whys[i]);
+    }
     set->web[i].name = c->name;
     set->web[i].events_only = c->only == KT_RING_ONLY_EVENTS;
     set->web[i].streams = c->streams == KT_RING_STREAM_ALL ? "all"

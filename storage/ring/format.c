@@ -361,10 +361,10 @@ static int check_page(const uint8_t page[KT_PAGE], const uint8_t magic[4], struc
     if (memcmp(page, magic, 4) != 0)
         return -EINVAL;
     in->p = page + 4;
-    if (get_u(in, 4) != KT_FORMAT_VERSION)
-        return -ENOTSUP;
     kt_sha256(hash, page, KT_PAGE - KT_HASH_SIZE);
-    return memcmp(hash, page + KT_PAGE - KT_HASH_SIZE, KT_HASH_SIZE) == 0 ? 0 : -EBADMSG;
+    if (memcmp(hash, page + KT_PAGE - KT_HASH_SIZE, KT_HASH_SIZE) != 0)
+        return -EBADMSG;                /* a flipped bit makes no other version */
+    return get_u(in, 4) == KT_FORMAT_VERSION ? 0 : -ENOTSUP;
 }
 
 static const uint8_t trailer_magic[4] = { 'K', 'T', 'F', 'T' };
@@ -444,6 +444,12 @@ void kt_meta_encode(uint8_t out[KT_PAGE], const struct kt_meta *m)
     close_page(out, &o);
 }
 
+bool kt_meta_is_possible(const struct kt_meta *m)
+{
+    return m->slab_bytes >= KT_MIN_SLAB && m->slab_bytes <= KT_MAX_SLAB && m->slab_bytes % KT_PAGE == 0 &&
+           m->slab_count > 0 && m->slab_count <= KT_MAX_SLABS && !kt_all_zero(m->uuid, KT_UUID_SIZE);
+}
+
 int kt_meta_decode(struct kt_meta *m, const uint8_t bytes[KT_PAGE])
 {
     struct get in;
@@ -457,8 +463,5 @@ int kt_meta_decode(struct kt_meta *m, const uint8_t bytes[KT_PAGE])
     m->created_us = (int64_t)get_u(&in, 8);
     memcpy(m->name, in.p, KT_ID_MAX);
     m->name[KT_ID_MAX] = '\0';
-    if (m->slab_bytes < KT_MIN_SLAB || m->slab_bytes > KT_MAX_SLAB ||
-        m->slab_bytes % KT_PAGE != 0 || m->slab_count == 0 || kt_all_zero(m->uuid, KT_UUID_SIZE))
-        return -EINVAL;
-    return 0;
+    return kt_meta_is_possible(m) ? 0 : -EINVAL;
 }

@@ -31,6 +31,7 @@
 #define KT_RECORD_ALIGN 8u
 #define KT_MIN_SLAB (256u << 10)
 #define KT_MAX_SLAB (UINT64_C(1) << 32)
+#define KT_MAX_SLABS (UINT32_MAX / 2)
 #define KT_ALL_STREAMS UINT32_MAX   /* a gap that concerns the whole ring */
 
 enum kt_record_type {
@@ -219,6 +220,8 @@ struct kt_meta {
     char name[KT_ID_MAX + 1];
 };
 void kt_meta_encode(uint8_t out[KT_PAGE], const struct kt_meta *m);
+/* Could there be such a ring? */
+bool kt_meta_is_possible(const struct kt_meta *m);
 kt_must_check int kt_meta_decode(struct kt_meta *m, const uint8_t in[KT_PAGE]);
 
 /* ---- hashing ---- */

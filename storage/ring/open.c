@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "server/base/log.h"
+#include "storage/ring/meta.h"
 #include "storage/ring/ring_private.h"
 #include "storage/ring/slabs.h"
 
@@ -48,30 +49,11 @@ static int choose_size(struct kt_meta *meta, const struct kt_ring_params *p, str
         return kt_error_set(err, -EINVAL, "ring %s: %" PRIu64 " MiB is too small, it takes at least "
                             "%" PRIu64 " MiB", p->name, p->size_bytes >> 20,
                             (slab < min ? min : slab) * MIN_SLABS >> 20);
-    if (p->size_bytes / slab > UINT32_MAX / 2)
+    if (p->size_bytes / slab > KT_MAX_SLABS)
         return kt_error_set(err, -EINVAL, "ring %s: too many slabs", p->name);
     meta->slab_bytes = slab;
     meta->slab_count = (uint32_t)(p->size_bytes / slab);
     return 0;
-}
-
-static int write_meta(const struct kt_ring_io *io, int dir_fd, const struct kt_meta *meta)
-{
-    static const char part[] = KT_META_NAME ".part";
-    uint8_t page[KT_PAGE];
-    kt_meta_encode(page, meta);
-    const int fd = kt_io_open(io, dir_fd, part, O_WRONLY | O_CREAT | O_TRUNC);
-    if (fd < 0)
-        return fd;
-    int ret = kt_io_write_buf(io, fd, page, sizeof(page), 0);
-    if (ret == 0)
-        ret = io->fdatasync(io->user, fd);
-    io->close(io->user, fd);
-    if (ret == 0)
-        ret = io->rename(io->user, dir_fd, part, KT_META_NAME);
-    if (ret == 0)
-        ret = io->fsync_dir(io->user, dir_fd);
-    return ret;
 }
 
 /* The slabs first, the meta file last: a ring that has a meta file is whole. */
@@ -92,43 +74,92 @@ static int create(const struct kt_ring_params *p, const struct kt_ring_io *io, i
                             p->path, meta.slab_bytes * meta.slab_count >> 20);
     if (ret < 0)
         return ret;
-    ret = write_meta(io, dir_fd, &meta);
+    ret = kt_meta_create(io, dir_fd, &meta);
     return ret < 0 ? kt_error_set(err, ret, "ring %s: %s: %s", p->name, p->path, kt_strerror(ret)) : 0;
 }
 
 /* ---- opening one ---- */
 
+/* Open and lock ring.meta. */
+static int open_lock(kt_ring *ring, const struct kt_ring_params *p, int flags, struct kt_error *err)
+{
+    const int fd = kt_io_open(ring->io, ring->dir_fd, KT_META_NAME, flags);
+    if (fd < 0)
+        return kt_error_set(err, fd, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path, kt_strerror(fd));
+    ring->lock_fd = fd;
+    if (!p->read_only && flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return kt_error_set(err, -EBUSY, "ring %s: another process records into %s", p->name, p->path);
+    return 0;
+}
+
+static int check_uuid(const kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
+{
+    char uuid[KT_UUID_TEXT_SIZE];
+    kt_uuid_format(uuid, ring->meta.uuid);
+    if (!p->uuid || strcmp(uuid, p->uuid) == 0)
+        return 0;
+    return kt_error_set(err, -EXDEV, "ring %s: this is another ring's disk (%s, expected %s)", p->name, uuid, p->uuid);
+}
+
+/* ring.meta is lost or damaged (WHAT). The slabs know all that was in it; what they cannot
+ * say for sure is left to a person. */
+static int rebuild_meta(kt_ring *ring, const struct kt_ring_params *p, const char *what, struct kt_error *err)
+{
+    struct kt_error why = { "" };
+    int ret = kt_meta_from_slabs(ring->io, ring->dir_fd, &ring->meta, &why);
+    if (ret == -ENOENT && ring->lock_fd < 0)
+        return kt_error_set(err, ret, "ring %s: there is no ring in %s", p->name, p->path);
+    const bool unclear = ret == -ENOENT || ret == -EXDEV || ret == -ENODATA || ret == -ENOTSUP;
+    if (ret < 0)
+        return kt_error_set(err, unclear ? -EINVAL : ret, "ring %s: %s/" KT_META_NAME " is %s, and %s; nothing "
+                            "was changed ('kentongan recover' reads the slabs without it)", p->name, p->path,
+                            what, why.text[0] ? why.text : kt_strerror(ret));
+    snprintf(ring->meta.name, sizeof(ring->meta.name), "%s", p->name);
+    ret = check_uuid(ring, p, err);
+    if (ret < 0 || p->read_only)
+        return ret;
+    struct kt_meta now;
+    if (ring->lock_fd < 0) {
+        ret = open_lock(ring, p, O_RDWR | O_CREAT, err);
+        if (ret < 0)
+            return ret;
+    }
+    if (kt_meta_read(ring->io, ring->lock_fd, &now) == 0)
+        return 0;                       /* another process was first, and is gone again */
+    ret = kt_meta_rewrite(ring->io, ring->dir_fd, ring->lock_fd, &ring->meta);
+    if (ret < 0)
+        return kt_error_set(err, ret, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path, kt_strerror(ret));
+    kt_warn("ring", "%s: %s/" KT_META_NAME " was %s and is written again: all %" PRIu32 " slabs are there and say "
+            "which ring it is", p->name, p->path, what, ring->meta.slab_count);
+    return 0;
+}
+
 static int open_meta(kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
 {
-    const struct kt_ring_io *io = ring->io;
-    uint8_t page[KT_PAGE];
-    ring->lock_fd = kt_io_open(io, ring->dir_fd, KT_META_NAME, p->read_only ? O_RDONLY : O_RDWR);
-    if (ring->lock_fd == -ENOENT)
-        return kt_error_set(err, -ENOENT, "ring %s: there is no ring in %s", p->name, p->path);
-    if (ring->lock_fd < 0)
-        return kt_error_set(err, ring->lock_fd, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path,
-                            kt_strerror(ring->lock_fd));
-    if (!p->read_only && flock(ring->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return kt_error_set(err, -EBUSY, "ring %s: another process records into %s", p->name, p->path);
-    int ret = kt_io_read(io, ring->lock_fd, page, sizeof(page), 0);
-    if (ret == 0)
-        ret = kt_meta_decode(&ring->meta, page);
+    int ret = open_lock(ring, p, p->read_only ? O_RDONLY : O_RDWR, err);
+    if (ret == -ENOENT)
+        return rebuild_meta(ring, p, "missing", err);
+    if (ret < 0)
+        return ret;
+    ret = kt_meta_read(ring->io, ring->lock_fd, &ring->meta);
     if (ret == -ENOTSUP)
         return kt_error_set(err, -EINVAL, "ring %s: %s is of another version of Kentongan", p->name,
                             p->path);
-    if (ret == -EINVAL || ret == -EBADMSG)
-        return kt_error_set(err, -EINVAL, "ring %s: %s/" KT_META_NAME " is damaged or no ring; "
-                            "nothing was changed ('kentongan recover' reads the slabs without it)",
-                            p->name, p->path);
+    if (ret == -EBADMSG)
+        return rebuild_meta(ring, p, "damaged", err);
     if (ret < 0)
         return kt_error_set(err, ret, "ring %s: %s/" KT_META_NAME ": %s", p->name, p->path,
                             kt_strerror(ret));
+    return check_uuid(ring, p, err);
+}
+
+static void warn_of_size(const kt_ring *ring, const struct kt_ring_params *p)
+{
     if (p->size_bytes > 0 && !p->read_only &&
         p->size_bytes / ring->meta.slab_bytes != ring->meta.slab_count)
         kt_warn("ring", "%s: was made with %" PRIu64 " MiB and keeps that size; for another size "
                 "record into a new directory", p->name,
                 ring->meta.slab_bytes * ring->meta.slab_count >> 20);
-    return 0;
 }
 
 static int load_key(kt_ring *ring, const struct kt_ring_params *p, struct kt_error *err)
@@ -254,6 +285,7 @@ int kt_ring_open_io(kt_ring **out, const struct kt_ring_params *params, const st
         ret = load_key(ring, &p, err);
     if (ret < 0)
         return ret;
+    warn_of_size(ring, &p);
     ring->max_record = ring->meta.slab_bytes / 4 < KT_MAX_PAYLOAD ? ring->meta.slab_bytes / 4
                                                                  : KT_MAX_PAYLOAD;
     ret = kt_index_create(&ring->ix, ring->meta.slab_count);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "storage/ring/meta.h"
 #include "storage/ring/ring_private.h"
 #include "storage/ring/scan.h"
 #include "storage/ring/vec.h"
@@ -688,13 +689,6 @@ const char *kt_gap_reason_name(enum kt_gap_reason reason)
     return (size_t)reason < KT_ARRAY_SIZE(names) ? names[reason] : "unknown";
 }
 
-static void format_uuid(char out[37], const uint8_t u[KT_UUID_SIZE])
-{
-    char hex[33];
-    kt_hex(hex, u, KT_UUID_SIZE);
-    snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
 void kt_ring_status(kt_ring *ring, struct kt_ring_status *out)
 {
     *out = (struct kt_ring_status){
@@ -722,5 +716,5 @@ void kt_ring_status(kt_ring *ring, struct kt_ring_status *out)
         out->days_capacity = (double)out->size_bytes * 0.99 / out->bytes_per_second / 86400;
     if (ring->key)
         kt_hex(out->key_fingerprint, kt_key_fingerprint(ring->key), KT_HASH_SIZE);
-    format_uuid(out->uuid, ring->meta.uuid);
+    kt_uuid_format(out->uuid, ring->meta.uuid);
 }

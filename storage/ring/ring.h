@@ -76,14 +76,17 @@ struct kt_ring_params {
                                      * a gap KT_GAP_DISK_STALL is recorded */
     const char *key_path;           /* signing key (PEM, made 0600 when missing); NULL: <path>/key.pem */
     int64_t scrub_rate;             /* bytes a second to read in search of damage; 0: 2 MiB, < 0: never */
+    const char *uuid;               /* which ring it must be, as status.uuid; NULL: any */
     bool create;                    /* make the ring when the directory has none */
     bool read_only;                 /* open beside nobody, for tools: no writer, no lock needed */
 };
 
 /*
  * Open a ring, rebuilding the index from footers and a scan of the open slab.
+ * Where ring.meta is lost or damaged and the slabs agree which ring it is, it is written again.
  * On success *OUT is the caller's. Failures that a person must read are in ERR:
  *   -ENOENT  no ring there and create is false
+ *   -EXDEV   another ring than uuid; nothing was written
  *   -ENOSPC  the disk cannot hold size_bytes; nothing is left behind
  *   -EBUSY   another process has it open
  *   -EINVAL  another version, too small, not a ring

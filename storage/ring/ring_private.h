@@ -18,7 +18,6 @@
 #include "storage/ring/key.h"
 #include "storage/ring/ring.h"
 
-#define KT_META_NAME "ring.meta"
 #define KT_SLAB_NAME_SIZE 24
 #define KT_TOC_CACHE 64                 /* slabs whose records are kept at hand ... */
 #define KT_TOC_CACHE_BYTES (12u << 20)  /* ... and how much of them */

@@ -7,6 +7,7 @@
 
 #include "server/base/log.h"
 #include "storage/ring/check.h"
+#include "storage/ring/meta.h"
 #include "storage/ring/scan.h"
 #include "storage/ring/vec.h"
 
@@ -14,12 +15,19 @@
 
 /* ---- claiming space ---- */
 
-/* Is there a record in this leftover of a slab? Then it is no leftover. */
-static bool has_data(const struct kt_ring_io *io, int fd)
+static bool is_empty(const struct kt_ring_io *io, int fd, uint64_t offset, size_t n)
 {
-    uint8_t bytes[KT_HEADER_SIZE];
-    struct kt_header h;
-    return kt_io_read(io, fd, bytes, sizeof(bytes), 0) == 0 && kt_header_decode(&h, bytes) == 0;
+    uint8_t page[KT_PAGE];
+    return kt_io_read(io, fd, page, n, offset) == 0 && kt_all_zero(page, n);
+}
+
+/* A slab of a ring whose making was cut short holds nothing. What has a byte in it, or cannot
+ * be read, is somebody's. */
+static bool is_leftover(const struct kt_ring_io *io, int fd)
+{
+    const int64_t size = io->size(io->user, fd);
+    const size_t n = size < (int64_t)KT_PAGE ? (size_t)(size > 0 ? size : 0) : KT_PAGE;
+    return size == 0 || (size > 0 && is_empty(io, fd, 0, n) && is_empty(io, fd, (uint64_t)size - n, n));
 }
 
 static int claim_one(const struct kt_ring_io *io, int dir_fd, uint32_t file, uint64_t size)
@@ -29,8 +37,11 @@ static int claim_one(const struct kt_ring_io *io, int dir_fd, uint32_t file, uin
     const int fd = kt_io_open(io, dir_fd, name, O_RDWR | O_CREAT);
     if (fd < 0)
         return fd;
-    int ret = has_data(io, fd) ? -EEXIST : io->claim(io->user, fd, size);
+    const bool ours = is_leftover(io, fd);
+    const int ret = ours ? io->claim(io->user, fd, size) : -EEXIST;
     io->close(io->user, fd);
+    if (ret < 0 && ours)
+        (void)io->unlink(io->user, dir_fd, name);
     return ret;
 }
 
@@ -43,7 +54,7 @@ static void unclaim(const struct kt_ring_io *io, int dir_fd, uint32_t n)
     }
 }
 
-/* Slabs of a ring whose meta file is lost are footage, not free space. */
+/* Slabs that a ring could not be told from (meta.h) are footage all the same, not free space. */
 static int refuse_old_slabs(const struct kt_ring_io *io, int dir_fd, const struct kt_meta *meta,
                             struct kt_error *err)
 {
@@ -51,13 +62,14 @@ static int refuse_old_slabs(const struct kt_ring_io *io, int dir_fd, const struc
         char name[KT_SLAB_NAME_SIZE];
         kt_slab_name(name, i);
         const int fd = kt_io_open(io, dir_fd, name, O_RDONLY);
-        if (fd < 0)
+        if (fd == -ENOENT)
             continue;
-        const bool data = has_data(io, fd);
-        io->close(io->user, fd);
-        if (data)
-            return kt_error_set(err, -EINVAL, "ring %s: %s holds footage, but the file " KT_META_NAME
-                                " is missing; nothing was changed ('kentongan recover' reads it)",
+        const bool empty = fd >= 0 && is_leftover(io, fd);
+        if (fd >= 0)
+            io->close(io->user, fd);
+        if (!empty)
+            return kt_error_set(err, -EINVAL, "ring %s: there is a %s that is not empty, and no " KT_META_NAME
+                                "; nothing was changed ('kentongan recover' reads what video is in it)",
                                 meta->name, name);
     }
     return 0;
@@ -72,7 +84,7 @@ int kt_slabs_claim(const struct kt_ring_io *io, int dir_fd, const struct kt_meta
     for (uint32_t i = 0; i < meta->slab_count && ret == 0; i++) {
         ret = claim_one(io, dir_fd, i, meta->slab_bytes);
         if (ret < 0)
-            unclaim(io, dir_fd, i + 1);
+            unclaim(io, dir_fd, i);
     }
     if (ret == 0)
         ret = io->sync_all(io->user, dir_fd);   /* one wait for thousands of files */
@@ -373,6 +385,8 @@ static int forget_torn_slab(kt_ring *ring, const struct found *f)
 static int disk_answers(kt_ring *ring)
 {
     uint8_t page[KT_PAGE];
+    if (ring->lock_fd < 0)
+        return 0;                       /* a tool that reads what it can */
     return kt_io_read(ring->io, ring->lock_fd, page, sizeof(page), 0);
 }
 

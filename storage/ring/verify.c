@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "storage/ring/check.h"
+#include "storage/ring/meta.h"
 #include "storage/ring/ring_private.h"
 #include "storage/ring/vec.h"
 
@@ -321,19 +322,22 @@ static void free_walk(struct walk *w)
 
 static int open_ring(struct walk *w, const char *path, struct kt_error *err)
 {
-    uint8_t page[KT_PAGE];
     w->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w->dir_fd < 0)
         return kt_error_set(err, -errno, "%s: %s", path, kt_strerror(-errno));
     kt_cleanup(kt_closep) int fd = kt_io_open(&kt_ring_io_system, w->dir_fd, KT_META_NAME, O_RDONLY);
-    if (fd < 0)
-        return kt_error_set(err, fd, "%s: there is no ring: %s", path, kt_strerror(fd));
-    int ret = kt_io_read(&kt_ring_io_system, fd, page, sizeof(page), 0);
-    if (ret == 0)
-        ret = kt_meta_decode(&w->meta, page);
-    if (ret < 0)
-        return kt_error_set(err, ret, "%s/" KT_META_NAME " is damaged or of another version", path);
-    return 0;
+    int ret = fd < 0 ? fd : kt_meta_read(&kt_ring_io_system, fd, &w->meta);
+    if (ret == -ENOENT || ret == -EBADMSG) {
+        struct kt_error why = { "" };
+        const char *what = ret == -ENOENT ? "missing" : "damaged";
+        ret = kt_meta_from_slabs(&kt_ring_io_system, w->dir_fd, &w->meta, &why);
+        if (ret < 0)
+            return kt_error_set(err, ret, "%s: there is no ring: " KT_META_NAME " is %s, and %s", path, what,
+                                why.text[0] ? why.text : kt_strerror(ret));
+        problem(w, KT_META_NAME " is %s: what must be in it was taken from the slabs", what);
+    }
+    return ret < 0 ? kt_error_set(err, ret, "%s/" KT_META_NAME ": %s", path,
+                                  ret == -ENOTSUP ? "of another version" : kt_strerror(ret)) : 0;
 }
 
 int kt_ring_verify(const char *path, struct kt_verify *v, struct kt_error *err)

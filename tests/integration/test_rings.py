@@ -299,6 +299,7 @@ def checked():
     meta = server.folder / "wall" / "ring.meta"
     page = bytearray(meta.read_bytes())
     page[4] = 2
+    page[4064:] = hashlib.sha256(page[:4064]).digest()
     meta.write_bytes(page)
     server.config.write_text(text.replace(f"{server.folder}/rest, size: 32 MiB", f"{server.folder}/new, size: 900 TiB"))
     found = subprocess.run([KENTONGAN, "check", "-c", server.config, "--seconds", str(int(3 * SLOW))], capture_output=True,

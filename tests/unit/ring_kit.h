@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "server/base/clock.h"
+#include "storage/ring/meta.h"
 #include "storage/ring/ring_private.h"
 
 #define T0 INT64_C(1790000000000000)        /* a moment in 2026 */

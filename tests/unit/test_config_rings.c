@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "server/ring_set.h"
+#include "tests/unit/ring_kit.h"
 #include "tests/unit/run_suite.h"
 
 static char dir[64], path[80];
@@ -124,6 +125,14 @@ START_TEST(the_open_rings_get_the_streams_and_a_lost_one_says_why)
 }
 END_TEST
 
+static void record_a_gop(kt_ring *ring)
+{
+    struct kit_feed f = kit_feed(ring, "a/main", 1000);
+    kit_push_n(&f, GOP);
+    kit_flush(ring);
+    kt_init_unref(&f.init);
+}
+
 /* Open the rings of MANY after SHELL was done to the folder; NEW_RING as on the command line. */
 static struct kt_ring_set *open_after(const char *shell, const char *new_ring, kt_catalog **catalog)
 {
@@ -132,6 +141,8 @@ static struct kt_ring_set *open_after(const char *shell, const char *new_ring, k
     ck_assert_int_eq(load(MANY), 0);
     ck_assert_int_eq(kt_catalog_open(catalog, config->catalog, &err), 0);
     ck_assert_int_eq(kt_ring_set_open(&set, config, *catalog, NULL, &err), 0);
+    for (int i = 0; i < 3; i++)         /* a restart has a gap to write behind it */
+        record_a_gop(set->web[i].ring);
     kt_ring_set_close(&set);
     snprintf(command, sizeof(command), "cd %s && { %s; }", dir, shell);
     ck_assert_int_eq(system(command), 0);
@@ -149,7 +160,7 @@ static void shell_says(const char *shell)
 START_TEST(swapped_disks_are_not_recorded_to)
 {
     kt_catalog *catalog = NULL;
-    struct kt_ring_set *set = open_after("mv gate x; mv rest gate; mv x rest; sha256sum gate/* rest/* > sums",
+    struct kt_ring_set *set = open_after("mv gate x; mv rest gate; mv x rest; sha256sum gate/* rest/* > sums; ls gate rest > names",
                                          NULL, &catalog);
     for (int i = 0; i < 2; i++) {
         ck_assert_ptr_null(set->web[i].ring);
@@ -159,6 +170,7 @@ START_TEST(swapped_disks_are_not_recorded_to)
     ck_assert(set->web[2].ring && !kt_ring_set_whole(set));
     kt_ring_set_close(&set);
     kt_catalog_close(&catalog);
+    shell_says("sha256sum -c --quiet sums && ls gate rest | cmp - names");
 }
 END_TEST
 
@@ -171,6 +183,23 @@ START_TEST(a_disk_that_is_not_mounted_is_left_empty)
     shell_says("test -z \"$(ls -A gate)\"");
     kt_ring_set_close(&set);
     kt_catalog_close(&catalog);
+}
+END_TEST
+
+START_TEST(a_lost_meta_file_makes_no_other_ring_of_it)
+{
+    kt_catalog *catalog = NULL;
+    /* Swapped, and one of them without its ring.meta; and one in its place, without it. */
+    struct kt_ring_set *set = open_after("rm gate/ring.meta; mv gate x; mv rest gate; mv x rest; "
+                                         "sha256sum gate/* rest/* > sums; rm wall/ring.meta", NULL, &catalog);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_null(set->web[i].ring);
+        ck_assert_msg(strstr(set->web[i].why, "this is another ring's disk"), "%s", set->web[i].why);
+    }
+    ck_assert_msg(set->web[2].ring, "%s", set->web[2].why);
+    kt_ring_set_close(&set);
+    kt_catalog_close(&catalog);
+    shell_says("sha256sum -c --quiet sums && test ! -e rest/ring.meta && test -s wall/ring.meta");
 }
 END_TEST
 
@@ -230,6 +259,7 @@ int main(void)
     tcase_add_test(t, the_open_rings_get_the_streams_and_a_lost_one_says_why);
     tcase_add_test(t, swapped_disks_are_not_recorded_to);
     tcase_add_test(t, a_disk_that_is_not_mounted_is_left_empty);
+    tcase_add_test(t, a_lost_meta_file_makes_no_other_ring_of_it);
     tcase_add_test(t, a_disk_replaced_on_purpose_is_used_from_then_on);
     tcase_add_loop_test(t, what_makes_no_sense_is_refused_with_its_place, 0, (int)KT_ARRAY_SIZE(bad));
     suite_add_tcase(suite, t);

@@ -199,7 +199,7 @@ test('each reason that the RTSP client can give is said in Indonesian', () => {
 test('what the recorder says of its disks is said in Indonesian', () => {
   for (const why of ['ring video: there is no ring in /srv/video', 'ring video: this is another ring\'s disk (aa, expected bb)', 'ring video: /srv/video/ring.meta: Read-only file system',
     'the disk does not take data: Input/output error', 'ring video: the disk of /srv/video has no room for 4096 MiB', 'ring video: another process records into /srv/video',
-    'ring video: /srv/video/ring.meta is damaged or no ring; restore it', 'ring video: /srv/video: No such file or directory'])
+    'ring video: /srv/video/ring.meta is missing, and slab-000003.kts of 16 slabs is missing; nothing was changed (\'kentongan recover\' reads the slabs without it)', 'ring video: /srv/video: No such file or directory'])
     assert.ok(!/\bthe\b|\bring /.test(whyText(why)), `${why} -> ${whyText(why)}`);
 });
 

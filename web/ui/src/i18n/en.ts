@@ -90,6 +90,7 @@ const en: Words = {
   'why.notAllowed': 'This address is not allowed: it leads to the recorder itself, not to a camera.', 'why.noJpeg': 'What this address sends is no JPEG picture.',
   'why.otherDisk': 'The disk with the recordings is not here: it is not attached, or was replaced. Attach it and start again; if it was replaced on purpose, see --new-ring.',
   'why.noRoom': 'The disk has not enough room for a ring of this size.', 'why.readOnly': 'The disk cannot be written. Check the disk and who may write to the folder.',
+  'why.unclearRing': 'Files of the recordings are missing or damaged on this disk. Nothing was changed. The operating guide says under “ring.meta” how to bring them back.',
   'why.twice': 'Another recorder uses this ring.', 'why.badDisk': 'The disk refuses data or is damaged. Check its cable and have another one ready.',
   'why.noOnvif': 'It does not answer as an ONVIF camera. Switch ONVIF on in the camera, or enter its RTSP address.', 'advice.sub-breaks': 'The camera cannot give two streams at once: the small one stays closed. Update its firmware, or remove the small stream.', 'advice.long-gop': 'Set the key frame interval to 1–2 s and switch “smart codec” (H.264+, H.265+, Zipstream) off.',
   'advice.lossy': 'Packets get lost: check cable, plugs and switch; use TCP, not UDP.', 'advice.rate-low': 'The camera sends fewer frames than it says: lower its resolution, frame rate or bit rate.',

@@ -88,6 +88,7 @@ const id = {
   'why.notAllowed': 'Alamat ini tidak diizinkan: ia menuju perekam sendiri, bukan kamera.', 'why.noJpeg': 'Yang dikirim alamat ini bukan gambar JPEG.',
   'why.otherDisk': 'Disk rekaman yang semula tidak ada di sini: belum terpasang, atau diganti. Pasang disk itu dan mulai ulang; bila sengaja diganti, lihat petunjuk --new-ring.',
   'why.noRoom': 'Disk tidak punya cukup tempat untuk ruang rekam sebesar ini.', 'why.readOnly': 'Disk tidak dapat ditulisi. Periksa disk dan hak folder rekaman.',
+  'why.unclearRing': 'Ada berkas rekaman yang hilang atau rusak di disk ini. Tidak ada yang diubah. Cara mengembalikannya ada di panduan pengelola, di bagian “ring.meta”.',
   'why.twice': 'Program perekam lain sedang memakai ruang rekam ini.', 'why.badDisk': 'Disk menolak data atau rusak. Periksa kabelnya, dan siapkan disk pengganti.',
   'why.noOnvif': 'Ia tidak menjawab sebagai kamera ONVIF. Nyalakan ONVIF di kamera, atau masukkan alamat RTSP sendiri.', 'advice.sub-breaks': 'Kamera tidak sanggup memberi dua aliran sekaligus: aliran kecil ditutup. Perbarui perangkat lunaknya, atau hapus alamat aliran kecil.', 'advice.long-gop': 'Setel jarak bingkai kunci 1–2 detik dan matikan “smart codec” (H.264+, H.265+, Zipstream).',
   'advice.lossy': 'Paket hilang: periksa kabel, colokan dan switch; pakai TCP, bukan UDP.', 'advice.rate-low': 'Kamera mengirim lebih sedikit gambar daripada katanya: turunkan resolusi, jumlah gambar per detik, atau laju data.',

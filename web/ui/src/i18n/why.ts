@@ -2,7 +2,8 @@
 import { t, tCode, type Key } from './index';
 
 const WORDS: readonly (readonly [RegExp, Key])[] = [
-  [/another ring|there is no ring in|ring .*No such file|holds footage, but/, 'why.otherDisk'],
+  [/nothing was changed \('kentongan recover'/, 'why.unclearRing'],
+  [/another ring|there is no ring in|ring .*No such file/, 'why.otherDisk'],
   [/ring .*has no room/, 'why.noRoom'],
   [/ring .*(Read-only|Permission denied)|does not take data: .*(Read-only|Permission denied)/, 'why.readOnly'],
   [/ring .*another process/, 'why.twice'],

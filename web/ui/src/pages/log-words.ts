@@ -11,6 +11,7 @@ const LINES: readonly (readonly [RegExp, Key])[] = [
   [/^ring: (\S+): a second of video is lost/, 'log.lost'],
   [/^ring: (\S+): damage on disk/, 'log.damage'],
   [/^ring: (\S+): (\d+) records that were being written/, 'log.torn'],
+  [/^ring: (\S+): \S+ring\.meta was \w+ and is written again/, 'log.metaAgain'],
   [/^rings: (\S+) is too small for its cameras: it holds ([\d.]+) hours/, 'log.tooSmall'],
   [/^rings: (\S+): ([\d.]+) GiB/, 'log.ringOpen'],
   [/^kentongan: (\d+) cameras, listening/, 'log.started'],
