@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
+#include "server/usage.h"
 
 #define PATIENCE_US (30 * KT_SECOND_US)
 
@@ -50,10 +51,10 @@ int kt_cmd_alert(int argc, char **argv)
         }
         path = optarg;
     }
-    if (!path || optind < argc) {
-        fputs(help, stderr);
-        return 2;
-    }
+    if (optind < argc)
+        return kt_usage_wrong("alert", "unexpected '%s'", argv[optind]);
+    if (!path)
+        return kt_usage_wrong("alert", "-c FILE is missing");
     kt_cleanup(kt_config_free) kt_config *config = NULL;
     struct kt_error err = { "" };
     if (kt_config_load(&config, path, &err) < 0) {

@@ -14,6 +14,7 @@
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/overlay.h"
+#include "server/usage.h"
 
 #define RULES_MAX (1 << 20)
 #define LEARN_STEP_US 160000        /* the first ten seconds make the first background */
@@ -371,10 +372,8 @@ int kt_cmd_analyze(int argc, char **argv)
             return c == 'h' ? 0 : 2;
         }
     }
-    if (optind + 1 != argc) {
-        usage(stderr);
-        return 2;
-    }
+    if (optind + 1 != argc)
+        return kt_usage_wrong("analyze", optind == argc ? "which video?" : "one video at a time");
     a.video = argv[optind];
     a.progress = a.progress || (isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
     av_log_set_level(AV_LOG_ERROR);

@@ -13,6 +13,7 @@
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/probe.h"
+#include "server/usage.h"
 #include "storage/ring/ring.h"
 
 #define DEFAULT_SECONDS 8
@@ -240,21 +241,22 @@ int kt_cmd_check(int argc, char **argv)
                                              { "seconds", required_argument, NULL, 's' },
                                              { "help", no_argument, NULL, 'h' }, { 0 } };
     const char *path = NULL;
-    int seconds = DEFAULT_SECONDS;
+    double seconds = DEFAULT_SECONDS;
     for (int c; (c = getopt_long(argc, argv, "c:s:h", options, NULL)) != -1;) {
         if (c == 'c') {
             path = optarg;
         } else if (c == 's') {
-            seconds = atoi(optarg);
+            if (kt_usage_number(optarg, 1, 600, &seconds) < 0)
+                return kt_usage_wrong("check", "--seconds '%s' is no number from 1 to 600", optarg);
         } else {
             usage(c == 'h' ? stdout : stderr);
             return c == 'h' ? 0 : 2;
         }
     }
-    if (!path || optind < argc || seconds < 1 || seconds > 600) {
-        usage(stderr);
-        return 2;
-    }
+    if (optind < argc)
+        return kt_usage_wrong("check", "unexpected '%s'", argv[optind]);
+    if (!path)
+        return kt_usage_wrong("check", "-c FILE is missing");
     struct kt_error err = { "" };
     kt_cleanup(kt_config_free) kt_config *config = NULL;
     if (kt_config_load(&config, path, &err) < 0) {
@@ -267,7 +269,7 @@ int kt_cmd_check(int argc, char **argv)
     if (!probes || kt_ingest_loop_create(&loop) < 0)
         return 1;
     const size_t n = fill_probes(config, loop, probes);
-    const int cameras = check_cameras(probes, n, seconds);
+    const int cameras = check_cameras(probes, n, (int)seconds);
     const int rings = check_rings(config, probes, n);
     check_clock();
     return cameras < 0 || rings < 0 ? 1 : 0;

@@ -11,6 +11,7 @@
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/derive.h"
+#include "server/usage.h"
 
 #define HEAD_MAX 65536
 #define FROM_1601_US (INT64_C(11644473600) * KT_SECOND_US)
@@ -51,8 +52,8 @@ static bool add_mask(struct request *r, const char *text)
     struct kt_mask m;
     char end;
     if (r->derive.n_masks == KT_MASKS_MAX ||
-        sscanf(text, "%lf,%lf,%lf,%lf%c", &m.x, &m.y, &m.w, &m.h, &end) != 4 || m.x < 0 || m.y < 0 || m.w <= 0 ||
-        m.h <= 0 || m.x + m.w > 1.0001 || m.y + m.h > 1.0001)
+        sscanf(text, "%lf,%lf,%lf,%lf%c", &m.x, &m.y, &m.w, &m.h, &end) != 4 ||
+        !(m.x >= 0 && m.y >= 0 && m.w > 0 && m.h > 0 && m.x + m.w <= 1.0001 && m.y + m.h <= 1.0001))    /* NaN: no */
         return false;
     r->masks[r->derive.n_masks++] = m;
     return true;
@@ -73,17 +74,22 @@ static int parse(int argc, char **argv, struct request *r)
             r->derive.label = optarg;
         else if (c == 's')
             r->has_start = kt_rfc3339_parse(optarg, &r->derive.start_us) == 0;
-        if (c == '?' || (c == 's' && !r->has_start) || (c == 'm' && !add_mask(r, optarg))) {
+        if (c == 's' && !r->has_start)
+            return kt_usage_wrong("copy", "--start '%s' is no time", optarg);
+        if (c == 'm' && !add_mask(r, optarg))
+            return kt_usage_wrong("copy", "--mask '%s' is not X,Y,W,H inside the picture, or the mask after %d others",
+                                  optarg, KT_MASKS_MAX);
+        if (c == '?') {
             usage(stderr);
             return 2;
         }
     }
-    const char *out = argc - optind == 2 ? argv[optind + 1] : "";
+    if (argc - optind != 2)
+        return kt_usage_wrong("copy", "a clip and the name of its copy are wanted");
+    const char *out = argv[optind + 1];
     const char *slash = strrchr(out, '/');
-    if (strncmp(slash ? slash + 1 : out, "SALINAN", 7) != 0) {
-        usage(stderr);
-        return 2;
-    }
+    if (strncmp(slash ? slash + 1 : out, "SALINAN", 7) != 0)
+        return kt_usage_wrong("copy", "'%s': the name of a copy begins with SALINAN", out);
     r->derive.in = argv[optind];
     r->derive.out = out;
     return -1;

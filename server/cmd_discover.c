@@ -11,6 +11,7 @@
 #include "server/commands.h"
 #include "server/net_guard.h"
 #include "server/onvif/onvif.h"
+#include "server/usage.h"
 
 #define PASSWORD_MAX 256
 #define CLOCK_ODD_S 5.0
@@ -192,6 +193,7 @@ static int print_all(const struct options *o, const struct kt_onvif_camera *list
 
 /* ------------------------- the word ------------------------- */
 
+/* 0: go on; else the exit status. */
 static int parse_options(struct options *o, int argc, char **argv)
 {
     static const struct option words[] = {
@@ -203,6 +205,7 @@ static int parse_options(struct options *o, int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     bool multicast = false;
+    double wait_s;
     for (int c; (c = getopt_long(argc, argv, "h", words, NULL)) != -1;) {
         switch (c) {
         case 'r': o->ask.range = optarg; break;
@@ -211,32 +214,39 @@ static int parse_options(struct options *o, int argc, char **argv)
         case 'p': o->ask.ports = optarg; break;
         case 'u': o->ask.user = optarg; break;
         case 'f': o->password_file = optarg; break;
-        case 'w': o->ask.listen_ms = (int)(strtod(optarg, NULL) * 1000); break;
+        case 'w':
+            if (kt_usage_number(optarg, 0, 120, &wait_s) < 0)
+                return kt_usage_wrong("discover", "--wait '%s' is no number from 0 to 120", optarg);
+            o->ask.listen_ms = (int)(wait_s * 1000);
+            break;
         case 'j': o->json = true; break;
         case 'y': o->yaml = true; break;
         case 'h': o->help = true; break;
-        default: return -EINVAL;
+        default:
+            fputs(help, stderr);
+            return 2;
         }
     }
     o->ask.multicast = multicast || !o->ask.range;
-    if (optind < argc || o->ask.listen_ms < 0 || o->ask.listen_ms > 120000 || (o->json && o->yaml))
-        return -EINVAL;
+    if (optind < argc)
+        return kt_usage_wrong("discover", "unexpected '%s'", argv[optind]);
+    if (o->json && o->yaml)
+        return kt_usage_wrong("discover", "--json or --yaml, not both");
     return 0;
 }
 
 int kt_cmd_discover(int argc, char **argv)
 {
     struct options o = { .ask = { .allow = KT_NET_ALLOW_ALL } };
-    if (parse_options(&o, argc, argv) < 0) {
-        fputs(help, stderr);
-        return 2;
-    }
+    const int wrong = parse_options(&o, argc, argv);
+    if (wrong)
+        return wrong;
     if (o.help) {
         fputs(help, stdout);
         return 0;
     }
     if (get_password(&o) < 0)
-        return 2;
+        return 1;
     kt_cleanup(kt_onvif_stop) kt_onvif_job *job = NULL;
     kt_cleanup(kt_freep) struct kt_onvif_camera *list = NULL;
     struct kt_error err = { "" };

@@ -9,12 +9,14 @@
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
+#include "server/usage.h"
 #include "storage/ring/clip.h"
 
 #define COPY_BYTES (1u << 20)
 
 struct request {
     const char *config, *camera, *stream, *out;
+    const char *from, *to;
     int64_t from_us, to_us;
 };
 
@@ -36,19 +38,32 @@ static const struct option options[] = {
     { "help", no_argument, NULL, 'h' },              { 0 },
 };
 
-static int parse_time(const char *text, int64_t *us)
+/* -1: go on; else the exit status. */
+static int check(struct request *r, const char *unexpected)
 {
-    if (kt_rfc3339_parse(text, us) == 0)
-        return 0;
-    fprintf(stderr, "kentongan export: '%s' is no time\n", text);
-    return -EINVAL;
+    const struct {
+        const char *option, *value;
+    } needed[] = { { "-c", r->config }, { "--camera", r->camera }, { "--from", r->from }, { "--to", r->to }, { "-o", r->out } };
+    for (size_t i = 0; i < KT_ARRAY_SIZE(needed); i++)
+        if (!needed[i].value)
+            return kt_usage_wrong("export", "%s is missing", needed[i].option);
+    if (unexpected)
+        return kt_usage_wrong("export", "unexpected '%s'", unexpected);
+    if (strcmp(r->stream, "main") != 0 && strcmp(r->stream, "sub") != 0)
+        return kt_usage_wrong("export", "--stream '%s' is neither main nor sub", r->stream);
+    if (kt_rfc3339_parse(r->from, &r->from_us) < 0)
+        return kt_usage_wrong("export", "--from '%s' is no time", r->from);
+    if (kt_rfc3339_parse(r->to, &r->to_us) < 0)
+        return kt_usage_wrong("export", "--to '%s' is no time", r->to);
+    if (r->to_us <= r->from_us)
+        return kt_usage_wrong("export", "--to is not after --from");
+    return -1;
 }
 
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct request *r)
 {
     for (int c; (c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1;) {
-        int ret = 0;
         switch (c) {
         case 'c':
             r->config = optarg;
@@ -63,27 +78,20 @@ static int parse(int argc, char **argv, struct request *r)
             r->stream = optarg;
             break;
         case OPT_FROM:
-            ret = parse_time(optarg, &r->from_us);
+            r->from = optarg;
             break;
         case OPT_TO:
-            ret = parse_time(optarg, &r->to_us);
+            r->to = optarg;
             break;
         case 'h':
             usage(stdout);
             return 0;
         default:
-            ret = -EINVAL;
-        }
-        if (ret < 0) {
             usage(stderr);
             return 2;
         }
     }
-    if (!r->config || !r->camera || !r->out || r->to_us <= r->from_us || optind < argc) {
-        usage(stderr);
-        return 2;
-    }
-    return -1;
+    return check(r, optind < argc ? argv[optind] : NULL);
 }
 
 static int copy(kt_clip *clip, int fd)

@@ -5,6 +5,7 @@
 
 #include "server/commands.h"
 #include "server/progress.h"
+#include "server/usage.h"
 #include "storage/ring/carve.h"
 
 static void usage(FILE *to)
@@ -62,9 +63,9 @@ int kt_cmd_recover(int argc, char **argv)
         }
         to = optarg;
     }
-    if (!to || optind + 1 != argc) {
-        usage(stderr);
-        return 2;
-    }
+    if (optind + 1 != argc)
+        return kt_usage_wrong("recover", optind == argc ? "which RINGDIR?" : "one RINGDIR at a time");
+    if (!to)
+        return kt_usage_wrong("recover", "-o DIR is missing");
     return recover(argv[optind], to);
 }

@@ -9,6 +9,7 @@
 #include "server/base/log.h"
 #include "server/commands.h"
 #include "server/daemon.h"
+#include "server/usage.h"
 
 static void usage(FILE *to)
 {
@@ -60,11 +61,12 @@ static int parse(int argc, char **argv, struct kt_daemon_params *p)
             return c == 'h' ? 0 : 2;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "kentongan serve: unexpected '%s'\n\n", argv[optind]);
-        usage(stderr);
-        return 2;
-    }
+    if (optind < argc)
+        return kt_usage_wrong("serve", "unexpected '%s'", argv[optind]);
+    const char *port = p->listen ? strrchr(p->listen, ':') : NULL;
+    double number;
+    if (p->listen && (!port || kt_usage_number(port + 1, 0, 65535, &number) < 0))
+        return kt_usage_wrong("serve", "--listen '%s' is not ADDRESS:PORT", p->listen);
     return -1;
 }
 

@@ -8,12 +8,14 @@
 #include "server/base/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
+#include "server/usage.h"
 #include "storage/catalog/people.h"
 
 #define PASSWORD_CAP 300
 
 struct user_options {
-    const char *config, *catalog, *role, *word, *username;
+    const char *config, *catalog, *word, *username;
+    enum kt_role role;
 };
 
 static void usage(FILE *to)
@@ -109,22 +111,17 @@ static int fail(const char *name, int ret)
 
 static int set_password(kt_catalog *c, const struct user_options *o)
 {
-    enum kt_role role;
     char password[PASSWORD_CAP];
-    if (kt_role_parse(o->role, &role) < 0) {
-        fprintf(stderr, "kentongan user: '%s' is no role: volunteer, police, head or admin\n", o->role);
-        return 2;
-    }
     int ret = read_password(password);
     const bool add = strcmp(o->word, "add") == 0;
     if (ret == 0)
-        ret = add ? kt_catalog_user_add(c, o->username, password, role)
+        ret = add ? kt_catalog_user_add(c, o->username, password, o->role)
                   : kt_catalog_user_set_password(c, o->username, password);
     sodium_memzero(password, sizeof(password));
     if (ret < 0)
         return fail(o->username, ret);
     (void)kt_catalog_audit(c, "(command line)", NULL, add ? "user-add" : "user-password", o->username, NULL);
-    printf(add ? "%s: added as %s\n" : "%s: new password; all sessions have ended\n", o->username, o->role);
+    printf(add ? "%s: added as %s\n" : "%s: new password; all sessions have ended\n", o->username, kt_role_name(o->role));
     return 0;
 }
 
@@ -157,7 +154,12 @@ static int run(const struct user_options *o)
         fprintf(stderr, "kentongan user: %s\n", err.text);
         return 1;
     }
-    if (kt_catalog_open(&c, o->catalog ? o->catalog : config->catalog, &err) < 0) {
+    const char *path = o->catalog ? o->catalog : config->catalog;
+    if (strcmp(o->word, "add") != 0 && access(path, F_OK) < 0) {    /* a slip of the pen makes no catalog */
+        fprintf(stderr, "kentongan user: %s: %s\n", path, strerror(errno));
+        return 1;
+    }
+    if (kt_catalog_open(&c, path, &err) < 0) {
         fprintf(stderr, "kentongan user: %s\n", err.text);
         return 1;
     }
@@ -171,7 +173,7 @@ int kt_cmd_user(int argc, char **argv)
                                              { "role", required_argument, NULL, 'r' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
-    struct user_options o = { .role = "volunteer" };
+    struct user_options o = { .role = KT_ROLE_VOLUNTEER };
     for (int opt; (opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (opt) {
         case 'c':
@@ -181,7 +183,8 @@ int kt_cmd_user(int argc, char **argv)
             o.catalog = optarg;
             break;
         case 'r':
-            o.role = optarg;
+            if (kt_role_parse(optarg, &o.role) < 0)
+                return kt_usage_wrong("user", "'%s' is no role: volunteer, police, head or admin", optarg);
             break;
         default:
             usage(opt == 'h' ? stdout : stderr);
@@ -193,9 +196,16 @@ int kt_cmd_user(int argc, char **argv)
     o.username = left > 1 ? argv[optind + 1] : NULL;
     const bool listing = strcmp(o.word, "list") == 0;
     const bool known = listing || strcmp(o.word, "add") == 0 || strcmp(o.word, "passwd") == 0;
-    if (!known || left != (listing ? 1 : 2) || !(o.config || o.catalog)) {
+    if (!o.word[0]) {
         usage(stderr);
         return 2;
     }
+    if (!known)
+        return kt_usage_wrong("user", "'%s' is none of add, passwd and list", o.word);
+    if (left != (listing ? 1 : 2))
+        return kt_usage_wrong("user", listing || left > 2 ? "unexpected '%s'" : "%s whom? A name is missing",
+                              listing || left > 2 ? argv[optind + (listing ? 1 : 2)] : o.word);
+    if (!o.config && !o.catalog)
+        return kt_usage_wrong("user", "-c FILE is missing");
     return run(&o);
 }

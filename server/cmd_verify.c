@@ -8,6 +8,7 @@
 #include "server/base/text.h"
 #include "server/commands.h"
 #include "server/progress.h"
+#include "server/usage.h"
 #include "storage/ring/check.h"
 #include "storage/vault/package.h"
 
@@ -26,7 +27,7 @@ static void usage(FILE *to)
           "recorder was set up: without it, whoever replaced everything, key included, is\n"
           "believed. --manifest is the number on the printed report. --tsa-ca FILE holds the\n"
           "certificates (PEM) of the time stamping service, from the service itself.\n"
-          "A ring may be in use. Exit status: 0 as recorded, 1 not.\n", to);
+          "A ring may be in use. Exit status: 0 as recorded, 1 not or it cannot be read, 2 wrong usage.\n", to);
 }
 
 /* ---- a ring ---- */
@@ -94,9 +95,10 @@ static int verify_package(const struct request *r)
 {
     struct kt_error err = { "" };
     kt_cleanup(kt_freep) char *ca = NULL;
-    if (r->ca_path && kt_text_read(r->ca_path, TSA_CA_MAX, &ca) < 0) {
-        fprintf(stderr, "kentongan verify: %s cannot be read\n", r->ca_path);
-        return 2;
+    const int ret = r->ca_path ? kt_text_read(r->ca_path, TSA_CA_MAX, &ca) : 0;
+    if (ret < 0) {
+        fprintf(stderr, "kentongan verify: --tsa-ca %s: %s\n", r->ca_path, kt_strerror(ret));
+        return 1;
     }
     const struct kt_package_check check = { .fingerprint = r->fingerprint, .say = on_finding,
                                             .manifest_sha256 = r->manifest, .timestamp_ca = ca };
@@ -106,6 +108,12 @@ static int verify_package(const struct request *r)
     }
     printf("OK: the package is as it was exported\n");
     return 0;
+}
+
+static bool is_sha256(const char *text)
+{
+    uint8_t sum[32];
+    return kt_unhex(sum, sizeof(sum), text) == 0;
 }
 
 int kt_cmd_verify(int argc, char **argv)
@@ -132,10 +140,12 @@ int kt_cmd_verify(int argc, char **argv)
             return c == 'h' ? 0 : 2;
         }
     }
-    if (optind + 1 != argc) {
-        usage(stderr);
-        return 2;
-    }
+    if (optind + 1 != argc)
+        return kt_usage_wrong("verify", optind == argc ? "which ring or package?" : "one ring or package at a time");
+    if (r.fingerprint && !is_sha256(r.fingerprint))
+        return kt_usage_wrong("verify", "--key '%s' is no fingerprint: 64 digits 0-9 and a-f", r.fingerprint);
+    if (r.manifest && !is_sha256(r.manifest))
+        return kt_usage_wrong("verify", "--manifest '%s' is no SHA-256: 64 digits 0-9 and a-f", r.manifest);
     r.path = argv[optind];
     return kt_package_is(r.path) ? verify_package(&r) : verify_ring(&r);
 }

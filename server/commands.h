@@ -1,7 +1,7 @@
 /*
  * commands.h - the words of the command line. One file cmd_<word>.c each.
  *
- * ARGV[0] is the word itself. Each prints its own --help.
+ * ARGV[0] is for messages. Each prints its own --help.
  * Returns the exit status: 0 ok, 1 failed, 2 usage.
  */
 #ifndef KT_SERVER_COMMANDS_H

@@ -28,7 +28,8 @@ static void usage(FILE *to)
     fputs("usage: kentongan COMMAND [OPTIONS]\n\n", to);
     for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)
         fprintf(to, "  %-9s %s\n", commands[i].word, commands[i].summary);
-    fputs("\n'kentongan COMMAND --help' tells more; 'kentongan --version' says which one this is.\n", to);
+    fputs("\n'kentongan COMMAND --help' tells more; 'kentongan --version' says which one this is.\n"
+          "Exit status: 0 done, 1 it failed (or did not find all well), 2 the command line is wrong.\n", to);
 }
 
 int main(int argc, char **argv)
@@ -48,8 +49,12 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < KT_ARRAY_SIZE(commands); i++)
-        if (strcmp(argv[1], commands[i].word) == 0)
+        if (strcmp(argv[1], commands[i].word) == 0) {
+            char name[32];              /* getopt's messages begin with it */
+            snprintf(name, sizeof(name), "kentongan %s", commands[i].word);
+            argv[1] = name;
             return commands[i].run(argc - 1, argv + 1);
+        }
     fprintf(stderr, "kentongan: unknown command '%s'\n\n", argv[1]);
     usage(stderr);
     return 2;

@@ -87,6 +87,11 @@ int kt_ring_set_open(struct kt_ring_set **out, const kt_config *config, kt_catal
     set->whys = calloc(set->n + 1, sizeof(*set->whys));
     if (!set->web || !set->whys)
         return kt_error_set(err, -ENOMEM, "out of memory");
+    size_t named = 0;
+    while (new_ring && named < set->n && strcmp(set->config[named].name, new_ring) != 0)
+        named++;
+    if (new_ring && named == set->n)
+        return kt_error_set(err, -EINVAL, "--new-ring %s: no ring of the configuration is called so", new_ring);
     for (size_t i = 0; i < set->n; i++) {
         const int ret = open_one(set, i, catalog, new_ring, err);
         if (ret < 0)

@@ -47,7 +47,7 @@ def used(camera, stream, begin=None):
 
 @test("each stream is in the ring that is for it")
 def routed():
-    wait_for("all streams can be played", 10, lambda: used("cam01", "sub") and used("cam03", "sub"))
+    wait_for("all streams can be played", 10, lambda: all(used(c, s) for c in ("cam01", "cam02", "cam03") for s in ("main", "sub")))
     assert used("cam01", "main") == ["gate"] and used("cam01", "sub") == ["wall"]
     for camera in "cam02", "cam03":
         assert used(camera, "main") == ["rest"] and used(camera, "sub") == ["rest"]
