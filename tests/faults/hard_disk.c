@@ -260,8 +260,8 @@ START_TEST(clips_of_ten_cameras_at_once_take_no_frame_from_forty)
     kt_ring_status(video, &st);
     ck_assert_uint_eq(st.dropped_chunks, 0);
     ck_assert_uint_eq(st.lost_intervals, 0);
-    ck_assert_uint_lt(most, 48 * MIB);                  /* of 64; four seconds */
-    ck_assert_double_lt((double)latest_us, 5e6);
+    ck_assert_uint_lt(most, 36 * MIB);                  /* three and a half seconds of it */
+    ck_assert_double_lt((double)latest_us, 4e6);        /* it is half of that on a loaded machine; a disk of 9 MB/s fails */
     if (events > 0)
         ck_assert_double_lt(behind, 15);                /* a round, a commit of five seconds, and what the disk takes */
     for (int i = 0; i < CAMERAS; i++) {
