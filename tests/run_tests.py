@@ -8,14 +8,20 @@ unit and integration, in the two sanitizer builds). Check programs report in TAP
 CK_TAP_LOG_FILE_NAME, the others on standard output, in TAP or as a last line like ours; a
 program that does neither counts as one test. The last line is "N passed, N failed,
 N skipped", and a part that ran nothing has failed.
+
+What Meson calls KT_SHARE in a test's environment is how much of a core it takes, in percent:
+programs run side by side while all of them have what they need. Meanwhile the sanitizer builds are
+compiled with what nobody else wants.
 """
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -32,7 +38,11 @@ PARTS = {
 NOT_SANITIZED = {"camera", "clock_steps", "names", "foreign", "forty", "overload", "power", "proxy", "rings", "secrets"}
 # On a machine that is shared with others one of these gets a second chance when it fails, and that is said.
 REAL_PROGRAMS = {"integration", "browser", "faults"}
-SLOWER = {"build": 1, "build-asan": 4, "build-tsan": 6}
+SLOWER = {"build": 1, "build-asan": 4, "build-tsan": 6}         # what may take how much longer, and
+DEARER = {"build": 100, "build-asan": 125, "build-tsan": 150}   # what a program takes of a core, in percent of the plain one
+COMPILED_BY = {"build-asan": "asan", "build-tsan": "tsan"}      # ./run build WORD
+ALL = 100 * (os.cpu_count() or 1)
+AT_ONCE = 6         # each has a daemon and cameras, in memory and on the disk
 TAP_LINE = re.compile(r"^(not )?ok\b(.*)$")
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 SKIP_EXIT = 77
@@ -49,6 +59,55 @@ class Count:
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+class Job:
+    """One test program of one build, and what came of it."""
+
+    def __init__(self, part, build, suite, test):
+        self.part, self.build, self.suite, self.test = part, build, suite, test
+        self.name, self.timeout = test["name"], test["timeout"] or 30
+        share = int(test.get("env", {}).get("KT_SHARE") or (100 if test["is_parallel"] else ALL))
+        self.share = min(ALL, share * DEARER[build] // 100 if suite in REAL_PROGRAMS else share)
+        self.count, self.seconds, self.text = Count(), "", ""
+
+    def where(self):
+        return self.name + ("" if self.build == "build" else f" ({self.build})")
+
+    def run(self):
+        results = os.path.join(ROOT, self.build, "test-results")
+        os.makedirs(results, exist_ok=True)
+        tap_file = os.path.join(results, re.sub(r"\W+", "-", f"{self.suite}-{self.name}") + ".tap")
+        if os.path.exists(tap_file):
+            os.remove(tap_file)
+        env = dict(os.environ, **sanitizer_environment(), **self.test.get("env", {}))
+        env.update(CK_TAP_LOG_FILE_NAME=tap_file, KT_BUILD=os.path.join(ROOT, self.build), KT_ROOT=ROOT,
+                   CK_TIMEOUT_MULTIPLIER=str(SLOWER[self.build]))
+        started = time.monotonic()
+        status, output, cpu = execute(self.test["cmd"], env, self.test.get("workdir") or os.path.join(ROOT, self.build),
+                                      self.timeout * SLOWER[self.build] + 30)
+        self.seconds = f"{time.monotonic() - started:.1f} s, {cpu:.1f} s of processor"
+        with open(tap_file[:-4] + ".log", "w") as log:
+            log.write(output)
+        tap = output
+        if os.path.exists(tap_file):
+            with open(tap_file, errors="replace") as f:
+                tap = f.read()
+        self.judge(status, output, *count_tap(tap))
+
+    def judge(self, status, output, count, bad):
+        if status == SKIP_EXIT and count.failed == 0:
+            self.count, self.text = Count(skipped=1), output
+            return
+        if count.passed + count.failed + count.skipped == 0:
+            count = Count(passed=1) if status == 0 else Count(failed=1)
+        elif status != 0 and count.failed == 0:
+            count.failed += 1
+            bad.append("time is up" if status is None else f"exit status {status}")
+        if status is None:
+            bad.append("time is up")
+        self.count = count
+        self.text = "" if count.failed == 0 else "\n".join(bad + [""] + output.splitlines()[-60:])
 
 
 def count_tap(text):
@@ -82,53 +141,31 @@ def sanitizer_environment():
 
 
 def execute(command, env, cwd, timeout):
-    """Run COMMAND in a session of its own; its exit status, or None when time ran out."""
-    process = subprocess.Popen(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, text=True, errors="replace",
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=timeout)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return None, output
+    """Run COMMAND in a session of its own; its exit status, or None when time ran out, what it wrote, and the seconds
+    of processor that it and what it waited for took."""
+    process = subprocess.Popen(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+    late = threading.Event()
+
+    def end():
+        late.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(timeout, end)
+    timer.start()
+    output = process.stdout.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    timer.cancel()
+    process.stdout.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return None if late.is_set() else process.returncode, output, usage.ru_utime + usage.ru_stime
 
 
-def run_test(build, test):
-    """Run one program; (name, count, seconds, text to show)."""
-    results = os.path.join(ROOT, build, "test-results")
-    os.makedirs(results, exist_ok=True)
-    tap_file = os.path.join(results, re.sub(r"\W+", "-", test["name"]) + ".tap")
-    if os.path.exists(tap_file):
-        os.remove(tap_file)
-    env = dict(os.environ, **sanitizer_environment(), **test.get("env", {}))
-    env.update(CK_TAP_LOG_FILE_NAME=tap_file, KT_BUILD=os.path.join(ROOT, build), KT_ROOT=ROOT,
-               CK_TIMEOUT_MULTIPLIER=str(SLOWER[build]))
-    started = time.monotonic()
-    status, output = execute(test["cmd"], env, test.get("workdir") or os.path.join(ROOT, build),
-                             (test["timeout"] or 30) * SLOWER[build] + 30)
-    seconds = time.monotonic() - started
-    with open(tap_file[:-4] + ".log", "w") as log:
-        log.write(output)
-    tap = output
-    if os.path.exists(tap_file):
-        with open(tap_file, errors="replace") as f:
-            tap = f.read()
-    count, bad = count_tap(tap)
-    if status == SKIP_EXIT and count.failed == 0:
-        return test["name"], Count(skipped=1), seconds, output
-    if count.passed + count.failed + count.skipped == 0:
-        count = Count(passed=1) if status == 0 else Count(failed=1)
-    elif status != 0 and count.failed == 0:
-        count.failed += 1
-        bad.append("time is up" if status is None else f"exit status {status}")
-    if status is None:
-        bad.append("time is up")
-    text = "" if count.failed == 0 else "\n".join(bad + [""] + output.splitlines()[-60:])
-    return test["name"], count, seconds, text
-
+# ------------------------------ what runs when ------------------------------
 
 def tests_of(build, suites):
+    """(suite, test)s. The sanitizer builds have those of the plain one, which is there before they are."""
     listed = subprocess.run(["meson", "introspect", "--tests", build], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode != 0:
         sys.exit(f"run_tests.py: {build} is not built")
@@ -140,71 +177,110 @@ def tests_of(build, suites):
     return wanted
 
 
-def run_beside(jobs, at_once, total):
-    """Run JOBS, (build, test)s, AT_ONCE of them at a time. Returns the real programs that failed."""
-    again = []
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        running = {pool.submit(run_test, build, test): (suite, build, test) for suite, build, test in jobs}
-        for job in concurrent.futures.as_completed(running):
-            suite, build, test = running[job]
-            if suite in REAL_PROGRAMS and job.result()[1].failed:
-                say_again(*job.result())
-                again.append((build, test))
-            else:
-                total.add(report(build, *job.result()))
-    return again
+def jobs_of(part, build, suites):
+    return [Job(part, build, suite, test) for suite, test in tests_of(build, suites)
+            if build == "build" or os.environ.get("KT_SANITIZE_ALL") or test["name"] not in NOT_SANITIZED]
 
 
-def run_part(part):
-    """Programs that Meson calls parallel run side by side: first what computes, then what mostly waits."""
-    total, jobs = Count(), []
-    for build, suites in PARTS[part]:
-        for suite, test in tests_of(build, suites):
-            if build == "build" or os.environ.get("KT_SANITIZE_ALL") or test["name"] not in NOT_SANITIZED:
-                jobs.append((suite, build, test))
-    jobs.sort(key=lambda job: -(job[2]["timeout"] or 0))        # what may take long begins early
-    cores = os.cpu_count() or 1
-    run_beside([j for j in jobs if j[0] not in REAL_PROGRAMS], cores, total)
-    again = run_beside([j for j in jobs if j[0] in REAL_PROGRAMS and j[2]["is_parallel"]], min(cores + 1, 4), total)
-    for build, test in again:
-        total.add(report(build, *run_test(build, test)))
-    for suite, build, test in jobs:
-        if suite not in REAL_PROGRAMS or test["is_parallel"]:
-            continue
-        result = run_test(build, test)
-        if result[1].failed:
-            say_again(*result)
-            result = run_test(build, test)
-        total.add(report(build, *result))
-    if total.passed + total.failed == 0:
-        print(f"FAIL  {part}: nothing was run")
-        total.failed += 1
-    return total
+def compile_build(build):
+    """Make BUILD when nobody else wants the processor. None, or what is wrong."""
+    done = subprocess.run(["chrt", "--idle", "0", os.path.join(ROOT, "run"), "build", COMPILED_BY[build]], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+    return done.stdout if done.returncode else None
 
 
-def say_again(name, count, seconds, text):
-    print(f"again {name}: {count}, {seconds:.1f} s\n      " + text.replace("\n", "\n      "))
+class Machine:
+    """Runs jobs side by side as far as it has cores for them."""
+
+    def __init__(self, jobs, builds):
+        self.waiting, self.running, self.again, self.done = jobs, {}, [], []
+        self.pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        self.compiler = concurrent.futures.ThreadPoolExecutor(1)
+        self.compiling = {self.compiler.submit(compile_build, build): (part, build, suites) for part, build, suites in builds}
+
+    def fits(self, job):
+        """Not beside the same program of another build, which would want the same addresses."""
+        running = self.running.values()
+        return (len(running) < AT_ONCE and sum(j.share for j in running) + job.share <= ALL
+                and all(j.name != job.name for j in running))
+
+    def run(self):
+        """Returns all jobs and how each ended; (build, what is wrong) of the builds that failed."""
+        broken = []
+        while self.waiting or self.running or self.compiling or self.again:
+            # After the unit tests, what needs most goes first: the small ones fill the gaps.
+            self.waiting.sort(key=lambda job: (job.part != "unit", -job.share, -job.timeout))
+            for job in list(self.waiting):
+                if self.fits(job):
+                    self.waiting.remove(job)
+                    self.running[self.pool.submit(job.run)] = job
+            if not self.waiting and not self.running and not self.compiling:
+                for job in self.again:
+                    job.run()
+                    self.ended(job)
+                self.again = []
+                continue
+            ended, _ = concurrent.futures.wait([*self.running, *self.compiling], return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in ended:
+                if future in self.running:
+                    self.ended(self.running.pop(future), future)
+                else:
+                    self.compiled(future, broken)
+        return self.done, broken
+
+    def compiled(self, future, broken):
+        part, build, suites = self.compiling.pop(future)
+        if future.result():
+            broken.append((part, build, future.result()))
+        else:
+            self.waiting += jobs_of(part, build, suites)
+
+    def ended(self, job, future=None):
+        if future:
+            future.result()
+        if future and job.suite in REAL_PROGRAMS and job.count.failed:
+            print(f"again {job.where()}: {job.count}, {job.seconds}\n      " + job.text.replace("\n", "\n      "), flush=True)
+            self.again.append(job)
+            return
+        self.done.append(job)
+        report(job)
 
 
-def report(build, name, count, seconds, text):
-    word = "FAIL" if count.failed else "skip" if not count.passed else "ok  "
-    where = "" if build == "build" else f" ({build})"
-    if not name.endswith(".h") or count.failed:
-        print(f"{word}  {name}{where}: {count}, {seconds:.1f} s")
-    if text:
-        print("      " + text.replace("\n", "\n      "))
+def report(job):
+    word = "FAIL" if job.count.failed else "skip" if not job.count.passed else "ok  "
+    if not job.name.endswith(".h") or job.count.failed:
+        print(f"{word}  {job.where()}: {job.count}, {job.seconds}")
+    if job.text:
+        print("      " + job.text.replace("\n", "\n      "))
     sys.stdout.flush()
-    return count
 
 
 def main():
     parts = sys.argv[1:]
     if not parts or any(p not in PARTS for p in parts):
         sys.exit(__doc__)
+    jobs, builds = [], []
+    for part in parts:
+        for build, suites in PARTS[part]:
+            if build in COMPILED_BY:
+                builds.append((part, build, suites))
+            else:
+                jobs += jobs_of(part, build, suites)
+    done, broken = Machine(jobs, builds).run()
     total = Count()
     for part in parts:
-        print(f"-- {part}")
-        total.add(run_part(part))
+        count = Count()
+        for job in done:
+            if job.part == part:
+                count.add(job.count)
+        for _, build, why in (b for b in broken if b[0] == part):
+            print(f"FAIL  {build} was not built:\n      " + why.strip().replace("\n", "\n      "))
+            count.failed += 1
+        if count.passed + count.failed == 0:
+            print(f"FAIL  {part}: nothing was run")
+            count.failed += 1
+        print(f"{part}: {count}")
+        total.add(count)
     print(total)
     sys.exit(1 if total.failed else 0)
 
