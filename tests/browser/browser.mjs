@@ -9,7 +9,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { axe, Browser, Cameras, check, checkTime, Devices, enter, frames, freePort, note, pause, PASSWORD, run, Server, test, until, visit } from './kt.mjs';
 import { clipTests } from './clip.mjs';
-import { gapTests, speedTests, stumbleTests } from './playback.mjs';
+import { gapTests, PLAIN, prepareSpeed, speedTests, stumbleTests } from './playback.mjs';
 import { takeScreens } from './screens.mjs';
 import { STRIP_SOURCE } from './strip.mjs';
 
@@ -88,7 +88,8 @@ test('eight tiles play, over one WebSocket', async () => {
   const after = await frames(page);
   const rates = after.map((n, i) => (n - before[i]) / 3);
   note(`frames a second: ${rates.map((r) => r.toFixed(1)).join(' ')}`);
-  check(rates.every((r) => r > 8), `a tile does not play at its rate: ${rates}`);
+  check(rates.every((r) => r > 0), `a tile stands still: ${rates}`);
+  checkTime(rates.every((r) => r > 8), `a tile does not play at its rate: ${rates}`);
   check(page.sockets.length === 1, `${page.sockets.length} WebSockets`);
   check(await page.locator('.tile .badge.warn').count() === 0, 'a playing tile says it is old');
 });
@@ -213,11 +214,9 @@ test('playing an event shows moving frames of that time', async () => {
   await visit(page, '#/events');
   await page.waitForSelector(`.card[data-event="${event.id}"] img`);
   await page.click(`.card[data-event="${event.id}"] a.open`);
-  await page.waitForSelector('.tl-view[data-state=ready]', { timeout: 8000 });
+  await page.waitForSelector('.tl-view[data-state=ready]');
   const before = (await frames(page))[0];
-  await pause(2000);
-  const after = (await frames(page))[0];
-  check(after - before > 15, `${after - before} frames in 2 s`);
+  await until('a second of it was played', 3, async () => (await frames(page))[0] - before > 15);
   const at = await deckTime(page);
   check(at >= Date.parse(event.start) - 4000 && at < Date.parse(event.end) + 10_000, 'not at the time of the event');
 });
@@ -232,7 +231,7 @@ async function seekTo(cams, t) {
   await visit(page, `#/timeline?cam=${cams.join(',')}&t=${new Date(t).toISOString()}&span=120`);
   const started = Date.now();
   for (const id of cams)
-    await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`, { timeout: 8000 });
+    await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`);
   return Date.now() - started;
 }
 
@@ -265,11 +264,14 @@ test('stepping moves one frame at a time, both ways', async () => {
   const t = Date.now() - 15_000;
   await seekTo([event.camera], t);
   await pause(500);
+  const shown = async () => (await shownTicks(page))[0].tick;
   const ticks = [];
+  let last = await shown();
   for (const key of ['.', '.', '.', ',', ',']) {
     await page.keyboard.press(key);
-    await pause(350);
-    ticks.push((await shownTicks(page))[0].tick);
+    await until(`another picture after ${key}`, 3, async () => ![null, last].includes(await shown()));
+    await pause(100); // and no further one
+    ticks.push(last = await shown());
   }
   const moves = ticks.slice(1).map((x, i) => x - ticks[i]);
   note(`ticks of 1/30 s: ${ticks.join(' ')}`);
@@ -343,12 +345,15 @@ test('at four times the speed four times the time passes', async () => {
   await page.selectOption('.tl-controls .speed', '4');
   const t0 = await deckTime(page);
   await page.keyboard.press(' ');
+  const started = Date.now();
   await pause(4000);
   await page.keyboard.press(' ');
+  const took = Date.now() - started;
   await pause(900);
   const passed = (await deckTime(page)) - t0;
   await page.selectOption('.tl-controls .speed', '1');
-  check(passed > 9000 && passed < 24_000, `${passed} ms of recording in 4 s at 4x`);
+  check(passed > 0 && passed < 6 * took, `${passed} ms of recording in ${took} ms at 4x`);
+  checkTime(passed > 2.2 * took, `${passed} ms of recording in ${took} ms at 4x`);
 });
 
 test('a typed time is where it goes', async () => {
@@ -477,7 +482,7 @@ test('motion in a part of the picture is found without decoding', async () => {
     for (const x of [0.02, 0.98]) await page.mouse.move(box.x + box.width * x, box.y + box.height * y, { steps: 20 });
   await page.mouse.up();
   await page.click('dialog >> text=Cari >> nth=-1');
-  await page.waitForSelector('dialog .menu-list button', { timeout: 5000 });
+  await page.waitForSelector('dialog .menu-list button');
   await page.keyboard.press('Escape');
 });
 
@@ -488,10 +493,10 @@ test('a camera is tested, added, changed and removed', async () => {
   await page.fill('input[name=name]', 'Pintu Belakang');
   await page.fill('input[name=main]', cameras.url(0, 'main'));
   await page.click('form button:has-text("Uji") >> nth=0');
-  await page.waitForSelector('.badge.ok:has-text("Terhubung")', { timeout: 12_000 });
+  await page.waitForSelector('.badge.ok:has-text("Terhubung")');
   await page.waitForSelector('.tried img');
   await page.click('form button.primary');
-  await page.waitForSelector('a[href="#/admin/cameras/pintu-belakang"]', { timeout: 8000 });
+  await page.waitForSelector('a[href="#/admin/cameras/pintu-belakang"]');
   await until('it records', 12, async () => (await server.api('GET', '/cameras/pintu-belakang')).recording);
   await visit(page, '#/admin/cameras/pintu-belakang');
   await page.fill('input[name=name]', 'Pintu Dapur');
@@ -521,6 +526,8 @@ test('rules are tried on the last hour, and what they would have told is one tap
   await page.waitForURL(/#\/timeline\?cam=/);
 });
 
+prepareSpeed(() => ({ server, cameras }));
+
 test('forty cameras are found in an address range, looked at, and added at once with one password', async () => {
   const secret = 'kunci@malam/9';
   const many = await Cameras.start(40, ['--bind', '0.0.0.0', '--auth', `ronda:${secret}`]);
@@ -539,14 +546,14 @@ test('forty cameras are found in an address range, looked at, and added at once 
   if (screens > 0) await page.screenshot({ path: `${process.argv[screens + 1]}/find-id-desktop.jpg`, type: 'jpeg', quality: 62 });
   // Look at one before it is saved: a real picture of the camera.
   await page.click('.found-list li:nth-child(3) button:has-text("Lihat")');
-  await page.waitForSelector('.found-list li:nth-child(3) .tried img', { timeout: 15_000 });
+  await page.waitForSelector('.found-list li:nth-child(3) .tried img');
   const wide = await page.evaluate(() => document.querySelector('.tried img').naturalWidth);
   check(wide >= 320, `the picture is ${wide} wide`);
   await page.fill('.found-list li:nth-child(1) input[type=text]', 'Pos Kamling');
   await page.click('.found-list li:nth-child(2) input[type=checkbox]');
   await page.click('button:has-text("Tambah 39 kamera")');
   await page.waitForURL(/#\/admin\/cameras$/, { timeout: 30_000 });
-  const added = async () => (await server.api('GET', '/cameras')).items.filter((c) => !c.provisioned);
+  const added = async () => (await server.api('GET', '/cameras')).items.filter((c) => !c.provisioned && c.id !== PLAIN);
   await until('39 cameras record', 30, async () => (await added()).filter((c) => c.recording).length === 39);
   const list = await added();
   check(list.some((c) => c.id === 'pos-kamling' && c.name === 'Pos Kamling'), 'the name is what was typed');
@@ -573,14 +580,14 @@ test('what is wrong with a camera stands on its page in Indonesian, with what to
   await page.waitForSelector('text=Tidak ada yang menjawab di alamat ini. Periksa alamat dan port');
   check(!(await page.content()).includes('rahasia7'), 'the password is not in the page');
   await page.click('form button:has-text("Uji") >> nth=0');
-  await page.waitForSelector('.form-error:has-text("Tidak ada yang menjawab")', { timeout: 12_000 });
+  await page.waitForSelector('.form-error:has-text("Tidak ada yang menjawab")');
   // With an address for snapshots the wall shows what that gives, and still says that nothing is recorded.
   const jpeg = Buffer.from(await (await fetch(`${server.base}/api/v1/cameras/cam01/snapshot.jpg`, { headers: { Cookie: server.cookie } })).arrayBuffer());
   const http = createServer((_, answer) => answer.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(jpeg)).listen(0, '127.0.0.1');
   await new Promise((r) => http.once('listening', r));
   await server.api('PATCH', '/cameras/rusak', { snapshot: `http://127.0.0.1:${http.address().port}/a.jpg` });
   await visit(page, '#/live');
-  await page.waitForSelector('[data-camera=rusak] img.still:not(.hidden)', { timeout: 15_000 });
+  await page.waitForSelector('[data-camera=rusak] img.still:not(.hidden)');
   check(await page.locator('[data-camera=rusak] >> text=TIDAK MEREKAM').count() === 1, 'it says NOT RECORDING');
   http.close();
   await server.api('DELETE', '/cameras/rusak');
@@ -605,7 +612,7 @@ test('a volunteer is added, and sees no administration', async () => {
 
 test('the system page says in words how the recorder is', async () => {
   await visit(page, '#/admin/system');
-  await page.waitForSelector('.stat >> text=8/8');
+  await page.waitForSelector('.stat >> text=9/9');
   await page.waitForSelector('text=Ruang rekam “video”');
 });
 
@@ -632,7 +639,7 @@ test('a camera that falls silent is never shown as live', async () => {
 test('the server goes away and comes back: it is said, and the wall plays again', async () => {
   await visit(page, '#/live');
   await server.stop();
-  await page.waitForSelector('.notice:has-text("Menyambung kembali")', { timeout: 8000 });
+  await page.waitForSelector('.notice:has-text("Menyambung kembali")');
   await pause(4000);
   await server.run();
   await until('the notice is gone', 20, async () => (await page.locator('.notice').count()) === 0);
@@ -649,7 +656,7 @@ test('a session that ends leads back to the same place', async () => {
   await visit(page, where);
   await page.waitForSelector('.tl-view[data-camera=cam03]');
   await page.context().clearCookies();
-  await page.waitForSelector('input[name=password]', { timeout: 20_000 });
+  await page.waitForSelector('input[name=password]');
   await page.waitForSelector('text=berakhir');
   await page.fill('input[name=username]', 'admin');
   await page.fill('input[name=password]', PASSWORD);
@@ -757,9 +764,9 @@ test('it can be installed as an app, and says so when the recorder cannot be rea
   await p.waitForSelector('.shell');
   await p.context().setOffline(true);
   await p.reload();
-  await p.waitForSelector('text=/tidak dapat dihubungi|Menyambung kembali/', { timeout: 8000 });
+  await p.waitForSelector('text=/tidak dapat dihubungi|Menyambung kembali/');
   await p.context().setOffline(false);
-  await p.waitForSelector('.shell', { timeout: 20_000 });
+  await p.waitForSelector('.shell');
   await p.context().close();
 });
 

@@ -19,7 +19,7 @@ async function tabTo(p, name, what) {
 
 export function eraseTests(given, head, word) {
   const api = (method, path, body) => given().server.api(method, path, body);
-  const says = (p, text) => p.waitForSelector(`text=${text}`, { timeout: 15_000 });
+  const says = (p, text) => p.waitForSelector(`text=${text}`);
   const recorded = async (camera, from, to) => (await api('GET', `/cameras/${camera}/segments?from=${iso(from)}&to=${iso(to)}`)).items
     .filter((s) => Date.parse(s.start) < to && Date.parse(s.start) + s.duration * 1000 > from).length;
   /* A stretch of LENGTH ms that is recorded from end to end. */
@@ -169,7 +169,7 @@ export function eraseTests(given, head, word) {
         await p.waitForSelector('dialog .danger');
         await look('question');
         await p.click('dialog .danger');
-        await p.waitForSelector('[tabindex="-1"] .btn', { timeout: 15_000 });
+        await p.waitForSelector('[tabindex="-1"] .btn');
         await look('result');
         check(bad.length === 0, `\n${bad.join('\n')}`);
         check(p.problems.length === 0, p.problems.join());
@@ -191,7 +191,7 @@ export async function eraseScreens(p, shot, language) {
   await p.waitForSelector('dialog .danger');
   await shot('erase-ask');
   await p.click('dialog .danger');
-  await p.waitForSelector('[tabindex="-1"] .btn', { timeout: 15_000 });
+  await p.waitForSelector('[tabindex="-1"] .btn');
   await shot('erase-done');
   await p.click('[tabindex="-1"] .btn');
   await p.waitForSelector(`text=${language === 'id' ? 'sengaja dihapus' : 'erased on purpose'}`);

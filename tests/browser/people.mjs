@@ -52,7 +52,7 @@ const typed = (t) => { // as the fields show it: the site's clock
   const s = new Date(t + 7 * 3_600_000).toISOString();
   return `${s.slice(0, 10)} ${s.slice(11, 19)}`;
 };
-const has = (p, text) => p.waitForSelector(`text=${text}`, { timeout: 8000 });
+const has = (p, text) => p.waitForSelector(`text=${text}`);
 
 /* ------------------------------ incidents and held video ------------------------------ */
 
@@ -638,7 +638,7 @@ test('an ended session leads back to the incident; a server that is away is said
   await visit(page, '#/incidents');
   await has(page, 'Perekam tidak dapat dihubungi');
   await server.run();
-  await page.waitForSelector('.case', { timeout: 15_000 }); // by itself
+  await page.waitForSelector('.case'); // by itself
   page.problems.length = 0; // Chromium logs the 401 and refused connections
   await visit(page, '#/incidents/999');
   await has(page, 'Tidak ditemukan');

@@ -58,7 +58,7 @@ export function playback(given) {
     if (!page.url().startsWith(server.base)) await enter(page, server);
     await visit(page, `#/timeline?cam=${cams.join(',')}&t=${new Date(from).toISOString()}&span=300`);
     await page.selectOption('.tl-controls .speed', String(rate));
-    for (const id of cams) await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`, { timeout: 8000 });
+    for (const id of cams) await page.waitForSelector(`.tl-view[data-camera=${id}][data-state=ready]`);
     await page.keyboard.press(' ');
     await pause(1500);
     const seen = await page.evaluate(watchViews, 3);
@@ -74,13 +74,14 @@ export function playback(given) {
   async function everySpeed(what, cams, rates) {
     const slow = [];
     for (const rate of rates) {
-      let good = false;
+      let [good, still] = [false, false];
       for (let round = 0; round < 2 && !good; round++) { // other programs run on a test machine too
         const r = await play(cams, rate, Date.now() - Math.max(20, 6 * rate + 6) * 1000);
         say(what, rate, r);
-        check(r.speeds.every((s) => s > 0), `${what} at ${rate}x: a picture stands still`);
+        still = r.speeds.some((s) => s <= 0);
         good = r.speeds.every((s) => Math.abs(s / rate - 1) < 0.12) && (cams.length < 2 || median(r.apart) < Math.max(200, 150 * rate)) && r.all > 0.5;
       }
+      check(!still, `${what} at ${rate}x: a picture stands still`);
       if (!good) slow.push(`${rate}x`);
     }
     await given().page.selectOption('.tl-controls .speed', '1');
@@ -90,12 +91,20 @@ export function playback(given) {
   return { recorded, play, say, everySpeed };
 }
 
+export const PLAIN = 'polos-2'; // has a main stream only
+
+/** Long before speedTests(): they play what was recorded for nearly two minutes. */
+export function prepareSpeed(given) {
+  test('playback: a camera without a small stream is added, to be played later', async () => {
+    const { server, cameras } = given();
+    await server.api('POST', '/cameras', { id: PLAIN, name: 'Polos', main: cameras.url(1, 'main') });
+  });
+}
+
 export function speedTests(given) {
   const { recorded, everySpeed } = playback(given);
 
   test('playback: four cameras keep every speed from a quarter to sixteen, together', async () => {
-    const { server, cameras } = given();
-    await server.api('POST', '/cameras', { id: 'polos-2', name: 'Polos', main: cameras.url(1, 'main') });
     await recorded(105);
     await everySpeed('four cameras', FOUR, RATES);
   });
@@ -108,8 +117,8 @@ export function speedTests(given) {
   test('playback: a camera without a small stream keeps sixteen times by its key frames, and says so', async () => {
     const { page, server } = given();
     try {
-      await recorded(105, ['polos-2']);
-      await everySpeed('only a main stream', ['polos-2'], [16]);
+      await recorded(105, [PLAIN]);
+      await everySpeed('only a main stream', [PLAIN], [16]);
       check(await page.locator('.tl-view >> text=gambar kunci').count() === 0, 'paused, every frame is there again');
       await page.selectOption('.tl-controls .speed', '16');
       await page.keyboard.press(' ');
@@ -117,7 +126,7 @@ export function speedTests(given) {
       await page.keyboard.press(' ');
       await page.selectOption('.tl-controls .speed', '1');
     } finally {
-      await server.api('DELETE', '/cameras/polos-2');
+      await server.api('DELETE', `/cameras/${PLAIN}`);
     }
   });
 }
@@ -135,8 +144,11 @@ export function gapTests(given) {
       const i = spans.findLastIndex((x, n) => x.to - x.from > 8000 && n + 1 < spans.length && now - spans[n + 1].from > 22_000);
       return i >= 0 && { from: spans[i].to, to: spans[i + 1].from };
     }, 500);
-    const r = await play(['cam02'], 4, gap.from - 5000);
-    say(`over a gap of ${((gap.to - gap.from) / 1000).toFixed(1)} s`, 4, r);
+    let r;
+    for (let round = 0; round < 2 && !(r?.last[0] > gap.to + 1000); round++) { // other programs run on a test machine too
+      r = await play(['cam02'], 4, gap.from - 5000);
+      say(`over a gap of ${((gap.to - gap.from) / 1000).toFixed(1)} s`, 4, r);
+    }
     check(r.last[0] > gap.to + 1000, `it stands at ${((r.last[0] - gap.from) / 1000).toFixed(1)} s after the beginning of the gap`);
     await given().page.selectOption('.tl-controls .speed', '1');
   });

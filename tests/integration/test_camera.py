@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from kt import SLOW, Cameras, check_consecutive, new_folder, run, test, ticks, tool
+from kt import SLOW, Cameras, check_consecutive, in_time, new_folder, run, test, ticks, tool
 
 if SLOW > 1:
     print("1..0 # SKIP the simulator is not what a sanitizer build is to look at")
@@ -41,7 +41,7 @@ def truth_is_true():
         # ffmpeg ends within a moment of the last frame; it never shows the future.
         late = (now - shown) % cameras.truth["cameras"][i]["loop_s"]
         assert late < time.time() - began, f"camera {i} shows {shown:.2f} s at {now:.2f} s"
-        assert late < 1.5, f"camera {i} is {late:.2f} s late"
+        in_time(late < 1.5, f"camera {i} is {late:.2f} s late")
 
 
 @test("a client starts at a key frame, within a GOP of now")
@@ -50,7 +50,7 @@ def starts_at_key():
     path = record(2, "main", 1)
     out, error = tool("ffprobe", "-v", "error", "-show_entries", "packet=flags", "-of", "csv=p=0", path)
     assert out.startswith(b"K") and not error, error
-    assert time.monotonic() - began < 8
+    in_time(time.monotonic() - began < 8, f"it took {time.monotonic() - began:.1f} s")
 
 
 @test("with a password, a wrong one is refused and the right one works")

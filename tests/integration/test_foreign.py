@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """RTSP servers that nobody here wrote: VLC's and rtsp-server-perl's, which speak UDP only, and GStreamer's with TLS."""
+import contextlib
 import os
 import shutil
+import socket
 import time
 
-from kt import (DEMO, Cameras, Server, SLOW, Skip, check_consecutive, free_port, new_folder, note, run,
-                start, test, ticks, tool, wait_for)
+from kt import (DEMO, Cameras, Server, Skip, check_consecutive, free_port, new_folder, note, run,
+                start, test, ticks, tool, unless_busy, wait_for)
 
 SCENE = "1-gerbang-sub.mp4"
 folder = new_folder("foreign")
@@ -29,6 +31,12 @@ def vlc():
     return f"rtsp://127.0.0.1:{port}/cam"
 
 
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 def perl():
     """rtsp-server-perl hands on what somebody announces to it: here, ffmpeg."""
     if not shutil.which("rtsp-server-perl"):
@@ -36,10 +44,9 @@ def perl():
     source, client = free_port(), free_port()
     start(["rtsp-server-perl", "--serverport", source, "--clientport", client, "--client_listen_address", "127.0.0.1",
            "--source_listen_address", "127.0.0.1", "--rtp_start_port", 20000 + free_port() % 10000 // 4 * 4], log)
-    time.sleep(2 * SLOW)
+    wait_for("it listens", 10, lambda: listens(source))
     start(["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", DEMO / SCENE, "-c", "copy", "-f",
            "rtsp", "-rtsp_transport", "udp", f"rtsp://127.0.0.1:{source}/cam"], log)
-    time.sleep(2 * SLOW)
     return f"rtsp://127.0.0.1:{client}/cam"
 
 
@@ -51,8 +58,9 @@ def record(url):
     time.sleep(14)
     numbers = ticks(server.clip("cam", began + 2, began + 10), "sub")
     server.stop()
-    assert len(numbers) >= 75, f"{len(numbers)} frames of 80"
-    check_consecutive(numbers, "sub")
+    with unless_busy():         # over UDP, what is not fetched in time is lost
+        assert len(numbers) >= 75, f"{len(numbers)} frames of 80"
+        check_consecutive(numbers, "sub")
 
 
 @test("what VLC serves is recorded, every frame in order")

@@ -4,8 +4,8 @@ import os
 import subprocess
 import time
 
-from kt import (SLOW, Cameras, Server, camera_list, check_nothing_lost, check_well, cpu_seconds, memory_kib, note, run,
-                source_sizes, test, wait_for)
+from kt import (SLOW, Cameras, Server, camera_list, check_nothing_lost, check_well, cpu_seconds, in_time, memory_kib, note, run,
+                source_sizes, test, unless_busy, wait_for)
 
 SECONDS = 60
 if SLOW > 1:
@@ -19,7 +19,9 @@ server = Server(camera_list(cameras), ring="2 GiB", clips="128 MiB").start()
 @test("forty cameras record within 10 s")
 def start():
     server.wait_recording(ids, 10)
-    note(f"all recording {time.time() - server.started:.1f} s after the start")
+    seconds = time.time() - server.started
+    note(f"all recording {seconds:.1f} s after the start")
+    in_time(seconds < 10.5, f"{seconds:.1f} s")
 
 
 @test("a minute with all of them: CPU, memory")
@@ -44,7 +46,8 @@ def nothing_lost():
         for stream, fps in (("main", 15), ("sub", 10)):
             key = (scene, stream)
             sizes[key] = sizes.get(key) or source_sizes(*key)
-            frames += check_nothing_lost(server, camera, *server.window, stream, fps, sizes[key])
+            with unless_busy():
+                frames += check_nothing_lost(server, camera, *server.window, stream, fps, sizes[key])
     note(f"{frames} frames of 80 streams, each where it belongs")
 
 
@@ -77,15 +80,15 @@ def switch_off():
     began = time.time()
     server.wait_recording(ids, 15)
     note(f"all main streams record {time.time() - began:.1f} s after the cameras were back")
-    wait_for("all sub-streams record", max(1, 15 - (time.time() - began)), lambda: len(frames_since(began, "sub")) == 40, 0.5)
-    note(f"all eighty record {time.time() - began:.1f} s after the cameras were back")
+    wait_for("all sub-streams record", 15, lambda: len(frames_since(began, "sub")) == 40, 0.5)
+    seconds = time.time() - began
+    note(f"all eighty record {seconds:.1f} s after the cameras were back")
+    in_time(seconds < 15.5, f"{seconds:.1f} s")
 
 
 @test("it ends within 2 s")
 def end():
-    seconds = server.stop()
-    note(f"ended in {seconds:.2f} s")
-    assert seconds < 2
+    note(f"ended in {server.stop_in_time():.2f} s")
 
 
 run()

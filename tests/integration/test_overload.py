@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from kt import SLOW, Cameras, Server, check_nothing_lost, note, parse_time, run, source_sizes, test, wait_for
+from kt import SLOW, Cameras, Server, check_nothing_lost, in_time, note, parse_time, run, source_sizes, test, unless_busy, wait_for
 
 if SLOW > 1:
     print("1..0 # SKIP a sanitizer build is too slow to record so many cameras on one processor")
@@ -44,7 +44,7 @@ def says_so():
     lags = of_each("analysis_lag_seconds")
     assert len(lags) == N, lags
     note(f"pictures wait {max(lags.values()):.1f} s at most")
-    assert max(lags.values()) < 14, lags
+    in_time(max(lags.values()) < 14, lags)
 
 
 @test("it is fair: every camera is looked at again and again")
@@ -53,7 +53,8 @@ def fair():
         pictures = [c["picture"] for c in server.cameras().values()]
         return all(pictures) and time.time() - min(parse_time(p) for p in pictures)
     # The lowest level still takes a key frame in ten seconds.
-    wait_for("every camera was looked at within 14 s", 15, lambda: 0 < oldest() < 14, 0.3)
+    with unless_busy():
+        wait_for("every camera was looked at within 14 s", 15, lambda: 0 < oldest() < 14, 0.3)
     note(f"the oldest of the newest pictures is {oldest():.1f} s old; levels {sorted(of_each('analysis_load').values())}")
 
 
@@ -65,13 +66,14 @@ def nothing_lost():
         os.sched_setaffinity(int(thread), range(os.cpu_count()))
     sizes = {}
     frames = 0
-    for i, name in enumerate(ids):
-        scene = cameras.truth["cameras"][i]["scene"]
-        sizes[scene] = sizes.get(scene) or source_sizes(scene, "main")
-        frames += check_nothing_lost(server, name, begin, end, "main", 15, sizes[scene])
-    assert all(c["recording"] for c in server.cameras().values())
-    assert all(not ring.get("dropped_chunks") and not ring.get("lost_intervals")
-               for ring in server.get("/system").json()["rings"])
+    with unless_busy():
+        for i, name in enumerate(ids):
+            scene = cameras.truth["cameras"][i]["scene"]
+            sizes[scene] = sizes.get(scene) or source_sizes(scene, "main")
+            frames += check_nothing_lost(server, name, begin, end, "main", 15, sizes[scene])
+        assert all(c["recording"] for c in server.cameras().values())
+        assert all(not ring.get("dropped_chunks") and not ring.get("lost_intervals")
+                   for ring in server.get("/system").json()["rings"])
     note(f"{frames} frames in {end - begin:.0f} s, each where it belongs")
 
 

@@ -3,7 +3,7 @@
 import re
 import time
 
-from kt import (BUILD, Cameras, Server, camera_list, check_consecutive, check_well, cpu_seconds, memory_kib, note, packets, parse_time, run,
+from kt import (BUILD, SLOW, Cameras, Server, camera_list, check_consecutive, check_well, cpu_seconds, in_time, memory_kib, note, packets, parse_time, run,
                 test, ticks, tool, wait_for)
 
 MAIN_FPS, SUB_FPS = 15, 10
@@ -19,8 +19,10 @@ server = Server(configured).start()
 
 @test("all eight record within 5 s of the start")
 def all_record():
-    server.wait_recording(ids, 5 - (time.time() - server.started) + 0.2)
-    note(f"all recording {time.time() - server.started:.1f} s after the start")
+    server.wait_recording(ids, 10)
+    seconds = time.time() - server.started
+    note(f"all recording {seconds:.1f} s after the start")
+    in_time(seconds < 5.2, f"{seconds:.1f} s")
 
 
 def settle(seconds):
@@ -135,7 +137,7 @@ def events():
     worst = sorted(errors, reverse=True)
     note(f"{expected} passes, worst: " + ", ".join(f"{name} {error:.2f} s" for error, name in worst[:4]))
     assert not unmatched, "; ".join(unmatched)
-    assert worst[0][0] <= 1, f"{worst[0][1]} is {worst[0][0]:.2f} s off"
+    in_time(worst[0][0] <= 1, f"{worst[0][1]} is {worst[0][0]:.2f} s off")
 
 
 @test("an event has a thumbnail and a clip that shows its frames")
@@ -181,7 +183,6 @@ def well():
 def ends():
     seconds = server.stop()
     note(f"ended in {seconds:.2f} s")
-    assert seconds < 2 or "san" in str(server.process.args[0]), f"{seconds:.2f} s"
     stopped = time.time()
     again = Server(camera_list(cameras, n=1, analysis="off"), folder=server.folder, port=server.port).start()
     line = wait_for("the old recording is listed", 5, lambda: again.timeline("cam01", server.started, stopped)["spans"])
@@ -190,6 +191,7 @@ def ends():
     check_consecutive(numbers)
     assert len(numbers) > 3 * MAIN_FPS
     again.stop()
+    in_time(seconds < 2 * SLOW, f"it ended {seconds:.2f} s after SIGTERM")
 
 
 run()

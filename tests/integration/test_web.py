@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from kt import SLOW, Cameras, Server, WebSocket, camera_list, check_consecutive, note, run, test, ticks, wait_for
+from kt import SLOW, Cameras, Server, WebSocket, camera_list, check_consecutive, in_time, note, run, test, ticks, wait_for
 
 cameras = Cameras(8)
 ids = [f"cam{i + 1:02d}" for i in range(8)]
@@ -41,8 +41,7 @@ def live_latency():
     median, p99 = statistics.median(late), statistics.quantiles(late, n=100)[98]
     note(f"first pictures after {max(first.values()) * 1000:.0f} ms at most; {len(late)} chunks, "
          f"{median * 1000:.0f} ms after their capture (median), {p99 * 1000:.0f} ms (99 %)")
-    assert max(first.values()) < 0.3 * SLOW
-    assert median < 0.3 * SLOW
+    in_time(max(first.values()) < 0.3 * SLOW and median < 0.3 * SLOW, "pictures come late")
 
 
 @test("a foreign page and a stranger get no live pictures")
@@ -87,7 +86,7 @@ class Pushing:
             self.times = json.loads(pipe.read() or b"[]")
         os.waitpid(child, 0)
         self.stop.set()
-        assert len(self.times) > 10, f"others were answered {len(self.times)} times in {seconds} s"
+        in_time(len(self.times) > 10, f"others were answered {len(self.times)} times in {seconds} s")
         for thread in threads:
             thread.join(30)
         self.end = time.time()
@@ -102,7 +101,7 @@ class Pushing:
     def check(self, name):
         p95 = statistics.quantiles(self.times, n=20)[18]
         note(f"{name}: others waited {p95 * 1000:.0f} ms (95 %), {max(self.times) * 1000:.0f} ms at most")
-        assert p95 < 1 * SLOW, f"p95 {p95:.2f} s"
+        in_time(p95 < 1 * SLOW, f"p95 {p95:.2f} s")
         # Nothing recorded meanwhile is missing: recording comes first.
         wait_for("the last seconds are on disk", 6, lambda: time.time() > self.end + 2.5)
         for camera in ids:
@@ -168,16 +167,15 @@ def stuck_viewer():
     for viewer in (*stuck, reader):
         viewer.close()
     note(f"beside stuck viewers: {statistics.median(late) * 1000:.0f} ms (median)")
-    assert len(late) > 30 and statistics.median(late) < 0.3 * SLOW
+    assert len(late) > 0
+    in_time(len(late) > 30 and statistics.median(late) < 0.3 * SLOW, f"{len(late)} pictures, late by {statistics.median(late):.2f} s")
 
 
 @test("it still stops within 2 s, with viewers connected")
 def stops():
     viewer = WebSocket(server)
     viewer.say(op="subscribe", tile=1, camera="cam01", stream="main")
-    seconds = server.stop()
-    note(f"stopped in {seconds:.2f} s")
-    assert seconds < 2 * SLOW
+    note(f"stopped in {server.stop_in_time():.2f} s")
     viewer.close()
 
 
