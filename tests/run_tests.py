@@ -103,7 +103,8 @@ class Job:
             count = Count(passed=1) if status == 0 else Count(failed=1)
         elif status != 0 and count.failed == 0:
             count.failed += 1
-            bad.append("time is up" if status is None else f"exit status {status}")
+            if status is not None:
+                bad.append(f"exit status {status}")
         if status is None:
             bad.append("time is up")
         self.count = count
@@ -230,10 +231,10 @@ class Machine:
 
     def compiled(self, future, broken):
         part, build, suites = self.compiling.pop(future)
-        if future.result():
-            broken.append((part, build, future.result()))
-        else:
-            self.waiting += jobs_of(part, build, suites)
+        jobs = [] if future.result() else jobs_of(part, build, suites)
+        self.waiting += jobs
+        if not jobs:
+            broken.append((part, build, future.result() or "it lists no tests"))
 
     def ended(self, job, future=None):
         if future:
@@ -274,7 +275,7 @@ def main():
             if job.part == part:
                 count.add(job.count)
         for _, build, why in (b for b in broken if b[0] == part):
-            print(f"FAIL  {build} was not built:\n      " + why.strip().replace("\n", "\n      "))
+            print(f"FAIL  {build} is of no use:\n      " + why.strip().replace("\n", "\n      "))
             count.failed += 1
         if count.passed + count.failed == 0:
             print(f"FAIL  {part}: nothing was run")

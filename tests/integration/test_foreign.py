@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """RTSP servers that nobody here wrote: VLC's and rtsp-server-perl's, which speak UDP only, and GStreamer's with TLS."""
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ folder = new_folder("foreign")
 log = folder / "log"
 
 
+@functools.cache
 def vlc():
     """VLC, which will not run as root. It is not to fetch anything, so its home is an empty folder."""
     if not shutil.which("cvlc"):
@@ -37,6 +39,17 @@ def listens(port):
     return False
 
 
+def offers(port):
+    """Somebody has announced a stream there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as s:
+            s.sendall(f"DESCRIBE rtsp://127.0.0.1:{port}/cam RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
+            return b" 200 " in s.recv(64)
+    except OSError:
+        return False
+
+
+@functools.cache                # two of them want the same ports, whatever they are told
 def perl():
     """rtsp-server-perl hands on what somebody announces to it: here, ffmpeg."""
     if not shutil.which("rtsp-server-perl"):
@@ -47,6 +60,7 @@ def perl():
     wait_for("it listens", 10, lambda: listens(source))
     start(["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", DEMO / SCENE, "-c", "copy", "-f",
            "rtsp", "-rtsp_transport", "udp", f"rtsp://127.0.0.1:{source}/cam"], log)
+    wait_for("the stream is announced", 10, lambda: offers(client))
     return f"rtsp://127.0.0.1:{client}/cam"
 
 
