@@ -1,6 +1,6 @@
 /*
- * guard.c - who asks, and may they? Everything that decides about access is here
- * and in the table of routes.c.
+ * guard.c - who asks, and may they? Everything that decides about access is here,
+ * in the table of routes.c and in rights.c.
  */
 #include "web/http/web_private.h"
 

@@ -115,24 +115,6 @@ static enum MHD_Result reply_incident(struct web_request *r, int64_t id, unsigne
     return web_reply_json(r, status, root);
 }
 
-/* ------------------------------ who may ------------------------------ */
-
-/* Police: what was shared with them. Others: when all its cameras are theirs. */
-bool web_may_see_incident(struct web_request *r, const struct kt_incident *in)
-{
-    bool shared = false, all = true;
-    size_t i;
-    json_t *item;
-    if (r->user->role == KT_ROLE_POLICE)
-        return kt_catalog_incident_shared(r->web->params.catalog, in->id, r->user->username,
-                                          &shared) == 0 && shared;
-    json_t *cameras = in->cameras ? json_loads(in->cameras, 0, NULL) : NULL;
-    json_array_foreach(cameras, i, item)
-        all = all && json_is_string(item) && web_may_see(r, json_string_value(item));
-    json_decref(cameras);
-    return all;
-}
-
 /* ------------------------------ incidents ------------------------------ */
 
 enum MHD_Result web_list_incidents(struct web_request *r)

@@ -54,23 +54,6 @@ const char *web_header(struct web_request *r, const char *name)
     return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
 }
 
-bool web_list_has(const json_t *list, const char *camera)
-{
-    size_t i;
-    json_t *item;
-    if (!list)
-        return true;
-    json_array_foreach(list, i, item)
-        if (json_is_string(item) && strcmp(json_string_value(item), camera) == 0)
-            return true;
-    return false;
-}
-
-bool web_may_see(const struct web_request *r, const char *camera)
-{
-    return r->user && web_list_has(r->cameras, camera);
-}
-
 int web_cameras(struct kt_web *web, struct kt_camera_state **out, size_t *n)
 {
     return web->params.site.cameras(web->params.site.user, out, n);

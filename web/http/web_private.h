@@ -126,22 +126,31 @@ const char *web_query(struct web_request *r, const char *name);     /* NULL when
 bool web_query_list(struct web_request *r, const char *name, size_t max, size_t part_max,
                     bool (*each)(void *user, const char *part), void *user);
 const char *web_header(struct web_request *r, const char *name);
-bool web_may_see(const struct web_request *r, const char *camera);
-bool web_list_has(const json_t *list, const char *camera);          /* LIST NULL: all */
 bool web_camera_known(struct kt_web *web, const char *id);
 
 /* The body as an object whose keys are all in KEYS (NULL-terminated). NULL: *RESULT
  * is the answer that was queued. */
 json_t *web_body(struct web_request *r, const char *const *keys, enum MHD_Result *result);
 
+/* from= and to= as times, from < to. False: *RESULT is the answer that was queued. */
+bool web_span(struct web_request *r, int64_t *from_us, int64_t *to_us, enum MHD_Result *result);
+
+/* ------------------------------ who may see what (rights.c) ------------------------------ */
+
+bool web_may_see(const struct web_request *r, const char *camera);
+bool web_list_has(const json_t *list, const char *camera);          /* LIST NULL: all */
+bool web_may_see_incident(struct web_request *r, const struct kt_incident *in);
+
+#define WEB_VOLUNTEER_KEY "site.volunteer_hours"
+#define WEB_VOLUNTEER_MAX_HOURS (366 * 24)
+
+/* How far back volunteers may look. */
+uint64_t web_volunteer_hours(struct kt_web *web);
 /* The oldest moment whose pictures this user may see; 0: all. Volunteers look at what
  * is recent (setting volunteer_hours), everybody else at everything. */
 int64_t web_earliest(struct web_request *r);
 /* Is WALL_US before that? Then *RESULT is the answer that was queued. */
 bool web_too_old(struct web_request *r, int64_t wall_us, enum MHD_Result *result);
-
-/* from= and to= as times, from < to. False: *RESULT is the answer that was queued. */
-bool web_span(struct web_request *r, int64_t *from_us, int64_t *to_us, enum MHD_Result *result);
 
 /* ------------------------------ answering (reply.c) ------------------------------ */
 
@@ -221,7 +230,6 @@ bool web_any_ring(const struct kt_web *web);
 /* The number of CAMERA's STREAM in RING, which may be NULL. */
 bool web_find_stream(kt_ring *ring, const char *camera, const char *stream, uint32_t *number);
 
-bool web_may_see_incident(struct web_request *r, const struct kt_incident *in);
 /* The PIN that was typed before, kept by the officer's browser for this link alone. NULL: none. */
 const char *web_share_pin_cookie(struct web_request *r, char out[16]);
 /* There is something to copy or to pack. */
