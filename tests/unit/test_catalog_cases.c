@@ -6,33 +6,20 @@
 #include "storage/catalog/cases.h"
 #include "storage/catalog/events.h"
 
-#include "tests/unit/run_suite.h"
+#include "tests/unit/catalog_kit.h"
 
 #define BASE INT64_C(1700000000000000)
 
-static char dir[64], path[96];
-static kt_catalog *c;
 static struct kt_incident incident;
 
 static void setup(void)
 {
-    struct kt_error err = { "" };
-    strcpy(dir, "/tmp/kt-cases-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/catalog.db", dir);
-    ck_assert_msg(kt_catalog_open(&c, path, &err) == 0, "%s", err.text);
+    make_dir();
+    open_catalog();
     incident = (struct kt_incident){ .title = "Motor hilang", .from_us = BASE, .to_us = BASE + 1000,
                                      .cameras = (char *)"[\"gerbang\"]", .notes = (char *)"catatan",
                                      .created_by = "pak-rw" };
     ck_assert_int_eq(kt_catalog_incident_put(c, &incident), 0);
-}
-
-static void teardown(void)
-{
-    kt_catalog_close(&c);
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
 }
 
 START_TEST(an_incident_is_kept_and_changed)

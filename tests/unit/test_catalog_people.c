@@ -4,35 +4,15 @@
 #include "server/base/clock.h"
 #include "storage/catalog/accounts.h"
 #include "storage/catalog/audit.h"
-#include "storage/catalog/db.h"
 
-#include "tests/unit/run_suite.h"
-
-static char dir[64], path[96];
-static kt_catalog *c;
-
-static void open_catalog(void)
-{
-    struct kt_error err = { "" };
-    ck_assert_msg(kt_catalog_open(&c, path, &err) == 0, "%s", err.text);
-}
+#include "tests/unit/catalog_kit.h"
 
 static void setup(void)
 {
-    strcpy(dir, "/tmp/kt-people-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/catalog.db", dir);
+    make_dir();
     open_catalog();
     ck_assert_int_eq(kt_catalog_user_add(c, "admin", "kuda-lumping-5", KT_ROLE_ADMIN), 0);
     ck_assert_int_eq(kt_catalog_user_add(c, "budi", "sepeda-merah-7", KT_ROLE_VOLUNTEER), 0);
-}
-
-static void teardown(void)
-{
-    kt_catalog_close(&c);
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
 }
 
 static void login(const char *name, const char *password, char token[KT_TOKEN_SIZE])

@@ -8,33 +8,13 @@
 #include "server/base/clock.h"
 #include "storage/catalog/activity.h"
 #include "storage/catalog/audit.h"
-#include "storage/catalog/db.h"
 #include "storage/catalog/events.h"
 
-#include "tests/unit/run_suite.h"
-
-static char dir[64], path[96];
-static kt_catalog *c;
-
-static void open_catalog(void)
-{
-    struct kt_error err = { "" };
-    ck_assert_msg(kt_catalog_open(&c, path, &err) == 0, "%s", err.text);
-}
+#include "tests/unit/catalog_kit.h"
 
 static void setup(void)
 {
-    strcpy(dir, "/tmp/kt-power-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/catalog.db", dir);
-}
-
-static void teardown(void)
-{
-    kt_catalog_close(&c);
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
+    make_dir();
 }
 
 /* ------------------------------ kill -9 ------------------------------ */
