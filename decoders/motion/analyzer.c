@@ -83,16 +83,6 @@ struct kt_analyzer {
 
 static const char *const mode_names[] = { "off", "keyframes", "adaptive", "full" };
 
-int kt_analyzer_mode_parse(const char *word, enum kt_analyzer_mode *mode)
-{
-    for (size_t i = 0; i < KT_ARRAY_SIZE(mode_names); i++)
-        if (strcmp(word, mode_names[i]) == 0) {
-            *mode = (enum kt_analyzer_mode)i;
-            return 0;
-        }
-    return -EINVAL;
-}
-
 const char *kt_analyzer_mode_name(enum kt_analyzer_mode mode)
 {
     return mode_names[mode];
@@ -659,11 +649,6 @@ int kt_analyzer_restart(kt_analyzer *a, const AVCodecParameters *par, AVRational
 void kt_analyzer_set_load(kt_analyzer *a, enum kt_analyzer_load load)
 {
     a->load = load;
-}
-
-void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode)
-{
-    a->wanted = mode;
 }
 
 int kt_analyzer_save(const kt_analyzer *a, const char *path)

@@ -40,8 +40,7 @@ enum kt_analyzer_mode {
     KT_ANALYZE_FULL,
 };
 
-/* "off", "keyframes", "adaptive", "full"; -EINVAL for other words. */
-kt_must_check int kt_analyzer_mode_parse(const char *word, enum kt_analyzer_mode *mode);
+/* "off", "keyframes", "adaptive", "full". */
 const char *kt_analyzer_mode_name(enum kt_analyzer_mode mode);
 
 /* How short the machine is; each level does what the one before does, and less. */
@@ -113,7 +112,6 @@ kt_must_check int kt_analyzer_restart(kt_analyzer *a, const AVCodecParameters *p
                                       AVRational time_base);
 
 void kt_analyzer_set_load(kt_analyzer *a, enum kt_analyzer_load load);
-void kt_analyzer_set_mode(kt_analyzer *a, enum kt_analyzer_mode mode);
 
 /*
  * Keep in the file PATH what the place looks like and how long its picture may stand still, and

@@ -147,11 +147,6 @@ void kt_fragment_destroy(kt_fragment **pfragment)
     free(f);
 }
 
-struct kt_init *kt_fragment_init(const kt_fragment *fragment)
-{
-    return fragment->init;
-}
-
 int kt_fragment_audio_rate(const kt_fragment *fragment)
 {
     return fragment->av->nb_streams > 1 ? fragment->av->streams[1]->time_base.den : 0;

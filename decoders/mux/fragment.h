@@ -25,9 +25,6 @@ kt_must_check int kt_fragment_create(kt_fragment **out, const AVCodecParameters 
                                      const AVCodecParameters *audio, const char *mime);
 void kt_fragment_destroy(kt_fragment **fragment);
 
-/* Borrowed, for as long as the fragment lives. */
-struct kt_init *kt_fragment_init(const kt_fragment *fragment);
-
 /* The timescale of the audio track: its sample rate. */
 int kt_fragment_audio_rate(const kt_fragment *fragment);
 

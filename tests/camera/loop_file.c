@@ -243,11 +243,6 @@ GstClockTime kt_loop_file_length(const kt_loop_file *file)
     return file->length;
 }
 
-size_t kt_loop_file_frames(const kt_loop_file *file)
-{
-    return file->frames->len;
-}
-
 GstClockTime kt_loop_file_gop(const kt_loop_file *file)
 {
     for (guint n = 1; n < file->frames->len; n++) {

@@ -21,7 +21,6 @@ kt_loop_file *kt_loop_file_open(const char *path);
 void kt_loop_file_free(kt_loop_file **file);
 
 GstClockTime kt_loop_file_length(const kt_loop_file *file);
-size_t kt_loop_file_frames(const kt_loop_file *file);
 GstClockTime kt_loop_file_gop(const kt_loop_file *file);    /* between the first two key frames */
 
 /* The launch line of an appsrc ("frames") and its payloader ("pay0"), and the caps
