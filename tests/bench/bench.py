@@ -343,7 +343,8 @@ def run(args):
         if args.mode != "report":
             measure_all(jobs, keep)
     finally:
-        report.write(results, args.out)
+        if not jobs:        # else the last case wrote it
+            report.write(results, args.out)
         report.plots(results, args.out)
         print(f"bench: wrote {args.out}/bench.md")
 
