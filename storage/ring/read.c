@@ -594,9 +594,11 @@ static int read_init(kt_ring *ring, const struct kt_index_init *in, struct kt_in
     uint8_t bytes[KT_HEADER_SIZE];
     struct kt_header h;
     kt_cleanup(kt_freep) uint8_t *payload = malloc((size_t)in->size + 1);
+    if (!payload)
+        return -ENOMEM;
     const int fd = kt_ring_open_slab(ring, in->slab_seq, O_RDONLY);
-    if (fd < 0 || !payload)
-        return fd < 0 ? fd : -ENOMEM;
+    if (fd < 0)
+        return fd;
     int ret = kt_io_read(ring->io, fd, bytes, sizeof(bytes), in->offset);
     if (ret == 0)
         ret = kt_header_decode(&h, bytes) < 0 || h.type != KT_TYPE_INIT || h.size != in->size ||
