@@ -189,6 +189,11 @@ enum MHD_Result web_cancel_export(struct web_request *r)
     return web_reply_empty(r, 204);
 }
 
+static void package_etag(const struct kt_export *e, char etag[80])
+{
+    snprintf(etag, 80, "\"%.64s\"", e->manifest_sha256);
+}
+
 /* The ZIP of E, with Range. */
 static enum MHD_Result send_package(struct web_request *r, const struct kt_export *e)
 {
@@ -205,7 +210,7 @@ static enum MHD_Result send_package(struct web_request *r, const struct kt_expor
         (void)close(fd);
         return web_problem_errno(r, -EIO);
     }
-    snprintf(etag, sizeof(etag), "\"%.64s\"", e->manifest_sha256);
+    package_etag(e, etag);
     const enum web_range what = web_range_of(r, (uint64_t)st.st_size, etag, &first, &last);
     if (what == WEB_RANGE_BAD) {
         (void)close(fd);
@@ -221,16 +226,20 @@ static enum MHD_Result send_package(struct web_request *r, const struct kt_expor
     return web_reply_range(r, response, what, first, last, (uint64_t)st.st_size, etag, name);
 }
 
-/* Does this request begin a download (and is not the rest of one)? */
-static bool is_first_part(struct web_request *r)
+/* Does this request begin a download of E (and is not the rest of one)? Asked of what will be
+ * sent: a range that is none, of another package or from the end may be all of it. */
+static bool begins_download(struct web_request *r, const struct kt_export *e)
 {
-    const char *range = web_header(r, "Range");
-    return !range || strncmp(range, "bytes=0-", 8) == 0;
+    char etag[80];
+    uint64_t first = 0, last = 0;
+    package_etag(e, etag);
+    const enum web_range what = web_range_of(r, e->size_bytes, etag, &first, &last);
+    return !r->head && (what == WEB_RANGE_NONE || (what == WEB_RANGE_OK && first == 0));
 }
 
 enum MHD_Result web_package(struct web_request *r)
 {
-    if (is_first_part(r))
+    if (begins_download(r, r->export))
         web_audit(r, "package-download", r->params.value[0], NULL);
     return send_package(r, r->export);
 }
@@ -333,14 +342,14 @@ enum MHD_Result web_share_package(struct web_request *r)
     struct kt_export *e = NULL;
     char pin[16];
     const char *typed = web_share_pin_cookie(r, pin);
-    int ret = is_first_part(r) && !r->head ?
-        kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share) :
-        kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share);
+    const bool counted = !r->head && !web_header(r, "Range");
+    int ret = counted ? kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share) :
+                        kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share);
     if (ret == 0)
         ret = kt_catalog_export_get(c, share.export_id, &e);
-    if (ret < 0)
-        return web_share_page(r);
-    const enum MHD_Result result = send_package(r, e);
-    kt_export_list_free(&e, 1);
+    if (ret == 0 && !counted && begins_download(r, e))
+        ret = kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share);
+    const enum MHD_Result result = ret < 0 ? web_share_page(r) : send_package(r, e);
+    kt_export_list_free(&e, e ? 1 : 0);
     return result;
 }
