@@ -183,8 +183,11 @@ static int run_transaction(kt_catalog *c, struct job *list, bool durable)
     const int before = pages_written(db);
     if (ret == 0)
         ret = kt_db_run(db, "BEGIN IMMEDIATE", "");
-    for (struct job *j = list; j && ret == 0; j = j->next)
+    for (struct job *j = list; j && ret == 0; j = j->next) {
         run_one(db, j);
+        if (sqlite3_get_autocommit(db))         /* a full or failing disk took back all of it: the next would be alone */
+            ret = j->ret < 0 ? j->ret : -EIO;
+    }
     if (ret == 0)
         ret = kt_db_run(db, "COMMIT", "");      /* checkpoints, too */
     if (ret < 0)

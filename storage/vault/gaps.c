@@ -36,12 +36,35 @@ static int ask(struct reason *r, kt_ring *ring, const char *stream)
     return ret == -ENOENT ? 0 : ret;
 }
 
+static int mark_erased(struct kt_cover *marked, kt_ring *ring, const char *stream, const struct kt_hold *hold)
+{
+    kt_cleanup(kt_freep) struct kt_ring_span *spans = NULL;
+    uint32_t number;
+    size_t n = 0;
+    int ret = kt_ring_find_stream(ring, stream, &number);
+    if (ret == 0)
+        ret = kt_ring_spans(ring, number, hold->from_us, hold->to_us, &spans, &n);
+    for (size_t i = 0; ret == 0 && i < n; i++)
+        if (spans[i].reason == KT_GAP_ERASED)
+            ret = kt_cover_add_damage(marked, spans[i].from_us, spans[i].to_us);
+    return ret == -ENOENT ? 0 : ret;
+}
+
 int kt_vault_note_gaps(kt_vault *v, const struct kt_vault_ring *rings, size_t n_rings, const char *stream,
                        const struct kt_hold *hold, const struct kt_cover *have)
 {
     kt_cleanup(kt_freep) struct kt_cover_span *holes = NULL;
     size_t n = 0;
-    int ret = kt_cover_holes(have, hold->from_us, hold->to_us, &holes, &n);
+    /* However short it is: what is missing on purpose, or damaged. */
+    struct kt_cover marked = { .spans = have->spans, .n = have->n };
+    int ret = 0;
+    for (size_t i = 0; i < have->n_damage && ret == 0; i++)
+        ret = kt_cover_add_damage(&marked, have->damage[i].from_us, have->damage[i].to_us);
+    for (size_t i = 0; i < n_rings && ret == 0; i++)
+        ret = mark_erased(&marked, rings[i].ring, stream, hold);
+    if (ret == 0)
+        ret = kt_cover_holes(&marked, hold->from_us, hold->to_us, &holes, &n);
+    free(marked.damage);
     if (ret < 0)
         return ret;
     json_t *list = json_array();

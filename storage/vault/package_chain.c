@@ -189,17 +189,58 @@ static int check_head(struct chain *c)
 
 /* ------------------------------ the records ------------------------------ */
 
+/* The log is in order: see take_header(). */
 static const struct kt_header *own_record(const struct chain *c, uint64_t seq)
 {
-    for (size_t i = 0; i < c->log.n_own; i++)
-        if (c->log.own[i].seq == seq)
-            return &c->log.own[i];
-    return NULL;
+    size_t lo = 0, hi = c->log.n_own;
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+        if (c->log.own[mid].seq < seq)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->log.n_own && c->log.own[lo].seq == seq ? &c->log.own[lo] : NULL;
 }
 
 static int64_t item(const json_t *rec, size_t i)
 {
     return json_integer_value(json_array_get(rec, i));
+}
+
+/* Does a gap of the manifest say why a record that the recorder wrote is not here? That the camera was
+ * silent then is no reason: the log knows better. */
+static bool is_accounted_for(const struct chain *c, const struct kt_header *h)
+{
+    static const char *const reasons[] = { "erased", "damaged", "not-recorded" };
+    size_t i;
+    json_t *gap;
+    json_array_foreach(c->x->gaps, i, gap) {
+        int64_t from, to;
+        bool reason = false;
+        for (size_t k = 0; k < KT_ARRAY_SIZE(reasons); k++)
+            reason |= strcmp(text_of(gap, "reason"), reasons[k]) == 0;
+        if (reason && kt_rfc3339_parse(text_of(gap, "from"), &from) == 0 &&
+            kt_rfc3339_parse(text_of(gap, "to"), &to) == 0 && from < h->end_us && to > h->start_us)
+            return true;
+    }
+    return false;
+}
+
+/* All that the recorder wrote between the clip's first record and its last is in the clip. */
+static int check_left_out(struct chain *c)
+{
+    size_t at = 0;
+    const size_t n = json_array_size(c->records);
+    const uint64_t run = (uint64_t)number_of(c->x->clip, "run");
+    for (size_t i = 0; i < c->log.n_own && at < n; i++) {
+        const struct kt_header *h = &c->log.own[i];
+        if (h->seq == (uint64_t)item(json_array_get(c->records, at), 0))
+            at++;
+        else if (at > 0 && h->run == run && !is_accounted_for(c, h))
+            return fault(c, "record %" PRIu64 " of the recorder's log was left out, and no gap says why", h->seq);
+    }
+    return 0;
 }
 
 static int check_records(struct chain *c)
@@ -383,6 +424,8 @@ int kt_package_check_chain(const struct kt_chain_check *x)
         ret = check_head(&c);
     if (ret == 0)
         ret = check_records(&c);
+    if (ret == 0)
+        ret = check_left_out(&c);
     if (ret == 0)
         (void)check_video(&c);
     json_decref(c.records);

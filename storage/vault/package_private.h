@@ -87,7 +87,7 @@ kt_must_check int kt_bag_text(kt_bag *bag, const char *name, char **out, size_t 
  * every fault; the number of faults is returned. */
 struct kt_chain_check {
     kt_bag *bag;
-    const json_t *clip;                 /* of the manifest */
+    const json_t *clip, *gaps;          /* of the manifest */
     void (*say)(void *user, bool good, const char *text);
     void *user;
 };

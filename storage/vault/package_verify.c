@@ -240,7 +240,7 @@ static void pass_on(void *user, bool good, const char *text)
     say(user, good, "%s", text);
 }
 
-static void check_clip(struct check *c, const json_t *clip)
+static void check_clip(struct check *c, const json_t *clip, const json_t *gaps)
 {
     const char *name = text_of(clip, "file");
     const json_int_t frames = json_integer_value(json_object_get(clip, "frames"));
@@ -266,7 +266,7 @@ static void check_clip(struct check *c, const json_t *clip)
     else {
         say(c, true, "%s: %" JSON_INTEGER_FORMAT " frames from %s", name, frames,
             text_of(json_object_get(clip, "recorded"), "from_local"));
-        const struct kt_chain_check chain = { c->bag, clip, pass_on, c };
+        const struct kt_chain_check chain = { c->bag, clip, gaps, pass_on, c };
         (void)kt_package_check_chain(&chain);
     }
     kt_mp4_hash_free(&f.mp4);
@@ -279,7 +279,7 @@ static void check_camera(struct check *c, const json_t *cam)
     if (!good_span(json_object_get(cam, "requested")))
         say(c, false, "camera %s: the times asked for contradict each other", text_of(cam, "id"));
     json_array_foreach(json_object_get(cam, "clips"), i, item)
-        check_clip(c, item);
+        check_clip(c, item, json_object_get(cam, "gaps"));
     json_array_foreach(json_object_get(cam, "gaps"), i, item) {
         const bool good = good_span(item) && text_of(item, "reason")[0];
         say(c, good, "camera %s: no video from %s to %s (%s)", text_of(cam, "id"),

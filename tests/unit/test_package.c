@@ -248,6 +248,14 @@ static const struct {
       "b=json.dumps(r,separators=(',',':')).encode()\nopen(f,'wb').write(b)\n"
       "[x.update(sha256=hashlib.sha256(b).hexdigest(),size=len(b)) for x in m['files'] if x['file']==f]"),
       "was another in the recorder's log" },
+    { "a piece left out of the middle", EDIT("f=c['file']\nl=c['records']\nr=json.load(open(l))\nb=open(f,'rb').read()\n"
+      "at=b.index(b'moof')-4+r[0][4]\nb=b[:at]+b[at+r[1][4]:]\nopen(f,'wb').write(b)\n"
+      "c['size']=len(b)\nc['frames']-=r[1][3]\nc['ring_records']-=1\nc['sha256']=hashlib.sha256(b).hexdigest()\ndel r[1]\n"
+      "t=json.dumps(r,separators=(',',':')).encode()\nopen(l,'wb').write(t)\n"
+      "[x.update(sha256=hashlib.sha256(t).hexdigest(),size=len(t)) for x in m['files'] if x['file']==l]\n"
+      "c['stream_hash']=subprocess.check_output(['ffmpeg','-v','error','-i',f,'-map','0:v','-c','copy','-f',"
+      "'streamhash','-hash','sha256','-'],text=True).strip().split('=')[1]"),
+      "was left out, and no gap says why" },
     { "a header left out", EDIT("k=c['chain']\nf=k['file']\nb=open(f,'rb').read()\nb=b[:512]+b[768:]\n"
       "open(f,'wb').write(b)\nk['sha256']=hashlib.sha256(b).hexdigest()\nk['size']=len(b)"), "is no chain" },
 };
@@ -420,6 +428,40 @@ START_TEST(what_is_asked_for_in_the_catalog_is_held_and_packed)
 }
 END_TEST
 
+START_TEST(what_was_erased_in_the_middle_is_a_gap_however_short_and_no_fault)
+{
+    const struct kt_vault_ring rings[] = { { ring, false } };
+    const struct kt_vault_jobs_params params = { .vault = vault, .catalog = catalog, .rings = rings,
+        .n_rings = 1, .signer = signer, .site = "RW 05", .host = "pos", .version = "0.1.0", .zone = "WIB",
+        .zone_offset_s = 7 * 3600 };
+    kt_vault_jobs *jobs = NULL;
+    struct kt_incident other = { .title = "Ketiga", .from_us = BASE, .to_us = BASE + 5 * SECOND,
+                                 .cameras = (char *)"[\"gerbang\"]" };
+    struct kt_export *done = NULL;
+    struct kt_package_info info = { 0 };
+    char path[300], *gaps = NULL;
+    uint32_t stream;
+    ck_assert_int_eq(kt_ring_find_stream(ring, "gerbang/main", &stream), 0);
+    ck_assert_int_eq(kt_ring_erase(ring, stream, BASE + 2 * SECOND + SECOND / 10, BASE + 2 * SECOND + SECOND / 5), 1);
+    ck_assert_int_eq(kt_catalog_incident_put(catalog, &other), 0);
+    struct kt_hold h = { .incident = other.id, .camera = "gerbang", .stream = "main", .from_us = other.from_us,
+                         .to_us = other.to_us };
+    struct kt_export e = { .incident = other.id, .created_by = "pak-rw" };
+    ck_assert_int_eq(kt_catalog_hold_add(catalog, &h), 0);
+    ck_assert_int_eq(kt_catalog_export_add(catalog, &e), 0);
+    ck_assert_int_eq(kt_vault_jobs_start(&jobs, &params), 0);
+    ck_assert_msg(wait_for_export(e.id, &done) == KT_JOB_DONE, "%s", done->why);
+    snprintf(path, sizeof(path), "%s/vault/%s.zip", dir, done->name);
+    strcpy(info.manifest_sha256, done->manifest_sha256);
+    ck_assert_int_eq(kt_catalog_hold_gaps(catalog, h.id, &gaps), 0);
+    ck_assert_msg(strstr(gaps, ",\"erased\"]"), "%s", gaps);
+    ck_assert_msg(verify(path, &info) == 0, "%s", said);
+    free(gaps);
+    kt_export_list_free(&done, 1);
+    kt_vault_jobs_stop(&jobs);
+}
+END_TEST
+
 START_TEST(the_signer_keeps_its_fingerprint_and_its_key_to_itself)
 {
     char before[65];
@@ -456,6 +498,7 @@ int main(void)
     tcase_add_test(tc, a_held_file_that_rotted_makes_no_package);
     tcase_add_test(tc, a_full_vault_makes_no_package_and_keeps_what_it_has);
     tcase_add_test(tc, what_is_asked_for_in_the_catalog_is_held_and_packed);
+    tcase_add_test(tc, what_was_erased_in_the_middle_is_a_gap_however_short_and_no_fault);
     tcase_add_test(tc, the_signer_keeps_its_fingerprint_and_its_key_to_itself);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
