@@ -7,6 +7,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "decoders/motion/rules.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/daemon_private.h"
@@ -63,11 +64,20 @@ static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, str
     return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
 }
 
+/* A camera does not start on rules that cannot be read: refused here, it goes on recording. */
+static int check_rules(const struct kt_camera_config *cam, struct kt_error *err)
+{
+    kt_cleanup(kt_rules_destroy) struct kt_rules *rules = NULL;
+    return kt_rules_parse(&rules, cam->rules, err);
+}
+
 static int site_camera_put(void *user, const struct kt_camera_config *cam, bool create,
                            struct kt_error *err)
 {
     kt_daemon *d = user;
-    int ret = check_addresses(d, cam, err);
+    int ret = check_rules(cam, err);
+    if (ret == 0)
+        ret = check_addresses(d, cam, err);
     if (ret < 0)
         return ret;
     pthread_mutex_lock(&d->change_lock);

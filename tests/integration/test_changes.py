@@ -53,6 +53,19 @@ def browser_changes():
     assert not any(i.startswith("baru") for i in ids())
 
 
+@test("rules that make no sense are refused in words, and the camera keeps those it has")
+def bad_rules():
+    good = {"version": 1, "zones": [{"name": "gerbang"}]}
+    assert server.request("POST", "/cameras", {"id": "aturan", "name": "Aturan", "main": "rtsp://192.0.2.1/x", "rules": good}).status == 201
+    for bad, word in (({"version": 1, "zones": [{"name": ""}]}, "name"), ({"version": 1, "zones": [{"name": "a", "hours": ["22-5"]}]}, "hours"),
+                      ({"version": 9}, "version")):
+        answer = server.request("PATCH", "/cameras/aturan", {"rules": bad})
+        assert answer.status == 400 and word in answer.json()["detail"], answer.body
+        assert server.cameras()["aturan"]["rules"] == good
+    assert server.request("PATCH", "/cameras/aturan", {"name": "Lain"}).status == 200, "one refusal is the end of all changes"
+    assert server.request("DELETE", "/cameras/aturan").status == 204
+
+
 @test("the cameras that nobody touched lost no frame in all that")
 def untouched():
     begin, end = server.begin, time.time() - 2
