@@ -202,6 +202,15 @@ static void put_qr(FILE *out, const char *text)
     QRcode_free(qr);
 }
 
+/* The site's time as people read it, "2026-11-29 23:32:15.787+07:00": a line may end after the date. */
+static void paper_time(const struct kt_package *p, int64_t us, char out[64])
+{
+    kt_package_local(us, p->params->zone_offset_s, out, 64);
+    char *t = strchr(out, 'T');
+    if (t)
+        *t = ' ';
+}
+
 static void put_clips(FILE *out, const struct kt_package *p)
 {
     fputs("<table class=\"clips\"><tr><th>Kamera / Camera</th><th>Dari / From</th><th>Sampai / To</th>"
@@ -209,8 +218,8 @@ static void put_clips(FILE *out, const struct kt_package *p)
     for (size_t i = 0; i < p->n_clips; i++) {
         const struct kt_package_clip *clip = &p->clips[i];
         char from[64], to[64];
-        kt_package_local(clip->file->start_us, p->params->zone_offset_s, from, sizeof(from));
-        kt_package_local(clip->file->end_us, p->params->zone_offset_s, to, sizeof(to));
+        paper_time(p, clip->file->start_us, from);
+        paper_time(p, clip->file->end_us, to);
         fputs("<tr><td>", out);
         put_html(out, clip->camera->name && clip->camera->name[0] ? clip->camera->name : clip->camera->id);
         fprintf(out, "</td><td>%s</td><td>%s</td><td>%u</td><td><code>%.16s…</code></td></tr>\n", from, to,
@@ -232,14 +241,14 @@ static void put_facts(FILE *out, const struct kt_package *p)
     char text[160], from[64], to[64];
     fputs("<table>\n", out);
     row(out, "Paket / Package", p->name);
-    kt_package_local(p->now_us, x->zone_offset_s, from, sizeof(from));
+    paper_time(p, p->now_us, from);
     snprintf(text, sizeof(text), "%s %s", from, x->zone ? x->zone : "");
     row(out, "Dibuat / Made", text);
     row(out, "Oleh / By", x->exported_by);
     row(out, "Lokasi / Site", x->site);
     row(out, "Kejadian / Incident", x->incident->title);
-    kt_package_local(x->incident->from_us, x->zone_offset_s, from, sizeof(from));
-    kt_package_local(x->incident->to_us, x->zone_offset_s, to, sizeof(to));
+    paper_time(p, x->incident->from_us, from);
+    paper_time(p, x->incident->to_us, to);
     snprintf(text, sizeof(text), "%s – %s", from, to);
     row(out, "Rentang / Span", text);
     row(out, "Instansi / Agency", member(request, "agency"));
@@ -262,7 +271,7 @@ static const char head[] =
     "@page{size:A4;margin:14mm}body{font:10.5pt/1.35 sans-serif;max-width:180mm;margin:auto;color:#000}\n"
     "h1{font-size:14pt;text-align:center;margin:0 0 2mm}p{margin:1.5mm 0}table{border-collapse:collapse;width:100%;"
     "margin:2mm 0}\nth,td{border:1px solid #666;padding:.7mm 1.5mm;text-align:left;vertical-align:top;"
-    "overflow-wrap:anywhere}th{width:34%;font-weight:600}\n.clips th{width:auto}code{font-size:9pt}"
+    "overflow-wrap:anywhere}th{width:34%;font-weight:600}\n.clips th{width:auto}.clips td:nth-child(2),.clips td:nth-child(3){overflow-wrap:normal}code{font-size:9pt}"
     ".print{display:flex;gap:4mm;align-items:center}.qr{width:34mm;flex:none}\n"
     ".sign{display:flex;gap:10mm;margin-top:5mm}.sign div{flex:1;border-top:1px solid #000;margin-top:16mm;"
     "padding-top:1mm;text-align:center}\n</style></head><body>\n"
