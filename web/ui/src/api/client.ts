@@ -39,6 +39,11 @@ export function whenUnauthorized(fn: () => void): void {
   onUnauthorized = fn;
 }
 
+let era = 0; // counts the sessions of this page: a 401 to a question of an earlier one says nothing about this one
+export function sessionReplaced(): void {
+  era++;
+}
+
 type Query = Record<string, string | number | boolean | undefined>;
 
 export function apiUrl(path: string, query?: Query): string {
@@ -57,6 +62,7 @@ export const ms = (text: string): number => Date.parse(text);
 export const msOr = (text: string | null | undefined): number | null => (text ? Date.parse(text) : null);
 
 export async function fetchChecked(url: string, init?: RequestInit): Promise<Response> {
+  const asked = era;
   let response: Response;
   try {
     response = await fetch(url, { credentials: 'same-origin', ...init });
@@ -69,17 +75,17 @@ export async function fetchChecked(url: string, init?: RequestInit): Promise<Res
   const date = response.headers.get('date');
   if (date) learnServerTime(Date.parse(date));
   if (response.ok) return response;
-  throw await problem(response);
+  throw await problem(response, asked === era);
 }
 
-async function problem(response: Response): Promise<ApiError> {
+async function problem(response: Response, ours: boolean): Promise<ApiError> {
   let body: Partial<Schemas['Problem']> = {};
   try {
     body = (await response.json()) as Partial<Schemas['Problem']>;
   } catch {
     // A proxy's own page: the status must do.
   }
-  if (response.status === 401) onUnauthorized();
+  if (response.status === 401 && ours) onUnauthorized();
   return new ApiError(response.status, body.code ?? `http-${response.status}`,
     body.detail ?? body.title ?? response.statusText, body.retry_after);
 }

@@ -1,6 +1,6 @@
 /* session.ts - who is logged in, and what that person keeps on the server. */
 import { signal } from '@preact/signals';
-import { api, ApiError, whenUnauthorized, type Role, type Session } from '../api/client';
+import { api, ApiError, sessionReplaced, whenUnauthorized, type Role, type Session } from '../api/client';
 import { language, setLanguage, storedLanguage, zoneName } from '../i18n';
 import { live } from '../live/connection';
 import { learnServerTime } from '../time/server-clock';
@@ -60,6 +60,7 @@ async function entered(s: Session): Promise<void> {
     settings.value = {}; // only comfort lives there
   }
   markSession(true);
+  sessionReplaced();
   session.value = s;
   expired.value = false;
   sessionState.value = 'in';
@@ -107,6 +108,7 @@ export async function changePassword(old: string, next: string): Promise<void> {
     await api.changePassword(old, next);
   } finally {
     replacing = false;
+    sessionReplaced(); // what was asked with the old one may be answered yet
   }
 }
 
