@@ -579,6 +579,12 @@ test('what is wrong with a camera stands on its page in Indonesian, with what to
   await visit(page, '#/admin/cameras/rusak');
   await page.waitForSelector('text=Tidak ada yang menjawab di alamat ini. Periksa alamat dan port');
   check(!(await page.content()).includes('rahasia7'), 'the password is not in the page');
+  await visit(page, '#/live/rusak');
+  await page.waitForSelector('.solo .center >> text=Periksa alamat dan port');
+  const words = await page.locator('.solo .center strong').boundingBox();
+  check(Math.abs(words.x + words.width / 2 - 680) < 90 && words.y > 250, `in the middle of the picture, not at ${JSON.stringify(words)}`);
+  check(await page.title() === 'Rusak · Kentongan', await page.title());
+  await visit(page, '#/admin/cameras/rusak');
   await page.click('form button:has-text("Uji") >> nth=0');
   await page.waitForSelector('.form-error:has-text("Tidak ada yang menjawab")');
   // With an address for snapshots the wall shows what that gives, and still says that nothing is recorded.
@@ -595,6 +601,12 @@ test('what is wrong with a camera stands on its page in Indonesian, with what to
 
 test('a volunteer is added, and sees no administration', async () => {
   await visit(page, '#/admin/users');
+  await page.focus('button:has-text("Tambah pengguna")');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await until('the keyboard is where it was', 4, () => page.evaluate(() => document.activeElement.textContent === 'Tambah pengguna'));
   await page.click('button:has-text("Tambah pengguna")');
   await page.fill('dialog input[name=username]', 'pak-slamet');
   await page.fill('dialog input[name=password]', 'ronda-malam-jumat');
@@ -640,6 +652,7 @@ test('the server goes away and comes back: it is said, and the wall plays again'
   await visit(page, '#/live');
   await server.stop();
   await page.waitForSelector('.notice:has-text("Menyambung kembali")');
+  check(await page.locator('.tile .dot:not(.off)').count() === 0 && await page.locator('.tile.motion').count() === 0, 'tiles still tell what cameras do, and nobody knows');
   await pause(4000);
   await server.run();
   await until('the notice is gone', 20, async () => (await page.locator('.notice').count()) === 0);
@@ -673,6 +686,10 @@ test('English on request, with the site’s own clock', async () => {
   await page.waitForSelector('h1:has-text("More")');
   await visit(page, '#/timeline');
   await page.waitForSelector('.tl-clock small:has-text("WIB")');
+  await page.waitForSelector('.tl-foot:has-text("60 minutes")');
+  await visit(page, `#/clip?cam=cam01&in=${new Date(Date.now() - 20_000).toISOString()}&out=${new Date(Date.now() - 15_000).toISOString()}`);
+  await page.waitForSelector('button:text-is("Download 1 video")');
+  check(await page.title() === 'Clip · Kentongan' && await page.evaluate(() => document.documentElement.lang) === 'en', 'title and language of the page');
   await visit(page, '#/more');
   await page.selectOption('section select >> nth=0', 'id');
   await page.waitForSelector('h1:has-text("Lainnya")');

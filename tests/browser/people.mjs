@@ -382,6 +382,13 @@ test('police see what was shared with them and nothing else', async () => {
   await enter(p, server, '#/live', POLICE, WORD);
   await has(p, 'Belum ada yang dibagikan kepada Anda');
   check((await p.locator('.nav-item').allTextContents()).join() === 'Insiden,Lainnya', 'the menu of police');
+  for (const hash of [`#/incidents/${incident}`, `#/packages/${pack}`]) { // a link that came before the leave
+    await visit(p, hash);
+    await has(p, 'Tidak ditemukan, atau belum dibagikan kepada Anda');
+  }
+  await visit(p, '#/tidak-ada-halaman-ini');
+  await has(p, 'Belum ada yang dibagikan kepada Anda');
+  p.problems.length = 0; // Chromium logs the 404s
   await visit(page, `#/incidents/${incident}`);
   await page.check(`label:has-text("${POLICE}") input`);
   await until('shared', 4, async () => (await server.api('GET', `/incidents/${incident}`)).shared_with.includes(POLICE));
@@ -414,6 +421,8 @@ test('volunteers watch and mark: no clips, no incidents, no settings', async () 
     await has(p, 'Anda tidak berhak');
   }
   check(p.problems.length === 0, p.problems.join('\n'));
+  await visit(p, '#/timeline?cam=cam01&t=2026-01-01T00:00:00.000Z');
+  await has(p, 'Relawan hanya melihat rekaman terbaru');
   await p.context().close();
 });
 
@@ -614,8 +623,16 @@ test('corners of a zone are moved by keys and by the pointer, and stored', async
   await p.mouse.down();
   await p.mouse.move(board.x + board.width * 0.9, board.y + board.height * 0.8, { steps: 4 });
   await p.mouse.up();
-  await p.locator('section', { has: p.locator('.draw') }).locator('button:has-text("Simpan")').click();
+  const save = p.locator('section', { has: p.locator('.draw') }).locator('button:has-text("Simpan")');
+  const name = p.locator('section .panel input').first();
+  await name.fill('');
+  await save.click();
+  await p.waitForSelector('.form-error:has-text("perlu nama")');
+  await name.fill('Gang');
+  await p.fill('input[placeholder="22:00-05:00"]', '22-5');
+  await save.click();
   const points = await until('stored', 5, async () => (await server.api('GET', `/cameras/${id}`)).rules?.zones?.[0]?.points);
+  check((await server.api('GET', `/cameras/${id}`)).rules.zones[0].hours.join() === '22:00-05:00', 'the hours as they were typed');
   check(points[0].join() === '0.29,0.29' && Math.abs(points[2][0] - 0.9) < 0.01 && Math.abs(points[2][1] - 0.8) < 0.01, JSON.stringify(points));
   await server.api('DELETE', `/cameras/${id}`);
   check(p.problems.length === 0, p.problems.join('\n'));

@@ -258,6 +258,11 @@ test('on a slow network tiles become stills, never old pictures shown as live, a
       return (await p.locator('.tile img.still:not(.hidden)').count()) >= 5;
     }, 500);
     check(lies.length === 0, `shown as live: ${lies.slice(0, 3).join('; ')}`);
+    // A recording, too, is shown small rather than after half a minute.
+    await visit(p, `#/timeline?cam=cam02&t=${new Date(Date.now() - 15_000).toISOString()}&span=600`);
+    await p.waitForSelector('.tl-view:has(.badge:text-is("kecil"))', { timeout: 30_000 });
+    await p.waitForSelector('.tl-view[data-state=ready]', { timeout: 30_000 });
+    await visit(p, '#/live');
     network.rate(0);
     await until('nine play again', 60, async () => {
       const before = await frames(p);

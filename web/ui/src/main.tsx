@@ -1,5 +1,5 @@
 /* main.tsx - start: language, session, page. Pages beyond the wall are loaded when first opened. */
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { type ComponentType, render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import './styles/app.css';
@@ -9,7 +9,7 @@ import { Shell } from './parts/shell';
 import { LoginPage } from './pages/login';
 import { WallPage } from './pages/wall';
 import { go, page, route } from './router';
-import { watchCameras } from './state/cameras';
+import { cameraName, watchCameras } from './state/cameras';
 import { atLeast, resume, session, sessionState, watches } from './state/session';
 import { applyTheme } from './state/theme';
 
@@ -55,7 +55,7 @@ async function load(name: string): Promise<void> {
 }
 
 function CurrentPage() {
-  const name = !watches() && page.value === 'live' ? 'incidents' : page.value;
+  const name = !watches() && !(page.value in loaders) ? 'incidents' : page.value;
   useEffect(() => {
     if (name in loaders && !loaded.value[name]) void load(name);
   }, [name]);
@@ -91,22 +91,31 @@ async function start(): Promise<void> {
 }
 
 function App() {
-  useEffect(() => {
-    document.title = `${t(titleKey(page.value))} · Kentongan`;
-  });
   if (page.value === 'invitation') return <CurrentPage />; // for somebody who has no account yet
   if (sessionState.value === 'in') return <Inside />;
   if (sessionState.value === 'out') return <LoginPage />;
   return startFailure.value ? <Failed error={startFailure.value} retry={() => void start()} /> : <Loading />;
 }
 
-function titleKey(name: string): Key {
-  if (name === 'timeline' || name === 'events' || name === 'clip' || name === 'incidents') return `nav.${name}`;
-  if (name === 'erase') return 'nav.clip';
-  return name === 'live' ? 'nav.live' : 'nav.more';
+const TITLES: Record<string, Key> = { packages: 'packages.title', erase: 'erase.title', account: 'account.title', setup: 'setup.title' };
+const ADMIN: Record<string, Key> = { cameras: 'admin.cameras', system: 'admin.system', users: 'admin.users', audit: 'admin.audit', logs: 'admin.logs' };
+
+/* What the tab and a screen reader call this page; words that are still on their way are left out. */
+function title(): string {
+  const [name = 'live', what] = route.value.path;
+  if (sessionState.value === 'out' && name !== 'invitation') return t('login.enter');
+  if (name === 'live' && what && watches()) return cameraName(what);
+  const here = watches() || name in loaders ? name : 'incidents';
+  const nav = ['live', 'timeline', 'events', 'clip', 'incidents'].find((x) => x === here) as 'live' | undefined;
+  const key = nav ? `nav.${nav}` as const : (name === 'admin' ? ADMIN[what ?? 'cameras'] : TITLES[name]);
+  const text = key && t(key);
+  return text && text !== key ? text : t('nav.more');
 }
 
 applyTheme();
+effect(() => {
+  document.title = `${title()} · Kentongan`;
+});
 const first = storedLanguage();
 if (first === 'en') await setLanguage('en').catch(() => undefined);
 render(<App />, document.getElementById('app')!);

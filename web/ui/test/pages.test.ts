@@ -6,7 +6,7 @@ import type { Camera, EventItem } from '../src/api/client';
 import type { Found } from '../src/api/client';
 import { whyText } from '../src/i18n/why';
 import { candidates, placeOf, toCamera } from '../src/pages/find';
-import { addPoint, freeName, inSide, lastNight, movePoint, newShape, place, readRules, removePoint, writeRules } from '../src/pages/rules';
+import { addPoint, freeName, inSide, lastNight, movePoint, newShape, place, readHours, readRules, removePoint, writeRules, wrongShape } from '../src/pages/rules';
 import { slug } from '../src/pages/camera-id';
 import { groupByDay, nightOf, summarise } from '../src/pages/event-groups';
 import { cellsToHex } from '../src/pages/grid';
@@ -138,6 +138,14 @@ test('last night is from ten to five at the site, and no later than now', () => 
   assert.deepEqual(night('2026-11-25T03:00:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T22:00:00.000Z']); // ten in the morning
   assert.deepEqual(night('2026-11-24T19:30:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T19:30:00.000Z']); // half past two at night
   assert.deepEqual(night('2026-11-25T16:30:00Z'), ['2026-11-24T15:00:00.000Z', '2026-11-24T22:00:00.000Z']); // half past eleven in the evening
+});
+
+test('hours are understood as people type them, and what the recorder would refuse is found before', () => {
+  assert.deepEqual(readHours('22-5, 7.05–9:30'), ['22:00-05:00', '07:05-09:30']);
+  const zone = (rest: object) => ({ ...newShape('zone', 'Gang'), rest: { name: 'Gang', ...rest } });
+  assert.equal(wrongShape([zone({ hours: readHours('18.00-24.00') }), newShape('ignore', '')]), null);
+  assert.deepEqual(wrongShape([zone({}), zone({ name: ' ' })]), { at: 1, why: 'rules.noName' });
+  for (const hours of ['malam', '22-25', '7:60-8']) assert.deepEqual(wrongShape([zone({ hours: readHours(hours) })]), { at: 0, why: 'rules.badHours' }, hours);
 });
 
 test('rules survive reading and writing, with what the editor does not know', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { forgetServerTime, learnServerTime, serverNow } from '../src/time/server-clock';
+import { fill } from '../src/i18n';
 import en from '../src/i18n/en';
 import id from '../src/i18n/id';
 import peopleEn from '../src/i18n/people-en';
@@ -26,6 +27,14 @@ test('both languages have the same words with the same holes', () => {
   sameWords(id, en);
   sameWords(peopleId, peopleEn);
   assert.deepEqual(Object.keys(peopleId).filter((key) => key in id), [], 'said twice');
+});
+
+test('one is one camera and two are cameras; the words for one and for many are both there', () => {
+  assert.equal(fill(en['find.found'], { n: 1 }), '1 camera found');
+  assert.equal(fill(en['find.found'], { n: '0' }), '0 cameras found');
+  assert.equal(fill('{a} {b|x|y}', { b: 1 }), '{a} x');
+  for (const text of Object.values({ ...id, ...en, ...peopleId, ...peopleEn }))
+    assert.doesNotMatch(fill(text, new Proxy({}, { get: () => 2 })), /[{}]/, text);
 });
 
 function sources(dir: string): string[] {

@@ -19,6 +19,7 @@ test('times are written as Indonesians and English write them', () => {
   assert.equal(wib.longDate(NOW), 'Selasa, 24 November 2026');
   assert.equal(wib.full(NOW), 'Sel, 24 Nov 14.30.00 WIB');
   assert.equal(wib.clock(NOW + 740, true), '14.30.00,7');
+  assert.equal(new Zone('Asia/Jakarta', 'en').clock(NOW + 740, true), '14:30:00.7');
   assert.equal(wib.dateField(at('2026-11-23T20:00:00Z')), '2026-11-24');
 });
 

@@ -22,11 +22,16 @@ export const zone = computed(() => new Zone(zoneName.value, language.value));
 const words = signal<Record<string, string>>(id);
 let withPeople = false;
 
-/** The text of KEY with {names} replaced. */
+/** TEXT with {names} replaced, and {n|camera|cameras} by what goes with one and with any other number. */
+export function fill(text: string, values: Record<string, string | number>): string {
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name: string, one?: string, other?: string) =>
+    one === undefined ? String(values[name] ?? whole) : (String(values[name]) === '1' ? one : other!));
+}
+
+/** The text of KEY with its holes filled. */
 export function t(key: Key, values?: Record<string, string | number>): string {
   const text = words.value[key] ?? key;
-  if (!values) return text;
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  return values ? fill(text, values) : text;
 }
 
 /** The words for a code that came from the server: "gap.camera-silent"; the code itself if unknown. */

@@ -30,6 +30,10 @@ const WORDS: readonly (readonly [RegExp, Key])[] = [
   [/name server/, 'why.dns'],
   [/not allowed/, 'why.notAllowed'],
   [/no JPEG/, 'why.noJpeg'],
+  [/this is no address/, 'why.noAddress'],
+  [/is not possible here, but (rtsp|http)/, 'why.scheme'],
+  [/comes from the configuration file/, 'why.inFile'],
+  [/there is a camera \S+ already|there is one of that name/, 'why.taken'],
   [/does not speak ONVIF/, 'why.noOnvif'],
 ];
 

@@ -33,8 +33,8 @@ function Row({ camera: c }: { camera: Camera }) {
       </div></td>
       <td><StateBadge camera={c} />{c.why && <div class="dim" style="max-width:32ch">{whyText(c.why)}</div>}
         {(c.advice?.length ?? 0) > 0 && <a class="badge plain" href={`#/admin/cameras/${c.id}`}>{t('cameras.advice')}: {c.advice!.length}</a>}</td>
-      <td class="num">{facts || '–'}</td>
-      <td class="num nowrap">{last === null ? '–' : t('cameras.ago', { age: duration(last) })}</td>
+      <td class={facts ? 'num' : 'num none'}>{facts || '–'}</td>
+      <td class={last === null ? 'num none' : 'num nowrap'}>{last === null ? '–' : t('cameras.ago', { age: duration(last) })}</td>
       <td class="num">{c.reconnects ?? 0}</td>
     </tr>
   );
@@ -112,6 +112,7 @@ export function CameraForm({ id }: { id: string }) {
     if (isNew) return;
     api.camera(id).then((c) => { camera.value = c; }, (e: unknown) => { error.value = e; });
   }, [id]);
+  if (isNew && !atLeast('admin')) return <Empty icon="lock" title={t('error.forbidden')} />;
   if (error.value) return <Empty icon="camera" title={errorText(error.value)} />;
   if (!isNew && !camera.value) return <Loading />;
   return <Form camera={camera.value} />;
@@ -142,7 +143,7 @@ function Form({ camera: c }: { camera: Camera | null }) {
       toast(t('cameras.saved'));
       go(back);
     } catch (failure) {
-      error.value = whyText(failure instanceof ApiError && failure.message ? failure.message : errorText(failure));
+      error.value = failure instanceof ApiError && failure.code === 'conflict' ? whyText(failure.message) : errorText(failure);
     }
   };
   const remove = async (): Promise<void> => {
@@ -201,7 +202,7 @@ function clockText(seconds: number): string {
 function Facts({ camera: c }: { camera: Camera }) {
   const rows: [string, string][] = [
     [t('cameras.codec'), c.codec ? `${codecName(c.codec)} ${c.width ?? ''}×${c.height ?? ''}` : '–'],
-    ['fps', c.fps ? number(c.fps, 1) + (c.fps_nominal ? ` (${t('cameras.says', { n: number(c.fps_nominal, 1) })})` : '') : '–'],
+    [t('cameras.fps'), c.fps ? number(c.fps, 1) + (c.fps_nominal ? ` (${t('cameras.says', { n: number(c.fps_nominal, 1) })})` : '') : '–'],
     [t('cameras.bitrate'), c.bitrate ? bitrate(c.bitrate) : '–'],
     [t('cameras.gop'), c.gop_seconds ? `${number(c.gop_seconds, 1)} ${t('unit.s')}` : '–'],
     [t('cameras.reconnects'), number(c.reconnects ?? 0)],

@@ -73,7 +73,7 @@ function RingPanel({ ring: r, disk }: { ring: Ring; disk: Disk | undefined }) {
     <section class="panel">
       <h2>{t('storage.ring', { name: r.name })} {r.state === 'ok' ? <span class="badge ok"><i class="dot" />{t('storage.ok')}</span> : <span class="badge bad">{t('tile.notRecording')}</span>}</h2>
       {r.why && <p class="form-error">{whyText(r.why)}{whyText(r.why) !== r.why && <><br /><small class="dim">{r.why}</small></>}</p>}
-      {r.too_small && <p class="notice warn" style="margin-bottom:10px">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
+      {r.too_small && <p class="notice warn rounded">{t('storage.tooSmall', { days: duration((r.days ?? 0) * DAY) })}</p>}
       <div class="meter" role="img" aria-label={t('storage.filled', { percent: number(full * 100) })}><i style={{ width: `${full * 100}%` }} /></div>
       <p class="dim" style="margin-top:6px">{r.days ? t('storage.holds', { size: bytes(r.size), days: duration(r.days * DAY) }) : t('storage.holdsUnknown', { size: bytes(r.size) })}</p>
       <dl class="kv num">

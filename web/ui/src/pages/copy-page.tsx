@@ -52,7 +52,7 @@ function CopyForm({ incident: i }: { incident: IncidentDetail }) {
         ))}
         {unheld && <p class="notice warn rounded">{t('viewing.holdsFirst')}</p>}
         {summary === 'partial' && <p class="notice warn rounded">{t('viewing.partly')}</p>}
-        <p class="dim">{wanted.length > 0 ? t('viewing.masked', { n: wanted.length }) : t('viewing.unmasked')}. {t('viewing.slow')}</p>
+        <p class="dim sentence">{wanted.length > 0 ? t('viewing.masked', { n: wanted.length }) : t('viewing.unmasked')}. {t('viewing.slow')}</p>
         <div role="alert">{error.value && <p class="form-error">{error.value}</p>}</div>
         <div class="row">
           <button class="btn primary tall" disabled={busy.value}><Icon name="eye" />{busy.value ? t('package.asking') : t('viewing.make')}</button>

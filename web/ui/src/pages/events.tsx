@@ -278,9 +278,9 @@ function Roll({ items, more, mark }: { items: EventItem[]; more: (() => void) | 
   });
   return (
     <>
-      {groupByDay(items, zone.value).map((g) => (
+      {groupByDay(items, zone.value).map((g, i, all) => (
         <section key={g.day}>
-          <h2 class="day-head">{zone.value.longDate(g.day)} <span class="dim num" style="font-weight:400">{t('events.count', { n: g.items.length })}</span></h2>
+          <h2 class="day-head">{zone.value.longDate(g.day)} <span class="dim num" style="font-weight:400">{t(more && i === all.length - 1 ? 'events.countMore' : 'events.count', { n: g.items.length })}</span></h2>
           <div class="cards">
             {g.items.map((e) => <EventCard key={e.id} event={e} onMark={(seen) => mark([e.id], seen)} />)}
           </div>

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { ms } from '../api/client';
 import { type Export, type Hold, type IncidentDetail, people } from '../api/people';
 import { bytes, duration, t, zone } from '../i18n';
-import { Failed, Loading, toast, toastError, Tool } from '../parts/basics';
+import { Loading, toast, toastError, Tool } from '../parts/basics';
 import { Confirm } from '../parts/confirm';
 import { Icon } from '../parts/icons';
 import { JobBadge, JobProgress } from '../parts/job';
@@ -15,7 +15,7 @@ import { heldCameras, type HoldSummary, isBusy, isCopy, nextStep, summariseHolds
 import { IncidentEvents } from './incident-events';
 import { IncidentForm } from './incident-form';
 import { IncidentSharing } from './incident-sharing';
-import { camerasOf, CaseTabs, HoldBadge } from './incidents';
+import { Absent, camerasOf, HoldBadge } from './incidents';
 import { PackageRow } from './package-list';
 import { PackageForm } from './package-form';
 
@@ -173,7 +173,7 @@ export function IncidentDetailPage({ id }: { id: number }) {
   const { value, error, reload } = useLoad(String(id), ask(id), active);
   const editing = useSignal(false);
   const answer = value.value;
-  if (!answer) return error.value ? <div class="content"><CaseTabs here="incidents" /><Failed error={error.value} retry={reload} /></div> : <Loading />;
+  if (!answer) return error.value ? <Absent here="incidents" error={error.value} retry={reload} /> : <Loading />;
   const { incident: i } = answer;
   const packages = answer.packages.filter((p) => !isCopy(p));
   if (editing.value) return <IncidentForm incident={i} onCancel={() => { editing.value = false; }} onDone={() => { editing.value = false; reload(); }} />;

@@ -1,7 +1,7 @@
 /* incidents.tsx - what happened, in people's words: the list, a new one, one of them. */
 import { useComputed } from '@preact/signals';
 import { type Hold, type Incident, people, type Vault } from '../api/people';
-import { ms } from '../api/client';
+import { ApiError, ms } from '../api/client';
 import { bytes, duration, number, t, tCode, zone } from '../i18n';
 import { Empty, Failed, Loading } from '../parts/basics';
 import { Icon } from '../parts/icons';
@@ -30,6 +30,20 @@ export function CaseTabs({ here }: { here: 'incidents' | 'packages' }) {
       <a href="#/incidents" aria-current={here === 'incidents' ? 'page' : undefined}>{t('incidents.title')}</a>
       <a href="#/packages" aria-current={here === 'packages' ? 'page' : undefined}>{t('packages.title')}</a>
     </nav>
+  );
+}
+
+/** Why an incident or a package is not on show; the police cannot know whether it is not there or not theirs to see. */
+export function Absent({ here, error, retry }: { here: 'incidents' | 'packages'; error: unknown; retry: () => void }) {
+  const theirs = !watches() && error instanceof ApiError && error.status === 404;
+  return (
+    <>
+      <div class="bar"><h1 class="grow">{t(`${here}.title`)}</h1></div>
+      <div class="content">
+        <CaseTabs here={here} />
+        {theirs ? <Empty icon="lock" title={t('error.not-shared')}><p>{t('error.not-sharedHint')}</p></Empty> : <Failed error={error} retry={retry} />}
+      </div>
+    </>
   );
 }
 

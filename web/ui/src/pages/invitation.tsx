@@ -51,7 +51,7 @@ export function InvitationPage() {
     <main class="login">
       <div class="card-box">
         <div class="brand"><img src={iconUrl()} alt="" width="56" height="56" /><div><h1>Kentongan</h1><span class="dim">{t('app.tagline')}</span></div></div>
-        {session.value && <p class="notice warn rounded">{t('invitation.loggedIn', { name: session.value.username })}</p>}
+        {offer && session.value && <p class="notice warn rounded">{t('invitation.loggedIn', { name: session.value.username })}</p>}
         {!offer ? (gone ? <div role="alert"><h2>{t('invitation.gone')}</h2><p class="dim">{t('invitation.goneHint')}</p><a class="btn tall" href="#/live">{t('login.enter')}</a></div>
           : error.value ? <Failed error={error.value} retry={reload} /> : <Loading />)
           : <>

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { ms } from '../api/client';
 import { type Export, type ExportWish, type Incident, people } from '../api/people';
 import { bytes, t, zone } from '../i18n';
-import { Failed, Loading, toastError } from '../parts/basics';
+import { Loading, toastError } from '../parts/basics';
 import { Confirm } from '../parts/confirm';
 import { CopyText } from '../parts/copy-text';
 import { Icon } from '../parts/icons';
@@ -13,6 +13,7 @@ import { go, route } from '../router';
 import { atLeast } from '../state/session';
 import { grouped, isBusy, isCopy } from './case-state';
 import { copyWords, exportName, PackageList, wishOf } from './package-list';
+import { Absent } from './incidents';
 import { Shares } from './shares';
 
 const WISHES = ['officer', 'officer_id', 'agency', 'letter', 'letter_date', 'report', 'purpose'] as const;
@@ -109,7 +110,7 @@ const active = (a: Answer | null): number => (a && isBusy(a.item) ? 700 : 30_000
 
 function PackageDetail({ id }: { id: number }) {
   const { value, error, reload } = useLoad(String(id), ask(id), active);
-  if (!value.value) return error.value ? <Failed error={error.value} retry={reload} /> : <Loading />;
+  if (!value.value) return error.value ? <Absent here="packages" error={error.value} retry={reload} /> : <Loading />;
   const { item, incident } = value.value;
   return (
     <>

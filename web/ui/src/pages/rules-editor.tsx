@@ -7,7 +7,7 @@ import { errorText, Field, toast, Tool } from '../parts/basics';
 import { Handles } from '../parts/handles';
 import { Icon } from '../parts/icons';
 import { atLeast } from '../state/session';
-import { addPoint, freeName, inSide, MAX_SHAPES, movePoint, newShape, place, type Point, readRules, removePoint, type Rules, type Shape, writeRules } from './rules';
+import { addPoint, freeName, inSide, MAX_SHAPES, movePoint, newShape, place, type Point, readHours, readRules, removePoint, type Rules, type Shape, wrongShape, writeRules } from './rules';
 import { RulesTrial } from './rules-trial';
 
 const COLOURS = { zone: '#4cc2a8', line: '#c9b3ff', ignore: '#ff8a7a' };
@@ -74,7 +74,7 @@ function Details({ shape: s, onChange, onRemove }: { shape: Shape; onChange: (s:
         <div class="row">
           <div class="grow"><Field label={t('rules.loiter')} hint={t('rules.loiterHint')}>{(id) => <input id={id} type="number" min={1} value={String(s.rest.loiter ?? '')} onInput={(e) => set('loiter', seconds(e))} />}</Field></div>
           <div class="grow"><Field label={t('rules.hours')} hint={t('rules.hoursHint')}>{(id) => (
-            <input id={id} type="text" placeholder="22:00-05:00" value={hours} onChange={(e) => set('hours', value(e) ? value(e).split(',').map((x) => x.trim()) : undefined)} />
+            <input id={id} type="text" placeholder="22:00-05:00" value={hours} onChange={(e) => set('hours', value(e).trim() ? readHours(value(e)) : undefined)} />
           )}</Field></div>
         </div>
       )}
@@ -116,6 +116,12 @@ export function RulesEditor({ camera, locked }: { camera: Camera; locked: boolea
     chosen.value = shapes.length;
   };
   const save = async (): Promise<void> => {
+    const wrong = wrongShape(shapes);
+    if (wrong) {
+      error.value = t(wrong.why);
+      chosen.value = wrong.at;
+      return;
+    }
     try {
       await api.changeCamera(camera.id, { rules: writeRules(rules.value) as CameraChange['rules'] & object | null });
       changed.value = false;

@@ -52,6 +52,26 @@ export function writeRules(r: Rules): Record<string, unknown> | null {
   return Object.keys(out).length > 1 ? out : null;
 }
 
+const HOURS = /^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$/;
+const TYPED = /^(\d{1,2})(?:[.:](\d{2}))?\s*[-–]\s*(\d{1,2})(?:[.:](\d{2}))?$/;
+
+/** Hours as a person types them ("22-5, 12.00-13.30") as they are stored; what is not understood stays as it is. */
+export function readHours(text: string): string[] {
+  return text.split(',').map((part) => part.trim()).filter(Boolean).map((part) => {
+    const m = TYPED.exec(part);
+    return m ? `${m[1]!.padStart(2, '0')}:${m[2] ?? '00'}-${m[3]!.padStart(2, '0')}:${m[4] ?? '00'}` : part;
+  });
+}
+
+/** The first shape that the recorder would refuse, and why; null when there is none. */
+export function wrongShape(shapes: readonly Shape[]): { at: number; why: 'rules.noName' | 'rules.badHours' } | null {
+  for (const [at, s] of shapes.entries()) {
+    if (s.kind !== 'ignore' && String(s.rest.name ?? '').trim() === '') return { at, why: 'rules.noName' };
+    if (Array.isArray(s.rest.hours) && s.rest.hours.some((h) => !HOURS.test(String(h)))) return { at, why: 'rules.badHours' };
+  }
+  return null;
+}
+
 /** A shape to begin with: a rectangle in the middle, or a line across it. */
 export function newShape(kind: Shape['kind'], name: string): Shape {
   if (kind === 'line') return { kind, points: [[0.5, 0.3], [0.5, 0.8]], rest: { name, direction: 'both' } };

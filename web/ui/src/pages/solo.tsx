@@ -2,9 +2,9 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Camera } from '../api/client';
-import { bitrate, duration, number, t, tCode } from '../i18n';
+import { bitrate, duration, number, t } from '../i18n';
 import { Tool, useKeys } from '../parts/basics';
-import { fallback, LivePicture } from '../parts/live-tile';
+import { fallback, LivePicture, Middle } from '../parts/live-tile';
 import { NO_ZOOM, panBy, zoomAt, type Zoom } from '../parts/zoom-pan';
 import { pageVisible } from '../parts/visible';
 import { go, href } from '../router';
@@ -12,10 +12,10 @@ import { cameras, codecName } from '../state/cameras';
 import { setting } from '../state/session';
 import type { StreamKind } from '../live/protocol';
 import { serverNow } from '../time/server-clock';
-import { whyText } from '../i18n/why';
 import { arrange } from './wall-layout';
 
 const BACK = 10_000;
+const LATE = 1500; // ms
 
 function savePicture(camera: Camera, box: HTMLElement | null): void {
   const video = box?.querySelector('video');
@@ -118,7 +118,15 @@ export function SoloView({ camera, poster }: { camera: Camera; poster: HTMLCanva
   const stream = useSignal<StreamKind>('main');
   const note = useSignal('');
   const age = useSignal<number | null>(null);
+  const late = useSignal(false); // without a picture for so long that it must be said
   const { zoom, change, move, reset } = useZoom(box);
+  const none = age.value === null;
+  useEffect(() => {
+    late.value = false;
+    if (!none) return undefined;
+    const timer = setTimeout(() => { late.value = true; }, LATE);
+    return () => clearTimeout(timer);
+  }, [camera.id, none]);
 
   const list = arrange(cameras.value ?? [], setting<string[]>('wall.order', []));
   const here = list.findIndex((c) => c.id === camera.id);
@@ -163,9 +171,7 @@ export function SoloView({ camera, poster }: { camera: Camera; poster: HTMLCanva
               }} />
           </div>
         </div>
-        {camera.state === 'offline' && (
-          <div class="tl-view center"><div><strong>{tCode('camera', 'offline')}</strong><p>{whyText(camera.why)}</p></div></div>
-        )}
+        {(late.value || camera.state === 'offline' || !camera.enabled) && <Middle camera={camera} age={age.value} />}
         {age.value !== null && age.value > 0 && (
           <span class="badge warn num" style="position:absolute;top:10px;left:10px">{t('tile.age', { age: duration(age.value) })}</span>
         )}

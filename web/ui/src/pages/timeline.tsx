@@ -107,9 +107,9 @@ function rateText(r: number): string {
 }
 
 /* Sub-streams suffice for small views and for speed; a codec this browser lacks leaves only them. */
-function streamOf(id: string, views: number, rate: number, noMain: ReadonlySet<string>): StreamName {
+function streamOf(id: string, views: number, rate: number, small: boolean): StreamName {
   const sub = cameraById.value.get(id)?.has_sub ?? false;
-  return sub && (views > 2 || rate >= 8 || noMain.has(id)) ? 'sub' : 'main';
+  return sub && (views > 2 || rate >= 8 || small) ? 'sub' : 'main';
 }
 
 const MAIN_BUDGET = 8; // main streams at once that any machine decodes: views times speed
@@ -120,8 +120,12 @@ function keysOnlyOf(stream: StreamName, views: number, deck: Deck): boolean {
   return deck.playing.value && rate > 1 && (deck.keysOnly.value || (stream === 'main' && views * rate > MAIN_BUDGET));
 }
 
+const SLOW_FOR = 120_000; // ms
+let slowUntil = 0; // the next recording that is opened need not be waited for in vain again
+
 function Stage({ s, scrub }: { s: State; scrub: number | null }) {
   const noMain = useSignal<ReadonlySet<string>>(new Set());
+  const slow = useSignal(performance.now() < slowUntil);
   const list = s.selected.value;
   const rate = s.deck.rate.value;
   const wide = matchMedia('(min-width: 720px)').matches;
@@ -131,10 +135,16 @@ function Stage({ s, scrub }: { s: State; scrub: number | null }) {
   return (
     <div class="tl-stage" style={{ '--cols': cols }}>
       {list.map((id) => {
-        const stream = streamOf(id, list.length, rate, noMain.value);
+        const stream = streamOf(id, list.length, rate, slow.value || noMain.value.has(id));
         const keysOnly = keysOnlyOf(stream, list.length, s.deck);
         return (
           <RecordingView key={`${id}/${stream}/${keysOnly}`} deck={s.deck} camera={id} stream={stream} keysOnly={keysOnly} scrub={scrub} gapReason={reason(id)}
+            onSlow={() => {
+              if (stream === 'sub' || !cameraById.peek().get(id)?.has_sub) return;
+              slowUntil = performance.now() + SLOW_FOR;
+              slow.value = true;
+              toast(t('solo.slow'));
+            }}
             onCodec={() => { noMain.value = new Set([...noMain.value, id]); }}
             onRemove={list.length > 1 ? () => { s.selected.value = list.filter((x) => x !== id); } : undefined} />
         );
@@ -227,7 +237,7 @@ function ZoomTools({ s }: { s: State }) {
     <div class="tl-foot">
       <span class="wide-only"><Tool icon="back" label={t('timeline.earlier')} keys="PageUp" onClick={() => { s.view.value = pan(v, -v.span / 2); }} /></span>
       <Tool icon="minus" label={t('zoom.out')} keys="-" onClick={() => by(false)} />
-      <span class="num nowrap" style="min-width:64px;text-align:center">{parts.n} {t(`span.${parts.unit}`)}</span>
+      <span class="num nowrap" style="min-width:64px;text-align:center">{t(`span.${parts.unit}`, { n: parts.n })}</span>
       <Tool icon="plus" label={t('zoom.in')} keys="+" onClick={() => by(true)} />
       <span class="wide-only"><Tool icon="forward" label={t('timeline.later')} keys="PageDown" onClick={() => { s.view.value = pan(v, v.span / 2); }} /></span>
       <button type="button" class="btn" onClick={() => toNow(s)}>{t('timeline.now')}</button>

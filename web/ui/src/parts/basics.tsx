@@ -3,7 +3,8 @@ import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { ApiError } from '../api/client';
-import { t, tCode } from '../i18n';
+import { language, t, tCode } from '../i18n';
+import { whyText } from '../i18n/why';
 import { Icon, type IconName } from './icons';
 
 export function Loading() {
@@ -36,8 +37,11 @@ export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return String((error as Error)?.message ?? error);
   if (error.status === 0) return t('error.unreachable');
   const known = tCode('error', error.code);
-  // What was wrong with an entry only the server knows: its own words are better than ours.
-  if (error.code === 'bad-request' && error.message) return error.message;
+  // What was wrong with an entry only the server knows, in English: what nobody has put into words stands behind ours.
+  if (error.code === 'bad-request' && error.message) {
+    const said = whyText(error.message);
+    return language.value === 'en' || said !== error.message ? said : `${known}: ${said}`;
+  }
   if (known !== `error.${error.code}` && known !== error.code) return known.replace('{seconds}', String(error.retryAfter ?? 60));
   return error.message || t('error.other', { code: error.code });
 }
@@ -91,8 +95,12 @@ export function Dialog({ title, onClose, children, footer }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const d = ref.current;
+    const before = document.activeElement;
     d?.showModal();
-    return () => d?.close();
+    return () => {
+      d?.close(); // it has left the page by now, and the browser gives the focus back to nobody
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog ref={ref} class="dialog" aria-label={title} onCancel={(e) => { e.preventDefault(); onClose(); }}

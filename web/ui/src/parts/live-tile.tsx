@@ -162,8 +162,8 @@ function Outlines({ id, camera, video }: { id: string; camera: Camera; video: Re
   );
 }
 
-/* What stands in the middle of a tile instead of, or over, a picture. */
-function Middle({ camera, age }: { camera: Camera; age: number | null }) {
+/** What stands in the middle of a tile instead of, or over, a picture. */
+export function Middle({ camera, age }: { camera: Camera; age: number | null }) {
   if (!camera.enabled) return <div class="center"><strong>{tCode('camera', 'disabled')}</strong></div>;
   if (camera.state === 'offline' || (age === null && camera.state === 'connecting'))
     return (
@@ -232,16 +232,17 @@ export function LiveTile({ camera, stream, onOpen, index, guest = false, every =
   };
   useEffect(() => () => clearTimeout(retry.current), []);
   const open = (): void => onOpen?.(grab(box.current));
+  const known = linkState.value !== 'lost'; // what it does now, and not what it did when the recorder went away
   const rounded = age.value === null ? null : age.value > STALE ? Math.floor(age.value / 1000) * 1000 : 0;
   return (
-    <button ref={box} type="button" class={`tile${camera.motion ? ' motion' : ''}${guest ? ' guest' : ''}`} onClick={open}
+    <button ref={box} type="button" class={`tile${camera.motion && known ? ' motion' : ''}${guest ? ' guest' : ''}`} onClick={open}
       data-camera={camera.id}>
       <LivePicture camera={camera} stream={used} every={forced.value === 'still' ? Math.max(every, FALLBACK_EVERY) : every} paused={!visible || !pageVisible.value || !camera.enabled}
         onFallback={onFallback} onAge={(a) => { age.value = quantise(a); }} />
       {!(bySnapshot && age.value !== null) && <Middle camera={camera} age={rounded} />}
       <Badges camera={camera} age={rounded} still={used === 'still'} stillNote={used === 'still' && stream !== 'still'} guest={guest} />
       <span class="name">
-        <i class={`dot${camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
+        <i class={`dot${!known ? ' off' : camera.motion ? ' motion' : camera.recording ? '' : camera.enabled ? ' bad' : ' off'}`} />
         <span class="ellipsis grow">{camera.name}</span>
         {index !== undefined && index < 9 && <kbd class="wide-only" aria-hidden="true">{index + 1}</kbd>}
       </span>

@@ -19,7 +19,11 @@ interface ViewProps {
   scrub: number | null;
   onRemove?: (() => void) | undefined;
   onCodec: () => void;
+  /** Its picture does not come in a time that anybody waits. */
+  onSlow: () => void;
 }
+
+const PATIENCE = 6000; // ms
 
 interface Shown {
   state: TrackState;
@@ -43,7 +47,7 @@ function Cover({ shown, next, time, gap }: { shown: Shown; next: number | null |
   );
 }
 
-export function RecordingView({ deck, camera, stream, keysOnly, scrub, onRemove, onCodec, gapReason }: ViewProps & { gapReason: (t: number) => string }) {
+export function RecordingView({ deck, camera, stream, keysOnly, scrub, onRemove, onCodec, onSlow, gapReason }: ViewProps & { gapReason: (t: number) => string }) {
   const video = useRef<HTMLVideoElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const track = useRef<Track | null>(null);
@@ -60,6 +64,12 @@ export function RecordingView({ deck, camera, stream, keysOnly, scrub, onRemove,
     track.current = mine;
     return deck.attach(mine);
   }, [camera, stream, keysOnly]);
+
+  const waiting = shown.value.state === 'loading';
+  useEffect(() => {
+    const timer = waiting ? setTimeout(onSlow, PATIENCE) : undefined;
+    return () => clearTimeout(timer);
+  }, [camera, stream, waiting]);
 
   useEffect(() => {
     const sub = cameraById.peek().get(camera)?.has_sub;

@@ -69,10 +69,10 @@ export class Zone {
     return f;
   }
 
-  /** 14.30.05 */
+  /** 14.30.05, with tenths 14.30.05,3 (14:30:05.3 in English) */
   clock(ms: number, tenths = false): string {
     const text = this.format('clock', { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(ms);
-    return tenths ? `${text},${Math.floor((((ms % 1000) + 1000) % 1000) / 100)}` : text;
+    return tenths ? `${text}${this.locale === 'id-ID' ? ',' : '.'}${Math.floor((((ms % 1000) + 1000) % 1000) / 100)}` : text;
   }
 
   /** 14.30 */

@@ -74,6 +74,14 @@ export function Board(props: BoardProps) {
     return () => observer.disconnect();
   }, []);
 
+  // The row of the camera that is shown, when one comes from an event or a link: forty do not fit.
+  const shown = selected.value[0];
+  useEffect(() => {
+    const el = scroll.current;
+    const at = cameras.findIndex((c) => c.id === shown) * m.row;
+    if (el && at >= 0 && (at < el.scrollTop || at + m.row > el.scrollTop + el.clientHeight)) el.scrollTop = at - (el.clientHeight - m.row) / 2;
+  }, [shown, cameras.length]);
+
   usePainter({ cameras, data, view, size, axis, rows, scroll, row: m.row, labels: m.labels, total });
   useGestures({ ...props, size, axis, rows, hover, labels: m.labels, row: m.row });
 
