@@ -47,7 +47,7 @@ export interface paths {
         get?: never;
         /** @description A code of the telephone; from now on logging in asks for one. */
         put: operations["confirmTotp"];
-        /** @description A new secret for the telephone, not yet in use. Nothing is sent. */
+        /** @description A new secret for the telephone, not yet in use. Nothing is sent. 409 while one is in use; turning it off asks for the password. */
         post: operations["beginTotp"];
         delete: operations["dropOwnTotp"];
         options?: never;
@@ -413,9 +413,9 @@ export interface paths {
     "/events": {
         parameters: {
             query?: {
-                /** @description one id or several with commas */
+                /** @description one id or several, with commas or as several parameters */
                 camera?: string;
-                /** @description one type or several with commas */
+                /** @description one type or several, with commas or as several parameters */
                 type?: string;
                 /** @description name of a zone or line */
                 rule?: string;
@@ -515,7 +515,7 @@ export interface paths {
     "/timeline": {
         parameters: {
             query: {
-                /** @description one id or several with commas; all when missing */
+                /** @description one id or several, with commas or as several parameters; all when missing */
                 camera?: string;
                 from: components["parameters"]["From"];
                 to: components["parameters"]["To"];
@@ -1710,6 +1710,7 @@ export interface operations {
                     };
                 };
             };
+            409: components["responses"]["Problem"];
         };
     };
     dropOwnTotp: {
@@ -2426,9 +2427,9 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
-                /** @description one id or several with commas */
+                /** @description one id or several, with commas or as several parameters */
                 camera?: string;
-                /** @description one type or several with commas */
+                /** @description one type or several, with commas or as several parameters */
                 type?: string;
                 /** @description name of a zone or line */
                 rule?: string;
@@ -2599,7 +2600,7 @@ export interface operations {
     timeline: {
         parameters: {
             query: {
-                /** @description one id or several with commas; all when missing */
+                /** @description one id or several, with commas or as several parameters; all when missing */
                 camera?: string;
                 from: components["parameters"]["From"];
                 to: components["parameters"]["To"];
