@@ -167,6 +167,10 @@ kt_must_check int kt_catalog_share_open(kt_catalog *c, const char *token, const 
 /* The same, and counts a download: call once when the file begins to be sent. */
 kt_must_check int kt_catalog_share_download(kt_catalog *c, const char *token, const char *pin,
                                             const char *address, struct kt_share *out);
+/* For the rest of a download that began at this ADDRESS within a day, which the link still gives when
+ * that was its last one. When none began there it is counted like one: then 1 is returned. */
+kt_must_check int kt_catalog_share_resume(kt_catalog *c, const char *token, const char *pin,
+                                          const char *address, struct kt_share *out);
 kt_must_check int kt_catalog_share_list(kt_catalog *c, int64_t export_id /* 0: all */,
                                         struct kt_share **out, size_t *n);     /* free(3) */
 kt_must_check int kt_catalog_share_revoke(kt_catalog *c, int64_t id);

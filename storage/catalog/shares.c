@@ -111,15 +111,29 @@ struct open_arg {
     uint8_t token[32];
     const char *address;
     bool pin_given, pin_right, download;
+    bool rest;                          /* of a download that may have begun before */
     struct kt_share *out;
     int answer;                         /* what the caller gets; the log row stays either way */
 };
+
+#define RESUME_US (86400 * KT_SECOND_US)
+
+/* Did a download that was counted begin at the same address not long ago? */
+static bool began_here(sqlite3 *db, const struct open_arg *x)
+{
+    sqlite3_stmt *stmt = kt_db_prepare(db, "SELECT 1 FROM share_log WHERE share = ? AND what = 'download'"
+                                           " AND address = ? AND time > ?", "isi", x->out->id,
+                                       x->address ? x->address : "", kt_clock_wall_us() - RESUME_US);
+    const bool yes = kt_db_step(stmt) > 0;
+    kt_db_finalize(&stmt);
+    return yes;
+}
 
 static int judge(const struct open_arg *x)
 {
     const struct kt_share *s = x->out;
     if (s->revoked || s->expires_us <= kt_clock_wall_us() ||
-        (s->max_downloads && s->downloads >= s->max_downloads))
+        (!x->rest && s->max_downloads && s->downloads >= s->max_downloads))
         return -ESTALE;
     if (s->has_pin && !x->pin_given)
         return -ENOKEY;
@@ -146,6 +160,10 @@ static int open_share(sqlite3 *db, void *arg)
     int ret = find_share(db, x->token, x->out);
     if (ret < 0)
         return ret;
+    if (x->rest && !began_here(db, x)) {
+        x->rest = false;
+        x->download = true;
+    }
     x->answer = judge(x);
     const char *what = x->answer == -EACCES ? "wrong-pin" : x->answer == -ESTALE ? "refused" :
                        x->download && x->answer == 0 ? "download" : "seen";
@@ -180,25 +198,34 @@ static bool right_pin(kt_catalog *c, const uint8_t token[32], const char *pin)
     return right;
 }
 
-static int use(kt_catalog *c, const char *token, const char *pin, const char *address, bool download,
-               struct kt_share *out)
+static int use(kt_catalog *c, const char *token, const char *pin, struct open_arg *x)
 {
-    struct open_arg x = { .address = address, .pin_given = pin && pin[0], .download = download, .out = out };
-    if (kt_people_read_token(token, x.token) < 0)
+    x->pin_given = pin && pin[0];
+    if (kt_people_read_token(token, x->token) < 0)
         return -ENOENT;
-    x.pin_right = x.pin_given && strlen(pin) <= 12 && right_pin(c, x.token, pin);
-    const int ret = kt_db_write(c, open_share, &x);
-    return ret < 0 ? ret : x.answer;
+    x->pin_right = x->pin_given && strlen(pin) <= 12 && right_pin(c, x->token, pin);
+    const int ret = kt_db_write(c, open_share, x);
+    return ret < 0 ? ret : x->answer;
 }
 
 int kt_catalog_share_open(kt_catalog *c, const char *token, const char *pin, const char *address,
                           struct kt_share *out)
 {
-    return use(c, token, pin, address, false, out);
+    struct open_arg x = { .address = address, .out = out };
+    return use(c, token, pin, &x);
 }
 
 int kt_catalog_share_download(kt_catalog *c, const char *token, const char *pin, const char *address,
                               struct kt_share *out)
 {
-    return use(c, token, pin, address, true, out);
+    struct open_arg x = { .address = address, .download = true, .out = out };
+    return use(c, token, pin, &x);
+}
+
+int kt_catalog_share_resume(kt_catalog *c, const char *token, const char *pin, const char *address,
+                            struct kt_share *out)
+{
+    struct open_arg x = { .address = address, .rest = true, .out = out };
+    const int ret = use(c, token, pin, &x);
+    return ret == 0 && x.download ? 1 : ret;
 }

@@ -342,12 +342,14 @@ enum MHD_Result web_share_package(struct web_request *r)
     struct kt_export *e = NULL;
     char pin[16];
     const char *typed = web_share_pin_cookie(r, pin);
-    const bool counted = !r->head && !web_header(r, "Range");
-    int ret = counted ? kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share) :
-                        kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share);
-    if (ret == 0)
+    const bool part = !r->head && web_header(r, "Range");
+    int ret = r->head ? kt_catalog_share_open(c, r->params.value[0], typed, r->address, &share) :
+              part ? kt_catalog_share_resume(c, r->params.value[0], typed, r->address, &share) :
+                     kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share);
+    const bool counted = ret == 1;
+    if (ret >= 0)
         ret = kt_catalog_export_get(c, share.export_id, &e);
-    if (ret == 0 && !counted && begins_download(r, e))
+    if (ret == 0 && part && !counted && begins_download(r, e))
         ret = kt_catalog_share_download(c, r->params.value[0], typed, r->address, &share);
     const enum MHD_Result result = ret < 0 ? web_share_page(r) : send_package(r, e);
     kt_export_list_free(&e, e ? 1 : 0);
