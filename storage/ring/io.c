@@ -183,6 +183,17 @@ int kt_io_write_buf(const struct kt_ring_io *io, int fd, const void *buf, size_t
     return kt_io_write(io, fd, &iov, 1, offset);
 }
 
+int kt_io_sync_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[4096];
+    if (slash && (size_t)(slash - path) + 2 > sizeof(folder))
+        return -ENAMETOOLONG;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    kt_cleanup(kt_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int kt_io_open(const struct kt_ring_io *io, int dir_fd, const char *name, int flags)
 {
     int fd;

@@ -59,6 +59,9 @@ kt_must_check int kt_io_write_gathered(const struct kt_ring_io *io, int fd, cons
 kt_must_check int kt_io_write_buf(const struct kt_ring_io *io, int fd, const void *buf, size_t n,
                                   uint64_t offset);
 
+/* The name of PATH, which was just made, must survive a power cut too: sync its folder. */
+kt_must_check int kt_io_sync_name(const char *path);
+
 /* openat(2), O_CLOEXEC added. */
 kt_must_check int kt_io_open(const struct kt_ring_io *io, int dir_fd, const char *name, int flags);
 

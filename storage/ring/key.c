@@ -9,6 +9,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "storage/ring/io.h"
+
 struct kt_key {
     EVP_PKEY *pkey;
     uint8_t der[128];
@@ -52,7 +54,7 @@ static int write_key(EVP_PKEY *pkey, const char *path)
         return ret;
     }
     (void)unlink(part);
-    return 0;
+    return kt_io_sync_name(path);       /* else records could outlive the key that signed them */
 }
 
 static int make_key(const char *path)

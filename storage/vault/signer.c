@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "server/base/text.h"
+#include "storage/ring/io.h"
 
 #define CERTIFICATE_DAYS 10958L         /* thirty years: trials and appeals take long */
 
@@ -58,13 +59,18 @@ static int write_new(const char *path, const char *text)
         part = NULL;
         return -ENOMEM;
     }
-    kt_cleanup(kt_closep) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)unlink(part);                 /* of a start that was cut short; never somebody's link or mode */
+    kt_cleanup(kt_closep) int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     const size_t n = strlen(text);
-    if (write(fd, text, n) != (ssize_t)n || fsync(fd) < 0 || rename(part, path) < 0)
-        return errno ? -errno : -EIO;
-    return 0;
+    errno = 0;
+    if (write(fd, text, n) != (ssize_t)n || fsync(fd) < 0 || rename(part, path) < 0) {
+        const int ret = errno ? -errno : -EIO;
+        (void)unlink(part);             /* half a secret is nobody's */
+        return ret;
+    }
+    return kt_io_sync_name(path);
 }
 
 static EVP_PKEY *read_key(const char *path)

@@ -462,6 +462,20 @@ START_TEST(what_was_erased_in_the_middle_is_a_gap_however_short_and_no_fault)
 }
 END_TEST
 
+START_TEST(a_new_key_is_not_written_through_what_lies_in_its_way)
+{
+    kt_signer *other = NULL;
+    struct kt_error err = { "" };
+    struct stat st;
+    ck_assert_int_eq(sh(NULL, "cd \"$DIR\" && echo mine >victim && chmod 644 victim && ln -s victim new.pem.part"), 0);
+    ck_assert_msg(kt_signer_load(&other, kt_test_path(dir, "new.pem"), "RW 05", &err) == 0, "%s", err.text);
+    ck_assert_int_eq(lstat(kt_test_path(dir, "new.pem"), &st), 0);
+    ck_assert(S_ISREG(st.st_mode) && (st.st_mode & 0777) == 0600);
+    ck_assert_int_eq(sh(NULL, "cd \"$DIR\" && test \"$(cat victim)\" = mine && test ! -e new.pem.part"), 0);
+    kt_signer_free(&other);
+}
+END_TEST
+
 START_TEST(the_signer_keeps_its_fingerprint_and_its_key_to_itself)
 {
     char before[65];
@@ -499,6 +513,7 @@ int main(void)
     tcase_add_test(tc, a_full_vault_makes_no_package_and_keeps_what_it_has);
     tcase_add_test(tc, what_is_asked_for_in_the_catalog_is_held_and_packed);
     tcase_add_test(tc, what_was_erased_in_the_middle_is_a_gap_however_short_and_no_fault);
+    tcase_add_test(tc, a_new_key_is_not_written_through_what_lies_in_its_way);
     tcase_add_test(tc, the_signer_keeps_its_fingerprint_and_its_key_to_itself);
     suite_add_tcase(suite, tc);
     return kt_run_suite(suite);
