@@ -408,19 +408,28 @@ static int check_head(struct kt_rtsp_client *c, const uint8_t *p, size_t size)
     return p[4] >> 6 == 2 && (p[5] & 127) == t->rtp.payload_type;
 }
 
-static void take_packet(struct kt_rtsp_client *c, const uint8_t *p, int64_t now_us)
+static int check_flood(struct kt_rtsp_client *c)
+{
+    for (int i = 0; i < KT_RTSP_TRACKS; i++)
+        if (c->track[i].in_second > KT_RTSP_FRAMES_MAX)
+            return over(c, KT_RTSP_END_OTHER, "the camera sends thousands of frames a second");
+    return 0;
+}
+
+static int take_packet(struct kt_rtsp_client *c, const uint8_t *p, int64_t now_us)
 {
     bool control = false;
     struct kt_rtsp_track *t = track_of(c, p[1], &control);
     const size_t n = AV_RB16(p + 2);
     c->in_sync = true;
     if (!t)
-        return;
+        return 0;
     c->garbage = 0;
     if (control)
         kt_rtp_control(&t->rtp, p + 4, n, now_us, now_us + c->wall_offset_us);
     else
         kt_rtsp_track_feed(t, p + 4, n, now_us);
+    return check_flood(c);
 }
 
 /* How many bytes from P on cannot begin anything. */
@@ -471,8 +480,8 @@ static int take_piece(struct kt_rtsp_client *c, const uint8_t *p, size_t size, i
             const size_t n = 4 + (size_t)AV_RB16(p + 2);
             if (size < n)
                 return -EAGAIN;
-            take_packet(c, p, now_us);
-            return (int)n;
+            const int ret = take_packet(c, p, now_us);
+            return ret < 0 ? ret : (int)n;
         }
     } else if (kt_rtsp_looks_like(p, size)) {
         return take_message(c, p, size, now_us);
@@ -564,8 +573,8 @@ int kt_rtsp_client_tick(kt_rtsp_client *c, int64_t now_us, int64_t wall_us)
         c->track[i].now_us = now_us;
         kt_rtp_tick(&c->track[i].rtp, now_us);
     }
-    int ret = 0;
-    if (now_us >= c->next_keepalive_us) {
+    int ret = check_flood(c);                   /* with UDP nobody looked yet */
+    if (ret >= 0 && now_us >= c->next_keepalive_us) {
         c->next_keepalive_us = now_us + c->keepalive_us;
         ret = send_keepalive(c, now_us);
     }

@@ -7,7 +7,7 @@
  * is over; it never connects elsewhere: a redirect ends it.
  *
  * Everything a camera sends is bounded: head 16 KiB, body 64 KiB, a frame 8 MiB,
- * garbage 1 MiB.
+ * garbage 1 MiB, KT_RTSP_FRAMES_MAX frames a second.
  *
  * Threads: one thread at a time. Units: *_us, NOW_US is CLOCK_MONOTONIC.
  */

@@ -7,6 +7,8 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "server/base/clock.h"
+
 static void send_packet(struct kt_rtsp_track *t, const AVPacket *pkt)
 {
     t->on_packet(t->user, pkt, t->now_us);
@@ -25,6 +27,12 @@ static void on_aac(void *user, const AVPacket *pkt)
 static void on_frame(void *user, const struct kt_frame *frame)
 {
     struct kt_rtsp_track *t = user;
+    if (t->now_us - t->second_us >= KT_SECOND_US) {
+        t->second_us = t->now_us;
+        t->in_second = 0;
+    }
+    if (++t->in_second > KT_RTSP_FRAMES_MAX)
+        return;
     t->frames++;
     t->last_frame_us = t->now_us;
     if (frame->key) {

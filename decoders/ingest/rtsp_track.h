@@ -14,6 +14,10 @@
 #include "decoders/ingest/rtp.h"
 #include "decoders/ingest/sdp.h"
 
+/* In a second: a camera that sends again after it stood for long stays below. More is no camera, and each costs
+ * the thread that serves all of them. */
+#define KT_RTSP_FRAMES_MAX 5000
+
 struct kt_rtsp_track {
     int index;                  /* stream_index of its packets: 0 video, 1 audio */
     void *user;
@@ -31,6 +35,8 @@ struct kt_rtsp_track {
     int64_t now_us;             /* arrival of what is being fed */
     uint64_t frames, key_frames;
     int64_t last_frame_us, last_key_us;
+    int64_t second_us;          /* arrival of the first frame of this second, */
+    int in_second;              /* and how many came in it; those beyond KT_RTSP_FRAMES_MAX are dropped */
 };
 
 /* Get ready for MEDIA. -ENOTSUP when it cannot be recorded, -ENOMEM. */

@@ -12,6 +12,8 @@
 
 #define HOLD_MAX 256                /* frames that wait for the anchor of a run ... */
 #define HOLD_BYTES (16 << 20)       /* ... and their bytes; when full, they go early */
+#define CHANGE_US (KT_SECOND_US / 64)   /* for each change of parameters or runs, in the long run, ... */
+#define CHANGES 128                 /* ... and so many at once: no camera, but one that means to stop the others */
 #define AUDIO_SLACK_US 80000        /* audio further off than this is put right */
 
 /* A frame whose place in the run is known, but not yet its wall time. */
@@ -29,6 +31,7 @@ struct kt_mux {
     struct kt_params sets;
     AVRational rate;                /* of frames, as the sets say; 0/1 when they do not */
     bool sets_changed;              /* since the fragment was made */
+    int64_t changes_us;             /* arrival by which the changes so far are paid for */
     /* --- the run --- */
     kt_fragment *fragment;          /* NULL: waiting for a key frame */
     struct kt_timeline timeline, audio_timeline;
@@ -57,6 +60,7 @@ int kt_mux_create(kt_mux **out, const struct kt_mux_params *params)
     if (!mux->params.wall_offset_us)
         mux->params.wall_offset_us = system_offset;
     mux->run = params->last_run;
+    mux->changes_us = INT64_MIN;
     *out = mux;
     return 0;
 }
@@ -230,9 +234,19 @@ static int describe(kt_mux *mux, const AVPacket *pkt)
     return 0;
 }
 
+/* A change costs a hundred frames, on the thread that serves all cameras: may there be another one? */
+static bool may_change(kt_mux *mux, int64_t arrival_us)
+{
+    mux->changes_us = FFMAX(mux->changes_us, arrival_us - CHANGES * CHANGE_US);
+    if (mux->changes_us >= arrival_us)
+        return false;
+    mux->changes_us += CHANGE_US;
+    return true;
+}
+
 /* A key frame may bring other parameters than we know. Those that make no sense
  * are noise: within a run, things stay as they were. */
-static int learn_parameters(kt_mux *mux, const AVPacket *pkt)
+static int learn_parameters(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us)
 {
     const struct kt_params before = mux->sets;
     const bool changed = kt_params_update(&mux->sets, pkt->data, (size_t)pkt->size);
@@ -241,6 +255,8 @@ static int learn_parameters(kt_mux *mux, const AVPacket *pkt)
         return -EAGAIN;
     if (!mux->sets_changed && mux->fragment && mux->video->codec_id != AV_CODEC_ID_MJPEG)
         return 0;
+    if (mux->video->codec_id != AV_CODEC_ID_MJPEG && !may_change(mux, arrival_us))
+        return -EAGAIN;
     const int ret = describe(mux, pkt);
     if (ret >= 0 || !mux->fragment || !changed)
         return ret;
@@ -255,7 +271,7 @@ static int take_video(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us)
     if (!key && !mux->fragment)
         return -EAGAIN;
     if (key) {
-        const int ret = learn_parameters(mux, pkt);
+        const int ret = learn_parameters(mux, pkt, arrival_us);
         if (ret < 0)
             return ret;
     }
@@ -271,6 +287,8 @@ static int take_video(kt_mux *mux, const AVPacket *pkt, int64_t arrival_us)
     kt_timeline_put(&mux->timeline, &in, &frame);
     if (frame.new_run) {
         end_run(mux, frame.ended, anchor_us);
+        if (!may_change(mux, arrival_us))
+            return -EAGAIN;             /* the next key frame begins it, or one of the next */
         const int ret = start_run(mux, in.arrival_us + in.wall_offset_us);
         if (ret < 0)
             return ret;

@@ -317,6 +317,50 @@ START_TEST(another_resolution_begins_another_run)
 }
 END_TEST
 
+static void count_run(void *user, enum kt_run_end why)
+{
+    ++*(int *)user;
+}
+
+static void let_go(void *user, struct kt_chunk *c)
+{
+}
+
+/* Parameters in each frame, or only a clock that jumps: either costs more than the frame itself. */
+START_TEST(a_camera_that_changes_all_the_time_changes_a_few_times)
+{
+    struct kt_test_clip two[2];
+    int runs = 0;
+    kt_mux *busy = NULL;
+    const struct kt_mux_params params = {
+        .user = &runs, .on_chunk = let_go, .on_run_end = count_run, .wall_offset_us = fake_offset,
+    };
+    kt_test_encode(&two[0], "libx264", 64, 64, 1, 25, 10, 0);
+    kt_test_encode(&two[1], "libx264", 80, 80, 1, 25, 10, 0);
+    const struct kt_ingest_stream stream = stream_of(two[0].par);
+    struct kt_error err;
+    offset_us = OFFSET_US;
+    ck_assert_int_eq(kt_mux_create(&busy, &params), 0);
+    ck_assert_int_eq(kt_mux_begin(busy, &stream, &err), 0);
+    for (int i = 0; i < 20000; i++) {               /* in two seconds */
+        AVPacket *pkt = two[_i ? i % 2 : 0].pkt[0];
+        pkt->pts = _i ? i * 9 : i % 2 * 90000 * 60;
+        pkt->dts = AV_NOPTS_VALUE;
+        (void)!kt_mux_packet(busy, pkt, MONO_US + i * 100);
+    }
+    ck_assert_int_ge(runs, 64);
+    ck_assert_int_le(runs, 128 + 2 * 64 + 1);
+    /* A second later it is a camera like any other. */
+    for (int i = 0; i < 10; i++) {
+        two[0].pkt[0]->pts = i * 3600;
+        ck_assert_int_eq(kt_mux_packet(busy, two[0].pkt[0], MONO_US + 3 * KT_SECOND_US + i * 40000), 0);
+    }
+    kt_mux_destroy(&busy);
+    kt_test_free(&two[0]);
+    kt_test_free(&two[1]);
+}
+END_TEST
+
 START_TEST(the_same_parameters_give_the_same_init_segment)
 {
     kt_test_encode(&clip, "libx264", 320, 180, 20, 25, 10, 0);
@@ -449,6 +493,7 @@ int main(void)
     tcase_add_loop_test(tc, what_the_parameter_sets_say_of_the_rate_is_told, 0, KT_ARRAY_SIZE(rates));
     tcase_add_test(tc, any_bytes_may_stand_where_a_rate_is_looked_for);
     tcase_add_test(tc, another_resolution_begins_another_run);
+    tcase_add_loop_test(tc, a_camera_that_changes_all_the_time_changes_a_few_times, 0, 2);
     tcase_add_test(tc, the_same_parameters_give_the_same_init_segment);
     tcase_add_test(tc, runs_grow_even_when_the_clock_goes_back);
     tcase_add_test(tc, sei_is_kept);

@@ -189,6 +189,23 @@ START_TEST(garbage_full_of_beginnings_costs_no_more_than_its_bytes)
 }
 END_TEST
 
+/* What was held up for long comes at once, and is welcome; what no camera could have taken is not. */
+START_TEST(a_flood_of_frames_ends_the_session)
+{
+    uint8_t data[24];
+    int ret = 0, i = 0;
+    play();
+    for (; i < 4800; i++)
+        ck_assert_int_eq(kt_rtsp_client_feed(client, data, packet(data, i, i == 0), now_us), sizeof(data));
+    now_us += KT_SECOND_US;
+    for (; i < 20000 && ret >= 0; i++)
+        ret = kt_rtsp_client_feed(client, data, packet(data, i, false), now_us);
+    ck_assert_int_lt(ret, 0);
+    ck_assert_int_le(frames, 10000);
+    ck_assert_msg(strstr(kt_rtsp_client_why(client), "frames a second"), "%s", kt_rtsp_client_why(client));
+}
+END_TEST
+
 START_TEST(answers_between_packets_are_read)
 {
     uint8_t data[256];
@@ -449,6 +466,7 @@ int main(void)
     tcase_add_test(tc, bytes_may_come_one_by_one);
     tcase_add_test(tc, the_way_back_is_found_after_garbage);
     tcase_add_test(tc, endless_garbage_ends_the_session);
+    tcase_add_test(tc, a_flood_of_frames_ends_the_session);
     tcase_add_loop_test(tc, garbage_full_of_beginnings_costs_no_more_than_its_bytes, 0, 2);
     tcase_add_test(tc, answers_between_packets_are_read);
     tcase_add_loop_test(tc, a_refused_keepalive_does_not_end_the_session, 0, KT_ARRAY_SIZE(bad_answers));
