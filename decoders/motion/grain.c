@@ -16,8 +16,15 @@
 #define POWER_LOW 0.25          /* of the usual: it is not the noise of this place */
 #define POWER_HIGH 1.7
 #define LIKENESS_USUAL 0.25     /* more, usually, and likeness says nothing */
-#define ALIKE 0.5
-#define STAYS_ALIKE 0.25
+/* Alike is what strays so many deviations from the usual, within limits: */
+#define ALIKE 6
+#define ALIKE_LEAST 0.5
+#define ALIKE_MOST 0.8
+#define STAYS_ALIKE 3
+#define STAYS_LEAST 0.25
+#define STAYS_MOST 0.5
+#define PLAINLY_ALIKE 12        /* one pair is enough, and the first of it stood still already */
+#define PLAINLY_LEAST 0.6
 #define CHANGED 24              /* grey levels: more than two qualities of one picture differ */
 #define CHANGED_POINTS 3
 
@@ -73,13 +80,34 @@ static void learn_mean(struct kt_grain *g, const struct kt_motion_picture *pic)
         g->mean[i] = (int16_t)(g->mean[i] + (UNIT * curvature(point(pic, i)) - g->mean[i]) / n);
 }
 
-static void learn_usual(struct kt_grain *g, const struct look *l)
+/* What was seen last, now that something else came after it. */
+static void learn_usual(struct kt_grain *g)
 {
-    if (g->keys < 4)            /* the mean is not one yet */
+    if (!g->has_last)
         return;
     const int n = g->pairs < PAIRS_MAX ? ++g->pairs : PAIRS_MAX;
-    g->power += (l->power - g->power) / n;
-    g->likeness += (l->likeness - g->likeness) / n;
+    g->power += (g->last_power - g->power) / n;
+    g->likeness += (g->last_likeness - g->likeness) / n;
+    g->likeness_squared += (g->last_likeness * g->last_likeness - g->likeness_squared) / n;
+}
+
+static void remember(struct kt_grain *g, const struct look *l)
+{
+    g->last_power = l->power;
+    g->last_likeness = l->likeness;
+    g->has_last = g->keys >= 4;         /* before that the mean is not one yet */
+}
+
+static double astray(const struct kt_grain *g, double times)
+{
+    return g->likeness + times * sqrt(fmax(g->likeness_squared - g->likeness * g->likeness, 0));
+}
+
+/* Where an encoder or a denoiser leaves some of the noise as it was, living pictures are alike now and then. */
+static double alike_from(const struct kt_grain *g)
+{
+    return g->since_us ? fmin(fmax(astray(g, STAYS_ALIKE), STAYS_LEAST), STAYS_MOST)
+                       : fmin(fmax(astray(g, ALIKE), ALIKE_LEAST), ALIKE_MOST);
 }
 
 static bool is_alike(const struct kt_grain *g, const struct look *l)
@@ -87,9 +115,9 @@ static bool is_alike(const struct kt_grain *g, const struct look *l)
     if (l->changed >= CHANGED_POINTS || l->power < POWER_LOW * g->power)
         return false;
     if (g->since_us)
-        return l->likeness >= STAYS_ALIKE;
+        return l->likeness >= alike_from(g);
     return g->pairs >= PAIRS_MIN && g->power >= POWER_MIN && g->likeness <= LIKENESS_USUAL &&
-           l->likeness >= ALIKE && l->power <= POWER_HIGH * g->power;
+           l->likeness >= alike_from(g) && l->power <= POWER_HIGH * g->power;
 }
 
 int64_t kt_grain_key(struct kt_grain *g, const struct kt_motion_picture *pic, int64_t wall_us)
@@ -99,13 +127,17 @@ int64_t kt_grain_key(struct kt_grain *g, const struct kt_motion_picture *pic, in
     if (g->w != pic->w || g->h != pic->h)
         begin(g, pic);
     const struct look l = compare(g, pic);
+    const int64_t before_us = g->last_us;
+    g->last_us = wall_us;
     if (!is_alike(g, &l)) {     /* what is stuck is not to become the usual */
         g->since_us = 0;
-        learn_usual(g, &l);
+        learn_usual(g);
+        remember(g, &l);
         learn_mean(g, pic);
         return 0;
     }
+    g->has_last = false;
     if (!g->since_us)
-        g->since_us = wall_us;
+        g->since_us = l.likeness >= fmax(astray(g, PLAINLY_ALIKE), PLAINLY_LEAST) ? before_us : wall_us;
     return wall_us - g->since_us + 1;
 }

@@ -30,7 +30,11 @@ struct kt_grain {
     int16_t mean[KT_GRAIN_POINTS];      /* the usual curvature at each point, 1/16 */
     int16_t left[KT_GRAIN_POINTS];      /* what the last key picture had beside it, 1/16 */
     uint8_t luma[KT_GRAIN_POINTS];      /* of the last key picture */
-    double power, likeness;             /* usual: of what is left, and of two in a row */
+    double power, likeness;             /* usual: of what is left, and of two in a row, … */
+    double likeness_squared;            /* … and its square, for how much it varies */
+    double last_power, last_likeness;   /* not learnt yet: it may have been the first that was stuck */
+    bool has_last;
+    int64_t last_us;                    /* of the last key picture */
     int64_t since_us;                   /* pictures are alike from here on; 0: they are not */
 };
 

@@ -187,22 +187,27 @@ END_TEST
  * SCENE with its noise, or without new noise when it is STUCK, for SECONDS, as an encoder shows
  * it that keeps to its bit rate: each key picture, every GAP_S, in a quality of its own.
  */
-static void show_coded(const uint8_t scene[W * H], int seconds, int gap_s, bool stuck)
+static void show_quality(const uint8_t scene[W * H], int gap_s, bool stuck, int step, int from)
 {
     static uint8_t seen_by_sensor[W * H];
     uint32_t chance = (uint32_t)rand();     /* rand() takes a lock, which sanitizers make dear */
+    now_us += gap_s * KT_SECOND_US;
+    for (int p = 0; p < W * H; p++) {
+        chance = chance * 1664525u + 1013904223u;
+        if (!stuck)
+            seen_by_sensor[p] = (uint8_t)(scene[p] + (chance >> 16) % 6 + (chance >> 24) % 6);
+        luma[p] = (uint8_t)((seen_by_sensor[p] + from) / step * step);
+    }
+    const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W, .source_h = H, .key = true };
+    kt_health_packet(health, now_us);
+    kt_health_picture(health, &pic, now_us);
+}
+
+static void show_coded(const uint8_t scene[W * H], int seconds, int gap_s, bool stuck)
+{
     for (int i = 0; i < seconds / gap_s; i++) {
-        const int step = 2 + rand() % 3, from = rand() % step;
-        now_us += gap_s * KT_SECOND_US;
-        for (int p = 0; p < W * H; p++) {
-            chance = chance * 1664525u + 1013904223u;
-            if (!stuck)
-                seen_by_sensor[p] = (uint8_t)(scene[p] + (chance >> 16) % 6 + (chance >> 24) % 6);
-            luma[p] = (uint8_t)((seen_by_sensor[p] + from) / step * step);
-        }
-        const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W, .source_h = H, .key = true };
-        kt_health_packet(health, now_us);
-        kt_health_picture(health, &pic, now_us);
+        const int step = 2 + rand() % 3;
+        show_quality(scene, gap_s, stuck, step, rand() % step);
     }
 }
 
@@ -235,6 +240,40 @@ START_TEST(changes_of_light_of_noise_and_of_view_are_no_frozen_picture)
         show_coded(other, 20 + rand() % 60, gaps_s[turn % 3], false);
     }
     ck_assert(heard.on == 0 || heard.which != KT_TROUBLE_FROZEN);
+}
+END_TEST
+
+/* A denoiser leaves some of the noise as it was: more today, less tomorrow, and nearly two thirds of it at times. */
+START_TEST(a_place_whose_noise_stays_in_part_is_not_frozen)
+{
+    static uint8_t noise[W * H];
+    uint32_t chance = (uint32_t)rand();
+    for (int i = 0; i < 600; i++) {
+        const int kept = i > 100 && i % 50 < 6 ? 60 : rand() % 45;
+        now_us += gaps_s[_i] * KT_SECOND_US;
+        for (int p = 0; p < W * H; p++) {
+            chance = chance * 1664525u + 1013904223u;
+            if ((int)((chance >> 8) % 100) >= kept)
+                noise[p] = (uint8_t)((chance >> 16) % 6 + (chance >> 24) % 6);
+            luma[p] = (uint8_t)(place[p] + noise[p]);
+        }
+        const struct kt_motion_picture pic = { .luma = luma, .w = W, .h = H, .source_w = W, .source_h = H, .key = true };
+        kt_health_picture(health, &pic, now_us);
+    }
+    ck_assert_int_eq(heard.on, 0);
+}
+END_TEST
+
+/* An encoder that starves shows nothing of the stuck noise in its first key picture. */
+START_TEST(a_stuck_picture_of_an_encoder_that_starves_is_told_within_15_s)
+{
+    show_coded(place, 200, _i, false);
+    const int64_t begun_us = now_us;
+    for (int i = 0; i < 12; i++)                /* the noise of the first is not that of the others */
+        show_quality(place, _i, i > 1, 2 + i % 3, 0);
+    ck_assert_int_eq(heard.on, 1);
+    ck_assert_int_eq(heard.which, KT_TROUBLE_FROZEN);
+    ck_assert_int_le(heard.at_us - begun_us, 15 * KT_SECOND_US);
 }
 END_TEST
 
@@ -330,6 +369,8 @@ int main(void)
     tcase_add_loop_test(tc, a_stuck_picture_that_is_coded_differently_each_time_is_told_within_15_s, 0,
                         KT_ARRAY_SIZE(gaps_s));
     tcase_add_test(tc, changes_of_light_of_noise_and_of_view_are_no_frozen_picture);
+    tcase_add_loop_test(tc, a_place_whose_noise_stays_in_part_is_not_frozen, 0, KT_ARRAY_SIZE(gaps_s));
+    tcase_add_loop_test(tc, a_stuck_picture_of_an_encoder_that_starves_is_told_within_15_s, 4, 6);
     tcase_add_test(tc, a_clock_in_the_picture_is_life);
     tcase_add_test(tc, one_bit_of_noise_is_life);
     tcase_add_test(tc, a_covered_lens_is_told);
