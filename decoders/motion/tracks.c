@@ -39,6 +39,7 @@
 #define SWARM_MOST 20.0f            /* … at most so many times as long: flakes are past by then */
 #define DIM_US KT_SECOND_US         /* in the dark it must be seen so long, … */
 #define DIM_FAR 0.5f                /* … and have gone so much of its size */
+#define NEW_US 2000000              /* where nothing is known: as long as a branch swings to one side */
 #define OLD_US 2500000
 #define EXPECTED_US 500000
 #define EXPECTED_LARGER 1.5f
@@ -200,6 +201,31 @@ bool kt_tracks_expects(const kt_tracks *ts, const struct kt_blob *blob, int64_t 
     return false;
 }
 
+static void begin_hull(struct kt_track *t, struct box b)
+{
+    t->widest = b.x1 - b.x0;
+    t->tallest = b.y1 - b.y0;
+    t->hull_x0 = b.x0;
+    t->hull_y0 = b.y0;
+    t->hull_x1 = b.x1;
+    t->hull_y1 = b.y1;
+}
+
+static void grow_hull(struct kt_track *t, struct box b)
+{
+    t->widest = fmaxf(t->widest, b.x1 - b.x0);
+    t->tallest = fmaxf(t->tallest, b.y1 - b.y0);
+    t->hull_x0 = fminf(t->hull_x0, b.x0);
+    t->hull_y0 = fminf(t->hull_y0, b.y0);
+    t->hull_x1 = fmaxf(t->hull_x1, b.x1);
+    t->hull_y1 = fmaxf(t->hull_y1, b.y1);
+}
+
+static float largest(const struct kt_track *t)
+{
+    return fmaxf(t->widest, t->tallest);
+}
+
 static int start_track(kt_tracks *ts, const struct kt_blob *b)
 {
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
@@ -216,6 +242,7 @@ static int start_track(kt_tracks *ts, const struct kt_blob *b)
             .start_x0 = box.x0, .start_y0 = box.y0, .start_x1 = box.x1, .start_y1 = box.y1,
             .start_cx = (box.x0 + box.x1) / 2, .start_cy = (box.y0 + box.y1) / 2,
         };
+        begin_hull(t, box);
         t->foot_x = t->last_foot_x = t->first_x = t->start_cx;
         t->foot_y = t->last_foot_y = t->first_y = box.y1;
         t->rest_cx = t->start_cx;
@@ -231,7 +258,7 @@ static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
 {
     t->hits = t->gaps = 0;
     t->slim = false;
-    t->largest = t->far = t->path = t->trail = t->vx = t->vy = 0;
+    t->far = t->path = t->trail = t->vx = t->vy = 0;
     t->first_us = t->last_us = t->moved_us = ts->t_us;
     t->x0 = b.x0;
     t->y0 = b.y0;
@@ -244,6 +271,7 @@ static void begin_again(const kt_tracks *ts, struct kt_track *t, struct box b)
     t->start_y0 = b.y0;
     t->start_x1 = b.x1;
     t->start_y1 = b.y1;
+    begin_hull(t, b);
 }
 
 /* A thread, a branch: long and thin, and not only because it is just coming into the picture. */
@@ -275,7 +303,7 @@ static void move_to(kt_tracks *ts, struct kt_track *t, struct box b, int area)
     t->foot_y = b.y1;
     t->area = area;
     t->best_area = area > t->best_area ? area : t->best_area;
-    t->largest = fmaxf(t->largest, fmaxf(b.x1 - b.x0, b.y1 - b.y0));
+    grow_hull(t, b);
     t->slim |= is_slim(ts, b);
     t->far = fmaxf(t->far, hypotf(cx - t->start_cx, cy - t->start_cy));
     const float step = hypotf(cx - t->rest_cx, cy - t->rest_cy);
@@ -301,16 +329,20 @@ bool kt_track_is_going(const struct kt_track *t)
     return t->hits >= 3 && away_of(t) >= fmaxf(2, 0.5f * t->path);
 }
 
-/* How far both ends went the same way: what only grows has not moved. */
-static float both(float low, float high)
+/*
+ * How far both ends went the same way: what only grows has not moved. Nor has what grew until it
+ * covered where it is now and then shrank to that side (the rest of a shadow's edge, pieces of a crown that
+ * meet and part): it was never anywhere outside of what it covered at once, SPARE is 0.
+ */
+static float both(float low, float high, float spare)
 {
-    return low * high <= 0 ? 0 : fminf(fabsf(low), fabsf(high));
+    return low * high <= 0 ? 0 : fminf(fminf(fabsf(low), fabsf(high)), spare);
 }
 
 static float moved_whole(const struct kt_track *t)
 {
-    return hypotf(both(t->x0 - t->start_x0, t->x1 - t->start_x1),
-                  both(t->y0 - t->start_y0, t->y1 - t->start_y1));
+    return hypotf(both(t->x0 - t->start_x0, t->x1 - t->start_x1, t->hull_x1 - t->hull_x0 - t->widest),
+                  both(t->y0 - t->start_y0, t->y1 - t->start_y1, t->hull_y1 - t->hull_y0 - t->tallest));
 }
 
 /* How far into the picture it came since it was first seen, cut off by the edge. */
@@ -350,7 +382,7 @@ static float patience(const kt_tracks *ts, const struct kt_track *t)
 /* Blocks of the encoder's noise wander in the dark. */
 static bool sure_in_the_dark(const kt_tracks *ts, const struct kt_track *t)
 {
-    return ts->t_us - t->first_us >= DIM_US && moved_whole(t) >= DIM_FAR * t->largest &&
+    return ts->t_us - t->first_us >= DIM_US && moved_whole(t) >= DIM_FAR * largest(t) &&
            away_of(t) >= DIRECT * t->trail;
 }
 
@@ -361,11 +393,13 @@ static void confirm(kt_tracks *ts, struct kt_track *t)
     const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) || t->slim ||
                           kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
     const float far = fmaxf(6, CONFIRM_FAR * ts->diagonal), whole = moved_whole(t);
+    if (kt_unrest_is_new(ts->unrest) && ts->t_us - t->first_us < NEW_US)
+        return;
     const float lasting = fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
     if (t->hits >= CONFIRM_HITS && t->hits >= (doubtful ? HITS_DOUBTFUL : HITS) * t->gaps &&
         (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
         t->far >= far && (whole >= far / 2 || came_in(ts, t) >= far / 2 || comes_closer(ts, t, far)) &&
-        (!doubtful || (whole >= t->largest && away_of(t) >= DIRECT * t->trail)) &&
+        (!doubtful || (whole >= largest(t) && away_of(t) >= DIRECT * t->trail)) &&
         (!ts->dim || sure_in_the_dark(ts, t)) &&
         away_of(t) >= CONFIRM_STRAIGHT * t->path) {
         if (!t->fit)

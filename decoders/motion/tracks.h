@@ -3,8 +3,8 @@
  *
  * A track is tentative until it has been seen often enough and has gone
  * somewhere: what only sways, flickers or appears for a moment never is
- * confirmed; what only grows where it is has gone nowhere, unless it comes in at the picture's edge or
- * grows as somebody does who comes closer. Where something comes and goes all the time, and where nothing is known
+ * confirmed; what only grows where it is, or grows and shrinks to another side, has gone nowhere, unless it
+ * comes in at the picture's edge or grows as somebody does who comes closer. Where something comes and goes all the time, and where nothing is known
  * yet, it must go farther than it is large, and straight; among much that is gone again at once
  * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly
  * larger. Tracks survive short occlusion and meeting other tracks.
@@ -35,7 +35,8 @@ struct kt_track {
     float far;                      /* farthest that the centre was from where it began */
     float path;                     /* how far it went in all, there and back, … */
     float trail;                    /* … and without what is only trembling */
-    float largest;                  /* longer side of its box, at most */
+    float widest, tallest;          /* its box, at most, … */
+    float hull_x0, hull_y0, hull_x1, hull_y1;   /* … and where it has been at all */
     int area, best_area;            /* pixels of its blobs now, and at most */
     int hits;                       /* pictures in which it was seen */
     int misses;                     /* pictures since */

@@ -188,6 +188,49 @@ START_TEST(what_sways_in_place_is_no_visitor)
 }
 END_TEST
 
+static void draw_checks(int x0, int x1, int y0, int y1)
+{
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++)
+            picture[y * W + x] = (x / 4 + y / 4) % 2 ? 30 : 220;
+}
+
+START_TEST(what_grows_and_shrinks_to_another_side_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 60, &t);
+    for (int i = 0; i < 16; i++) {              /* first its right end goes, then its left end follows */
+        const int left = 30 + (i > 8 ? (i - 8) * 10 : 0), right = 45 + (i < 8 ? i : 8) * 10;
+        draw_place();
+        draw_checks(left, right > left + 12 ? right : left + 12, 30, 52);
+        (void)look(m, &t);
+    }
+    show_empty(m, 30, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
+START_TEST(what_swings_to_one_side_while_nothing_is_known_is_no_visitor)
+{
+    kt_motion *m = create(NULL);
+    int64_t t = 0;
+    show_empty(m, 5, &t);
+    for (int i = 0; i < 30; i++) {              /* a branch: there and back */
+        const int x = 40 + 3 * (i < 15 ? i : 30 - i);
+        draw_place();
+        draw_checks(x, x + 10, 20, 32);
+        (void)look(m, &t);
+    }
+    show_empty(m, 30, &t);
+    kt_motion_finish(m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(&m);
+}
+END_TEST
+
 START_TEST(a_thread_that_swings_before_the_lens_is_no_visitor)
 {
     kt_motion *m = create(NULL);
@@ -698,6 +741,8 @@ int main(void)
     tcase_add_test(tc, each_pass_is_one_event_that_starts_when_it_started);
     tcase_add_test(tc, two_who_meet_keep_their_names);
     tcase_add_test(tc, what_sways_in_place_is_no_visitor);
+    tcase_add_test(tc, what_grows_and_shrinks_to_another_side_is_no_visitor);
+    tcase_add_test(tc, what_swings_to_one_side_while_nothing_is_known_is_no_visitor);
     tcase_add_test(tc, a_thread_that_swings_before_the_lens_is_no_visitor);
     tcase_add_test(tc, who_comes_straight_towards_the_camera_is_found);
     tcase_add_test(tc, a_cloud_that_goes_by_is_no_visitor_and_hides_none);
