@@ -25,13 +25,17 @@
 #define CONFIRM_STRAIGHT 0.4f       /* of the way it went must have led away: no swaying */
 #define UNREST 0.4f                 /* share of its box where things come and go: there … */
 #define DIRECT 0.75f                /* … it must go straighter, and farther than it is large; … */
+#define CAME_FAR 0.15f              /* … or have come in at the edge by so much: branches do not reach so far; … */
 #define SLIM 5                      /* … so must what is so many times as long as wide */
 #define GROWN 0.35f                 /* who comes closer grows downwards: the head moves less than this of it … */
 #define GROWN_US 1500000            /* … for so long, … */
 #define GROWN_ASIDE 0.25f           /* … and the middle less than this of the width */
 #define CLUTTER_US 5e6f             /* how long what came to nothing is remembered */
 #define CLUTTER_SHARE 0.5f          /* one such a second: wait so much longer, … */
-#define CLUTTER_MOST 4.0f           /* … at most so many times as long */
+#define CLUTTER_MOST 4.0f           /* … at most so many times as long, … */
+#define CLUTTER_LARGER 10           /* … unless it is so many times as large: then it is none of them */
+#define SUDDEN 8                    /* no thing is so many times as large as in the picture before; … */
+#define SUDDEN_US 500000            /* … what was here for so long and is so small is not it */
 #define SWARM_AT_ONCE 0.25f         /* of each that is on its way now, too, … */
 #define SWARM_FREE 1.0f             /* … and one a second that got there: more is snow, then … */
 #define SWARM_LONGER 6.0f           /* … each must last so much longer, … */
@@ -53,7 +57,8 @@ struct kt_tracks {
     uint32_t next_id;
     int64_t t_us;
     kt_unrest *unrest;
-    float clutter;                  /* tracks a second that come to nothing, lately */
+    float clutter;                  /* tracks a second that come to nothing, lately, … */
+    float clutter_area;             /* … and how large they were */
     float swarm;                    /* tracks a second that would do as visitors, lately, … */
     float swarm_area;               /* … and how large they are */
     bool dim;                       /* little light, much noise */
@@ -164,14 +169,15 @@ static float fragment_reach(const kt_tracks *ts, struct box b)
     return 0.15f * fmaxf(b.x1 - b.x0, b.y1 - b.y0) + 0.01f * ts->diagonal;
 }
 
-/* The track that BLOB belongs to, or -1. */
-static int best_track(const kt_tracks *ts, const struct box *expected, struct box b)
+/* The track that a blob of AREA pixels in B belongs to, or -1. */
+static int best_track(const kt_tracks *ts, const struct box *expected, struct box b, int area)
 {
     int best = -1;
     float best_cost = INFINITY;
     for (int i = 0; i < KT_TRACKS_MAX; i++) {
         const struct kt_track *t = &ts->track[i];
-        if (!t->id || t->ended)
+        if (!t->id || t->ended ||
+            (!t->confirmed && ts->t_us - t->first_us > SUDDEN_US && area > SUDDEN * t->best_area))
             continue;
         const float away = gap(expected[i], b);
         if (away > reach_of(ts, t))
@@ -371,6 +377,20 @@ static void join_swarm(kt_tracks *ts, struct kt_track *t)
     ts->swarm_area += ((float)t->best_area - ts->swarm_area) * one / (was + one);
 }
 
+static void add_clutter(kt_tracks *ts, const struct kt_track *t)
+{
+    const float one = 1e6f / CLUTTER_US, was = ts->clutter;
+    ts->clutter += one;
+    ts->clutter_area += ((float)t->best_area - ts->clutter_area) * one / (was + one);
+}
+
+/* How much longer than usual it takes T to be believed among what is gone again at once. */
+static float lasting(const kt_tracks *ts, const struct kt_track *t)
+{
+    const bool stands_out = (float)t->best_area > CLUTTER_LARGER * ts->clutter_area;
+    return stands_out ? 1 : fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
+}
+
 /* How much longer than usual it takes T to be believed while many come and go alike. */
 static float patience(const kt_tracks *ts, const struct kt_track *t)
 {
@@ -390,16 +410,16 @@ static void confirm(kt_tracks *ts, struct kt_track *t)
 {
     /* What was at its place for long, and is being learnt piece by piece, must go farther;
      * so must what is where things sway, and what looks like a thread. */
-    const bool doubtful = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) || t->slim ||
-                          kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
+    const bool odd = ts->t_us - t->first_us > OLD_US || kt_unrest_is_new(ts->unrest) || t->slim;
+    const bool doubtful = odd || kt_unrest_share(ts->unrest, t->x0, t->y0, t->x1, t->y1) > UNREST;
     const float far = fmaxf(6, CONFIRM_FAR * ts->diagonal), whole = moved_whole(t);
+    const bool left_its_place = whole >= largest(t) || (!odd && came_in(ts, t) >= CAME_FAR * ts->diagonal);
     if (kt_unrest_is_new(ts->unrest) && ts->t_us - t->first_us < NEW_US)
         return;
-    const float lasting = fminf(CLUTTER_MOST, 1 + ts->clutter * CLUTTER_SHARE);
     if (t->hits >= CONFIRM_HITS && t->hits >= (doubtful ? HITS_DOUBTFUL : HITS) * t->gaps &&
-        (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting &&
+        (float)(ts->t_us - t->first_us) >= CONFIRM_US * lasting(ts, t) &&
         t->far >= far && (whole >= far / 2 || came_in(ts, t) >= far / 2 || comes_closer(ts, t, far)) &&
-        (!doubtful || (whole >= largest(t) && away_of(t) >= DIRECT * t->trail)) &&
+        (!doubtful || (left_its_place && away_of(t) >= DIRECT * t->trail)) &&
         (!ts->dim || sure_in_the_dark(ts, t)) &&
         away_of(t) >= CONFIRM_STRAIGHT * t->path) {
         if (!t->fit)
@@ -417,7 +437,7 @@ static void miss(kt_tracks *ts, struct kt_track *t)
     if (ts->t_us - t->last_us > limit && t->misses >= LOST_MISSES) {
         t->ended = true;
         if (!t->confirmed)
-            ts->clutter += 1e6f / CLUTTER_US;
+            add_clutter(ts, t);
     }
 }
 
@@ -448,7 +468,7 @@ void kt_tracks_update(kt_tracks *ts, const uint8_t *mask, const struct kt_blob *
     int *owner = ts->owner;
     for (int i = 0; i < n; i++) {
         const struct box b = blob_box(&blob[i]);
-        const int o = owner[i] = best_track(ts, expected, b);
+        const int o = owner[i] = best_track(ts, expected, b, blob[i].area);
         if (o < 0)
             continue;
         if (area[o] == 0) {

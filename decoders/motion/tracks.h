@@ -7,7 +7,8 @@
  * comes in at the picture's edge or grows as somebody does who comes closer. Where something comes and goes all the time, and where nothing is known
  * yet, it must go farther than it is large, and straight; among much that is gone again at once
  * (rain, insects), or that passes all alike (snow), it must last longer, unless it is clearly
- * larger. Tracks survive short occlusion and meeting other tracks.
+ * larger. What comes far into the picture from its edge is none of the branches there, and a flicker
+ * is not the thing that covers it from one picture to the next. Tracks survive short occlusion and meeting other tracks.
  *
  * Threads: a tracker belongs to one thread at a time.
  * Units:   boxes and positions are in mask pixels, t_us as in motion.h.

@@ -8,6 +8,7 @@
 
 #include "decoders/motion/memory.h"
 #include "decoders/motion/motion.h"
+#include "decoders/motion/tracks.h"
 #include "server/base/clock.h"
 
 #include "tests/unit/run_suite.h"
@@ -266,6 +267,38 @@ START_TEST(who_comes_straight_towards_the_camera_is_found)
     kt_motion_finish(m);
     ck_assert_int_eq(seen.closed, 1);
     kt_motion_destroy(&m);
+}
+END_TEST
+
+static bool any_confirmed(const kt_tracks *tracks)
+{
+    for (int i = 0; i < KT_TRACKS_MAX; i++)
+        if (kt_tracks_list(tracks)[i].id && kt_tracks_list(tracks)[i].confirmed)
+            return true;
+    return false;
+}
+
+/* A tree all over the picture, of which a twig is seen again and again; somebody passes close to the camera. */
+START_TEST(who_walks_in_before_a_restless_tree_is_found)
+{
+    static uint8_t restless[W * H], mask[W * H];
+    kt_tracks *tracks = NULL;
+    int64_t t = 0;
+    memset(restless, 160, sizeof(restless));
+    ck_assert_int_eq(kt_tracks_create(&tracks, W, H), 0);
+    kt_tracks_know_place(tracks);
+    kt_tracks_know_unrest(tracks, restless);
+    for (int i = 0; i < 60; i++, t += STEP_US) {
+        const struct kt_blob twig = { .area = 20, .x0 = 90 + 8 * (i % 2), .y0 = 40, .x1 = 94 + 8 * (i % 2), .y1 = 43 };
+        kt_tracks_update(tracks, mask, &twig, i % 8 < 6, t);
+        ck_assert(!any_confirmed(tracks));
+    }
+    for (int x = W - 12; x > 20; x -= 12, t += STEP_US) {
+        const struct kt_blob who = { .area = 3600, .x0 = x, .y0 = 10, .x1 = x + 50 < W ? x + 50 : W - 1, .y1 = H - 1 };
+        kt_tracks_update(tracks, mask, &who, 1, t);
+    }
+    ck_assert(any_confirmed(tracks));
+    kt_tracks_destroy(&tracks);
 }
 END_TEST
 
@@ -745,6 +778,7 @@ int main(void)
     tcase_add_test(tc, what_swings_to_one_side_while_nothing_is_known_is_no_visitor);
     tcase_add_test(tc, a_thread_that_swings_before_the_lens_is_no_visitor);
     tcase_add_test(tc, who_comes_straight_towards_the_camera_is_found);
+    tcase_add_test(tc, who_walks_in_before_a_restless_tree_is_found);
     tcase_add_test(tc, a_cloud_that_goes_by_is_no_visitor_and_hides_none);
     tcase_add_test(tc, the_light_going_on_and_off_is_no_visitor);
     tcase_add_test(tc, snow_is_no_visitor_and_hides_none);
