@@ -105,9 +105,9 @@ async function latency(what, selector, least) {
   for (let round = 0; round < 3 && best > 0.3; round++) {
     const seen = await watchStrips(page, 4, selector);
     const lags = seen.map((s) => cameras.lag(numberOf(s.camera), s.tick, s.wall)).filter((x) => Math.abs(x) < 5);
-    check(lags.length > least, `the clock in the picture was read only ${lags.length} times`);
+    check(lags.length > 0, 'the clock in the picture was never read');
     note(`${what}: latency median ${(median(lags) * 1000).toFixed(0)} ms, 95 % below ${(quantile(lags, 0.95) * 1000).toFixed(0)} ms, 99 % below ${(quantile(lags, 0.99) * 1000).toFixed(0)} ms (${lags.length} frames)`);
-    best = Math.min(best, median(lags));
+    if (lags.length > least) best = Math.min(best, median(lags)); // else too few to tell
   }
   checkTime(best <= 0.3, `median ${best} s`);
 }
