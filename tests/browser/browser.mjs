@@ -327,9 +327,9 @@ async function scrubTimes() {
 }
 
 test('the hand on the play head sees a key frame of there within 100 ms', async () => {
-  await seekTo(['cam01'], Date.now() - 10_000);
   let best = Infinity;
   for (let round = 0; round < 3 && best > 100; round++) {
+    await seekTo(['cam01'], Date.now() - 10_000);
     await pause(500);
     const { times, shown } = await page.evaluate(scrubTimes);
     note(`scrub: ${times.map((x) => x.toFixed(0)).join(' ')} ms`);
