@@ -169,8 +169,11 @@ static const char *const forged[] = {
 
 START_TEST(a_client_behind_a_proxy_cannot_say_that_it_is_this_machine)
 {
-    reply = http_do(port, "GET", "/metrics", NULL, forged[_i], NULL);
-    expect_problem(401, "unauthorized");
+    for (size_t i = 0; i < KT_ARRAY_SIZE(forged); i++) {
+        http_free(&reply);
+        reply = http_do(port, "GET", "/metrics", NULL, forged[i], NULL);
+        expect_problem(401, "unauthorized");
+    }
 }
 END_TEST
 
@@ -516,16 +519,14 @@ static const char *const asked_for[] = {
 };
 
 /* However it is asked for: whoever gets anything has used one of the link's downloads, and may have the rest of it. */
-START_TEST(link_counts_each_download_once_and_gives_its_rest)
+static void download_once(struct kt_share share, const char *range)
 {
     char token[KT_TOKEN_SIZE], zip[160];
-    struct kt_share share = { .export_id = add_package(add_incident("[\"pos\"]"), "evidence"), .expires_us = INT64_MAX,
-                              .max_downloads = 1 };
     ck_assert_int_eq(kt_catalog_share_add(catalog, &share, NULL, token), 0);
     snprintf(zip, sizeof(zip), "/e/%s/package.zip", token);
     ck_assert_int_eq(ask("HEAD", zip, NULL, NULL), 200);
     http_free(&reply);
-    reply = http_do(port, "GET", zip, NULL, asked_for[_i], NULL);
+    reply = http_do(port, "GET", zip, NULL, range, NULL);
     ck_assert(reply.status == 200 || reply.status == 206);
     ck_assert_int_eq(get(zip, NULL), 410);
     http_free(&reply);
@@ -538,6 +539,14 @@ START_TEST(link_counts_each_download_once_and_gives_its_rest)
     http_free(&reply);
     reply = http_do(port, "GET", zip, NULL, "Range: bytes=2-\r\nX-Forwarded-For: 192.0.2.9\r\n", NULL);
     ck_assert_int_eq(reply.status, 410);                            /* somebody else */
+}
+
+START_TEST(link_counts_each_download_once_and_gives_its_rest)
+{
+    const struct kt_share share = { .export_id = add_package(add_incident("[\"pos\"]"), "evidence"),
+                                    .expires_us = INT64_MAX, .max_downloads = 1 };
+    for (size_t i = 0; i < KT_ARRAY_SIZE(asked_for); i++)
+        download_once(share, asked_for[i]);
 }
 END_TEST
 
@@ -703,12 +712,12 @@ int main(void)
     tcase_add_test(tc, own_second_factor_goes_only_with_the_password);
     tcase_add_test(tc, coming_in_and_failing_to_is_written_down);
     tcase_add_test(tc, link_needs_its_pin_counts_and_can_be_revoked);
-    tcase_add_loop_test(tc, link_counts_each_download_once_and_gives_its_rest, 0, KT_ARRAY_SIZE(asked_for));
+    tcase_add_test(tc, link_counts_each_download_once_and_gives_its_rest);
     tcase_add_test(tc, audit_says_who_did_what_and_is_safe_to_open);
     tcase_add_test(tc, whatever_changes_or_takes_away_is_in_the_audit_log);
     tcase_add_test(tc, camera_passwords_never_come_out);
     tcase_add_test(tc, metrics_are_for_this_machine_and_administrators);
-    tcase_add_loop_test(tc, a_client_behind_a_proxy_cannot_say_that_it_is_this_machine, 0, KT_ARRAY_SIZE(forged));
+    tcase_add_test(tc, a_client_behind_a_proxy_cannot_say_that_it_is_this_machine);
     tcase_add_test(tc, several_cameras_are_asked_for_with_commas_or_one_by_one);
     return kt_run_suite(suite);
 }
