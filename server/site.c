@@ -64,7 +64,7 @@ static int check_addresses(kt_daemon *d, const struct kt_camera_config *cam, str
     return ret == -EACCES ? -EINVAL : ret == -ENOENT ? 0 : ret;
 }
 
-/* A camera does not start on rules that cannot be read: refused here, it goes on recording. */
+/* Refused here, the camera keeps the rules it has; one that starts with such has none. */
 static int check_rules(const struct kt_camera_config *cam, struct kt_error *err)
 {
     kt_cleanup(kt_rules_destroy) struct kt_rules *rules = NULL;

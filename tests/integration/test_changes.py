@@ -3,7 +3,7 @@
 import signal
 import time
 
-from kt import SLOW, Cameras, Server, camera_list, check_consecutive, note, packets, run, test, ticks, wait_for
+from kt import SLOW, Cameras, Server, camera_list, check_consecutive, new_folder, note, packets, run, test, ticks, wait_for
 
 cameras = Cameras(8)
 entries = camera_list(cameras, analysis="off")
@@ -38,6 +38,20 @@ def bad_file():
     wait_for("it is said", 5, lambda: "kameras" in server.log())
     server.config.write_text(good)
     assert ids() >= {"cam01", "cam02", "cam03", "cam05"}, ids()
+
+
+@test("rules of the file that cannot be read cost the rules, not the recording")
+def unreadable_rules():
+    rules = new_folder() / "rules.json"
+    rules.write_text('{"version": 1, "zones": [{"name": ""}]}')
+    good = server.config.read_text()
+    server.config.write_text(server.yaml([*entries[:2], {**entries[2], "rules_file": str(rules)}, entries[4]], "256 MiB", "64 MiB"))
+    server.signal(signal.SIGHUP)
+    wait_for("it is said", 5, lambda: "watched without its rules" in server.log())
+    server.wait_recording(["cam03"], 10)
+    server.config.write_text(good)
+    server.signal(signal.SIGHUP)
+    wait_for("the file is applied", 5, lambda: server.cameras()["cam03"]["name"].startswith("Nama"))
 
 
 @test("the browser adds, changes, switches off and removes")

@@ -26,6 +26,7 @@ const WORDS: readonly (readonly [RegExp, Key])[] = [
   [/refuses \S+ \((\d+)\)/, 'why.refuses'],
   [/closed the connection|ended the session|forgot the session|reset by peer/i, 'why.closed'],
   [/does not speak RTSP|sends garbage|answer is too long|addresses are too long|challenge is too long/, 'why.notRtsp'],
+  [/thousands of frames/, 'why.flood'],
   [/name of the camera is not known|no machine is called/, 'why.name'],
   [/name server/, 'why.dns'],
   [/not allowed/, 'why.notAllowed'],
