@@ -84,6 +84,7 @@ void web_identify(struct web_request *r)
     believe_proxy(r);
     if (!web_parse_cookie(web_header(r, "Cookie"), WEB_COOKIE, r->token, sizeof(r->token)))
         return;
+    r->revokes = atomic_load(&r->web->revokes);
     if (kt_catalog_session_user(r->web->params.catalog, r->token, &r->user) < 0 || !r->user) {
         r->user = NULL;
         return;

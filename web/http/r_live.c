@@ -21,6 +21,7 @@ struct web_live {
     char username[KT_USERNAME_MAX + 1];
     char address[INET6_ADDRSTRLEN];
     json_t *cameras;                    /* NULL: all; constant */
+    unsigned revokes;                   /* before its rights were read; constant */
     atomic_bool revoked;
     int64_t checked_us;                 /* hub's thread */
 };
@@ -35,6 +36,9 @@ static void link_live(struct web_live *live)
 {
     struct kt_web *web = live->web;
     pthread_mutex_lock(&web->lock);
+    /* Rights that changed between being read and now: whoever revoked did not find it here. */
+    if (live->revokes != atomic_load(&web->revokes))
+        live->revoked = true;
     live->next = web->lives;
     if (live->next)
         live->next->prev = live;
@@ -58,6 +62,7 @@ static void unlink_live(struct web_live *live)
 void web_live_revoke(struct kt_web *web, const char *username, const char *token)
 {
     pthread_mutex_lock(&web->lock);
+    atomic_fetch_add(&web->revokes, 1);
     for (struct web_live *live = web->lives; live; live = live->next)
         if (username ? strcmp(live->username, username) == 0 : strcmp(live->token, token) == 0)
             live->revoked = true;
@@ -151,6 +156,7 @@ static struct web_live *live_new(struct web_request *r)
     strcpy(live->address, r->address);
     live->cameras = r->cameras ? json_deep_copy(r->cameras) : NULL;
     live->checked_us = kt_clock_mono_us();
+    live->revokes = r->revokes;
     atomic_init(&live->revoked, r->cameras && !live->cameras);
     return live;
 }

@@ -59,6 +59,7 @@ struct kt_web {
     /* --- any thread --- */
     atomic_uint logins;                 /* passwords being checked now */
     atomic_uint slow;                   /* probes and discoveries running now */
+    atomic_uint revokes;                /* calls of web_live_revoke(); changed with lock held */
     atomic_uint_fast64_t requests, refused;
 };
 
@@ -114,6 +115,7 @@ struct web_request {
     char token[KT_TOKEN_SIZE];          /* empty: no session */
     struct kt_user *user;               /* NULL: nobody */
     json_t *cameras;                    /* those of the user; NULL: all */
+    unsigned revokes;                   /* how many there were before rights were read */
     struct kt_event *event;             /* SCOPE_EVENT */
     struct kt_incident *incident;       /* SCOPE_INCIDENT */
     struct kt_export *export;           /* SCOPE_EXPORT */
