@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "decoders/decode/decode.h"
-#include "decoders/motion/rules.h"
 #include "server/advice.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -282,17 +281,6 @@ static void start_snapshots(kt_camera *c)
         kt_warn(c->config.id, "%s", err.text);
 }
 
-/* Rules that cannot be read cost the rules, not the recording: the whole picture is watched. */
-static const char *usable_rules(const struct kt_camera_config *config)
-{
-    kt_cleanup(kt_rules_destroy) struct kt_rules *rules = NULL;
-    struct kt_error err = { "" };
-    if (kt_rules_parse(&rules, config->rules, &err) == 0)
-        return config->rules;
-    kt_error_log(config->id, "watched without its rules, which cannot be read: %s", err.text);
-    return NULL;
-}
-
 static void camera_free(kt_camera **pc)
 {
     kt_camera_stop_all((kt_camera **[]){ pc }, 1);
@@ -308,13 +296,18 @@ int kt_camera_start(kt_camera **out, const struct kt_camera_config *config,
     c->env = *env;
     c->started_us = kt_clock_wall_us();
     if (config->enabled) {
-        const struct kt_analyzer_params params = {
-            .mode = kt_camera_analyzer_mode(config->analysis), .rules_json = usable_rules(config),
+        struct kt_analyzer_params params = {
+            .mode = kt_camera_analyzer_mode(config->analysis), .rules_json = c->config.rules,
             .utc_offset_s = env->utc_offset_s, .user = c, .on_event = on_motion,
             .on_thumbnail = on_thumbnail, .on_second = on_second, .on_trouble = on_trouble,
             .on_boxes = on_boxes,
         };
         int ret = kt_analysis_add(env->analysis, &c->analysis, config->id, &params, err);
+        if (ret == -EINVAL) {           /* that costs the rules, not the recording */
+            kt_error_log(config->id, "watched without its rules, which cannot be read: %s", err->text);
+            params.rules_json = NULL;
+            ret = kt_analysis_add(env->analysis, &c->analysis, config->id, &params, err);
+        }
         if (ret < 0)
             return ret;
         if (config->analysis == KT_ANALYSIS_OFF && kt_still_create(&c->still) < 0)
