@@ -16,15 +16,22 @@ struct reason {
     int64_t us;
 };
 
+/* What RING has or noted of STREAM in a span; nothing where it does not know the stream. */
+static int spans_of(kt_ring *ring, const char *stream, int64_t from_us, int64_t to_us, struct kt_ring_span **spans, size_t *n)
+{
+    uint32_t number;
+    int ret = kt_ring_find_stream(ring, stream, &number);
+    if (ret == 0)
+        ret = kt_ring_spans(ring, number, from_us, to_us, spans, n);
+    return ret == -ENOENT ? 0 : ret;
+}
+
 /* Count what RING noted of the hole. */
 static int ask(struct reason *r, kt_ring *ring, const char *stream)
 {
     kt_cleanup(kt_freep) struct kt_ring_span *spans = NULL;
-    uint32_t number;
     size_t n = 0;
-    int ret = kt_ring_find_stream(ring, stream, &number);
-    if (ret == 0)
-        ret = kt_ring_spans(ring, number, r->hole->from_us, r->hole->to_us, &spans, &n);
+    const int ret = spans_of(ring, stream, r->hole->from_us, r->hole->to_us, &spans, &n);
     for (size_t i = 0; ret == 0 && i < n; i++) {
         const int64_t from = spans[i].from_us > r->hole->from_us ? spans[i].from_us : r->hole->from_us;
         const int64_t to = spans[i].to_us < r->hole->to_us ? spans[i].to_us : r->hole->to_us;
@@ -33,21 +40,18 @@ static int ask(struct reason *r, kt_ring *ring, const char *stream)
             r->name = kt_gap_reason_name(spans[i].reason);
         }
     }
-    return ret == -ENOENT ? 0 : ret;
+    return ret;
 }
 
 static int mark_erased(struct kt_cover *marked, kt_ring *ring, const char *stream, const struct kt_hold *hold)
 {
     kt_cleanup(kt_freep) struct kt_ring_span *spans = NULL;
-    uint32_t number;
     size_t n = 0;
-    int ret = kt_ring_find_stream(ring, stream, &number);
-    if (ret == 0)
-        ret = kt_ring_spans(ring, number, hold->from_us, hold->to_us, &spans, &n);
+    int ret = spans_of(ring, stream, hold->from_us, hold->to_us, &spans, &n);
     for (size_t i = 0; ret == 0 && i < n; i++)
         if (spans[i].reason == KT_GAP_ERASED)
             ret = kt_cover_add_damage(marked, spans[i].from_us, spans[i].to_us);
-    return ret == -ENOENT ? 0 : ret;
+    return ret;
 }
 
 int kt_vault_note_gaps(kt_vault *v, const struct kt_vault_ring *rings, size_t n_rings, const char *stream,
