@@ -87,6 +87,13 @@ static void show_empty(kt_motion *m, int n, int64_t *t_us)
     }
 }
 
+static void end_without_event(kt_motion **m)
+{
+    kt_motion_finish(*m);
+    ck_assert_int_eq(seen.open, 0);
+    kt_motion_destroy(m);
+}
+
 /* Somebody walks from X0 to X1 at Y, DX pixels a picture. */
 static void show_walk(kt_motion *m, int x0, int x1, int y, int dx, int64_t *t_us)
 {
@@ -183,9 +190,7 @@ START_TEST(what_sways_in_place_is_no_visitor)
         draw_walker(70 + sway[i % 8], 30);
         (void)look(m, &t);
     }
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -208,9 +213,7 @@ START_TEST(what_grows_and_shrinks_to_another_side_is_no_visitor)
         (void)look(m, &t);
     }
     show_empty(m, 30, &t);
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -226,9 +229,7 @@ START_TEST(what_swings_to_one_side_while_nothing_is_known_is_no_visitor)
         (void)look(m, &t);
     }
     show_empty(m, 30, &t);
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -245,9 +246,7 @@ START_TEST(a_thread_that_swings_before_the_lens_is_no_visitor)
                 picture[y * W + 80 + (int)lround(swing * y / H) + u] = 250;
         (void)look(m, &t);
     }
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -343,9 +342,7 @@ START_TEST(the_light_going_on_and_off_is_no_visitor)
                 picture[p] = (uint8_t)(picture[p] * 3 / 5);
         (void)look(m, &t);
     }
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -402,9 +399,7 @@ START_TEST(a_shadow_that_creeps_over_leaves_is_no_visitor)
                 picture[p] = (uint8_t)(picture[p] / 2 + rand() % 20 - 10);
         (void)look(m, &t);
     }
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
@@ -553,9 +548,7 @@ START_TEST(limits_and_ignored_places_are_kept)
     draw_walker(80, 70);
     const struct kt_motion_result r = look(m, &t);
     ck_assert(!r.motion);
-    kt_motion_finish(m);
-    ck_assert_int_eq(seen.open, 0);
-    kt_motion_destroy(&m);
+    end_without_event(&m);
 }
 END_TEST
 
